@@ -1,0 +1,102 @@
+# Every task of this repository. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# PostgreSQL for the short tests, for `make tools` and for the demo.
+VERSION ?= 15
+# PostgreSQL versions that the integration tests run on.
+PGAIRLOCK_TEST_VERSIONS ?= 15 18
+export PGAIRLOCK_TEST_VERSIONS
+
+target := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+# Where scripts/install puts a Go when the system has none that is new enough.
+export PATH := $(target)/go/bin:$(PATH)
+# One build serves a whole `make test`: `cargo test` leaves this binary behind and the Python harnesses use it.
+debug_binary := $(target)/debug/pgairlock
+# Where time is measured, or ten thousand sessions are opened, the optimised one is used.
+release_binary := $(target)/release/pgairlock
+
+.PHONY: help
+help: ## this list
+	@echo 'usage: make TASK'
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+	@echo
+	@echo 'settings: VERSION=$(VERSION) (tools), PGAIRLOCK_TEST_VERSIONS="$(PGAIRLOCK_TEST_VERSIONS)" (test), DEMO_PG, DEMO_ROWS, DEMO_STAY=1 (demo)'
+
+.PHONY: build
+build: ## the optimised binary: target/release/pgairlock
+	@scripts/install build
+	cargo build --release --locked
+
+.PHONY: test
+test: ## everything a change must pass: style, unit and integration tests, short tool, driver and abuse runs
+	@scripts/install test
+	@$(MAKE) style cargo-test
+	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/run.py --quick --pg-version 15
+	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/drivers/run.py --quick --pg-version 15
+	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/abuse/run.py --connections 500
+
+.PHONY: test-full
+test-full: export PGAIRLOCK_TEST_VERSIONS = 13 14 15 16 17 18
+test-full: ## as test, on PostgreSQL 13 to 18, with every tool and driver, 10,000 connections and the demo
+	@scripts/install test tools
+	@$(MAKE) style cargo-test
+	@$(MAKE) tools drivers abuse demo
+
+.PHONY: demo
+demo: ## naive Alembic migrations on a million rows under live traffic: directly, then through the proxy
+	@scripts/install demo
+	@$(MAKE) build
+	@python=$$(scripts/venv demo demo/requirements.txt) && PGAIRLOCK_BIN='$(release_binary)' exec "$$python" demo/demo.py
+
+.PHONY: tools
+tools: build ## the real migration tools through the proxy, on one PostgreSQL: make tools VERSION=15
+	@scripts/install test tools
+	PGAIRLOCK_BIN='$(release_binary)' python3 tests/tools/run.py --pg-version $(VERSION)
+
+.PHONY: drivers
+drivers: build ## the real database drivers through the proxy
+	@scripts/install test tools
+	PGAIRLOCK_BIN='$(release_binary)' python3 tests/drivers/run.py --pg-version 15
+
+.PHONY: abuse
+abuse: build ## 10,000 connections, broken packets, dying peers
+	@scripts/install test
+	PGAIRLOCK_BIN='$(release_binary)' python3 tests/abuse/run.py
+
+.PHONY: bench
+bench: ## how fast frames pass that need no decision
+	@scripts/install build
+	cargo bench --locked --bench frames
+
+.PHONY: lint
+lint: style ## style, shell scripts, dependencies (licences, advisories)
+	@$(call with_tool,shellcheck,shellcheck $(filter-out %.txt,$(wildcard scripts/*)) .ci/run,apt-get install shellcheck)
+	@$(call with_tool,cargo-deny,cargo deny check,cargo install --locked cargo-deny)
+
+.PHONY: doc
+doc: ## the library's documentation: target/doc/pgairlock
+	@scripts/install build
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+
+.PHONY: clean
+clean: ## remove what was built and downloaded
+	rm -rf '$(target)'
+
+# The parts of `test`.
+.PHONY: style cargo-test
+style:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+cargo-test:
+	@echo "PostgreSQL versions of the integration tests: $(PGAIRLOCK_TEST_VERSIONS)"
+	@for version in $(PGAIRLOCK_TEST_VERSIONS); do scripts/postgres "$$version" >/dev/null; done
+	cargo test --locked
+
+# with_tool NAME,COMMAND,HOW TO INSTALL: locally a missing tool is only said; in CI it is a failure.
+define with_tool
+if command -v $(1) >/dev/null; then echo '$(2)'; $(2); else echo 'skipped: no $(1) ($(3))'; [ "$${CI:-}" != true ]; fi
+endef

@@ -1,0 +1,138 @@
+//! Admin HTTP: health and metrics. Nothing here changes anything.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::time;
+
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// A probe waits this long for the store; shorter than the probes of usual orchestrators would be strict.
+const READY_DEADLINE: Duration = Duration::from_secs(1);
+/// Between two foldings of histogram samples.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Why admin HTTP does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The address cannot be listened on.
+    #[error("admin address {address}: {source}")]
+    Bind {
+        /// As configured.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The open socket failed.
+    #[error("admin HTTP: {0}")]
+    Serve(io::Error),
+}
+
+/// Where the process stands; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness(Arc<AtomicU8>);
+
+const STARTING: u8 = 0;
+const LISTENING: u8 = 1;
+const DRAINING: u8 = 2;
+
+impl Readiness {
+    /// All listeners are open.
+    pub fn set_listening(&self) {
+        self.0.store(LISTENING, Ordering::Release);
+    }
+
+    /// No new sessions from now on.
+    pub fn set_draining(&self) {
+        self.0.store(DRAINING, Ordering::Release);
+    }
+
+    /// Why not, if not.
+    fn check(&self) -> Result<(), &'static str> {
+        match self.0.load(Ordering::Acquire) {
+            STARTING => Err("starting"),
+            LISTENING => Ok(()),
+            _ => Err("draining"),
+        }
+    }
+}
+
+/// What the handlers look at.
+#[derive(Clone)]
+pub struct AdminState {
+    /// Where the process stands.
+    pub readiness: Readiness,
+    /// Asked by `/readyz`.
+    pub store: Store,
+    /// Shown by `/metrics`.
+    pub metrics: Metrics,
+}
+
+/// Opens the socket.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, AdminError> {
+    TcpListener::bind(address).await.map_err(|source| AdminError::Bind { address, source })
+}
+
+/// Serves until dropped.
+///
+/// # Errors
+/// When the socket fails.
+pub async fn serve(listener: TcpListener, state: AdminState) -> Result<(), AdminError> {
+    let upkeep = keep_up(state.metrics.clone());
+    let routes = Router::new().route("/healthz", get(health)).route("/readyz", get(ready)).route("/metrics", get(metrics)).with_state(state);
+    tokio::select! {
+        served = axum::serve(listener, routes) => served.map_err(AdminError::Serve),
+        () = upkeep => Ok(()),
+    }
+}
+
+async fn keep_up(metrics: Metrics) {
+    let mut interval = time::interval(UPKEEP);
+    loop {
+        interval.tick().await;
+        metrics.upkeep();
+    }
+}
+
+/// The process answers: it lives.
+async fn health() -> &'static str {
+    "ok\n"
+}
+
+async fn ready(State(state): State<AdminState>) -> (StatusCode, String) {
+    match reason_against(&state).await {
+        None => (StatusCode::OK, "ready\n".into()),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
+    }
+}
+
+async fn reason_against(state: &AdminState) -> Option<String> {
+    if let Err(reason) = state.readiness.check() {
+        return Some(reason.into());
+    }
+    match time::timeout(READY_DEADLINE, state.store.ready()).await {
+        Ok(answer) => answer.err().map(|error| error.to_string()),
+        Err(_) => Some(format!("store did not answer within {READY_DEADLINE:?}")),
+    }
+}
+
+async fn metrics(State(state): State<AdminState>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! One row per decision: what the store keeps and the log says.
+
+/// A decision, before it is acted upon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Unix time in microseconds.
+    pub at_unix_micros: i64,
+    /// The session's id (UUID v7).
+    pub session: String,
+    /// The listener's name.
+    pub listener: String,
+    /// The client's address.
+    pub client: String,
+    /// The role that logged in.
+    pub role: String,
+    /// The database.
+    pub database: String,
+    /// application_name of the start-up packet.
+    pub application_name: Option<String>,
+    /// The SQL as the client sent it, secrets redacted.
+    pub sql: String,
+    /// `pass`, `rewrite`, `refuse`, or in warn mode `would-rewrite`, `would-refuse`.
+    pub decision: &'static str,
+    /// Its findings.
+    pub findings: Vec<RecordedFinding>,
+    /// The SQL that runs instead, in order; empty when the original runs.
+    pub steps: Vec<String>,
+    /// It was decided inside a transaction.
+    pub in_transaction: bool,
+}
+
+/// A finding as recorded.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RecordedFinding {
+    /// Rule id.
+    pub rule: String,
+    /// The relation.
+    pub relation: Option<String>,
+    /// `enforced`, `warned`, `off`, or `exempted: reason`.
+    pub verdict: String,
+    /// `proven` or `assumed`.
+    pub certainty: &'static str,
+    /// The lock's name.
+    pub lock: Option<String>,
+    /// `none`, `scan`, `rewrite`.
+    pub work: String,
+    /// Size of the relation in bytes.
+    pub bytes: Option<u64>,
+    /// The consequence.
+    pub message: String,
+}
+
+/// How a decision ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The CommandComplete tag or tags, or `None` after an error.
+    pub tag: Option<String>,
+    /// SQLSTATE of the error that the client saw.
+    pub sqlstate: Option<String>,
+    /// From decision to reply, in microseconds.
+    pub duration_micros: i64,
+}
+
+/// The number of a record in its store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DecisionId(pub i64);

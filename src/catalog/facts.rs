@@ -1,0 +1,255 @@
+//! What the server said about the objects that a statement names. Unknown is a value.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use crate::sql::name::RelationName;
+use crate::sql::statement::{FunctionCall, TypeName};
+
+/// Everything that was asked for one string of SQL.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// `server_version_num`, e.g. 150018.
+    pub server_version: u32,
+    /// What names mean, by the search path in force: the first is the session's own, others follow where the string itself changes it.
+    pub scopes: Vec<Scope>,
+    /// TimeZone has no offset, now and throughout the string.
+    pub time_zone_is_utc: bool,
+}
+
+/// What names mean under one search path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Each relation that a statement names.
+    pub relations: HashMap<RelationName, Lookup<RelationFacts>>,
+    /// Each type that a statement names.
+    pub types: HashMap<TypeName, Lookup<TypeFacts>>,
+    /// Functions of a name, all overloads in reach; empty when there is none.
+    pub functions: HashMap<FunctionCall, Lookup<Vec<FunctionFacts>>>,
+    /// User functions of a name, in any schema, by the words of code that is not parsed (DO): only those that exist are listed.
+    pub mentioned: HashMap<String, Vec<FunctionFacts>>,
+    /// The words of unparsed code were asked, and answered.
+    pub mentions_known: bool,
+    /// The schema in which an unqualified CREATE lands.
+    pub creation_schema: Option<String>,
+}
+
+/// The answer to one question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup<T> {
+    /// The server knows it.
+    Found(T),
+    /// The server says that there is none.
+    Missing,
+    /// Not asked, or the question failed: judge as the worst.
+    Unknown,
+}
+
+impl<T> Lookup<T> {
+    /// The answer, where there is one.
+    pub fn found(&self) -> Option<&T> {
+        match self {
+            Self::Found(value) => Some(value),
+            Self::Missing | Self::Unknown => None,
+        }
+    }
+}
+
+/// One relation: table, index, view …
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct RelationFacts {
+    /// Its oid.
+    pub oid: u32,
+    /// Its schema; that of the session's temporary tables is called `pg_temp`.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// `pg_class.relkind`.
+    pub kind: char,
+    /// `pg_class.relpersistence`: `p`, `u`, `t`.
+    pub persistence: char,
+    /// `pg_relation_size`, with what is kept out of line (TOAST), over itself, all partitions and children; for an index that of its table.
+    /// Unknown when absent.
+    pub bytes: Option<u64>,
+    /// It has partitions or inheritance children.
+    pub has_children: bool,
+    /// It is a partition.
+    pub is_partition: bool,
+    /// It is partitioned and has a default partition.
+    pub has_default_partition: bool,
+    /// Its columns, in order, without dropped ones.
+    pub columns: Vec<ColumnFacts>,
+    /// Its constraints.
+    pub constraints: Vec<ConstraintFacts>,
+    /// Its indexes.
+    pub indexes: Vec<IndexFacts>,
+    /// Indexes that partitions and children have of their own.
+    pub child_indexes: Vec<IndexFacts>,
+    /// CHECKs that partitions and children have of their own.
+    pub child_checks: Vec<ConstraintFacts>,
+    /// Foreign keys of *other* tables that reference it: `schema.table` of each, once.
+    pub referenced_by: Vec<String>,
+    /// What holds rows of its own and goes with it by CASCADE, its children aside: columns of its row type in other tables
+    /// (`schema.table.column`), materialized views.
+    pub takes_along: Vec<String>,
+    /// Names of relations and constraints in its schema that an automatic name may collide with, and of those asked for that exist.
+    pub taken_names: Vec<String>,
+    /// Set when it is an index.
+    pub index: Option<IndexOf>,
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct ColumnFacts {
+    /// Its name.
+    pub name: String,
+    /// `pg_attribute.atttypid`.
+    pub type_oid: u32,
+    /// `pg_attribute.atttypmod`.
+    pub type_modifier: i32,
+    /// `format_type`.
+    pub type_text: String,
+    /// The base type under all domains; `type_oid` otherwise.
+    pub base_oid: u32,
+    /// The modifier that counts: its own, or that of the domain.
+    pub base_modifier: i32,
+    /// Its collation is that of its type.
+    pub default_collation: bool,
+    /// NOT NULL (and, on 18, valid).
+    pub not_null: bool,
+}
+
+/// One constraint.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct ConstraintFacts {
+    /// Its name.
+    pub name: String,
+    /// `pg_constraint.contype`: `c`, `f`, `p`, `u`, `x`, `n`, `t`.
+    pub kind: char,
+    /// `convalidated`.
+    pub validated: bool,
+    /// Names of its columns.
+    pub columns: Vec<String>,
+    /// It is a CHECK of nothing but `column IS NOT NULL`.
+    pub proves_not_null: bool,
+    /// It does not hold for children (NO INHERIT).
+    pub no_inherit: bool,
+    /// The referenced table of a foreign key, `schema.table`.
+    pub references: Option<String>,
+}
+
+/// One index of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct IndexFacts {
+    /// Its name.
+    pub name: String,
+    /// `indisvalid`.
+    pub valid: bool,
+    /// INVALID, and no other session holds the lock of a concurrent build on its table: what a failed build left behind. (An autovacuum holds that
+    /// lock too; then the index counts as being built, and the next run will know better.)
+    pub abandoned: bool,
+    /// `indisunique`.
+    pub unique: bool,
+    /// It has no expression and no predicate.
+    pub plain: bool,
+    /// Its columns and expressions use these columns (expressions included through `pg_depend`).
+    pub columns: Vec<String>,
+    /// The columns of its key.
+    pub key: Vec<String>,
+}
+
+/// What an index belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct IndexOf {
+    /// The table's schema.
+    pub table_schema: String,
+    /// The table's name.
+    pub table: String,
+    /// The constraint that it backs.
+    pub constraint: Option<String>,
+    /// `indisvalid`.
+    pub valid: bool,
+}
+
+/// A type.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct TypeFacts {
+    /// Its oid.
+    pub oid: u32,
+    /// A domain that, with those it is based on, has a CHECK or NOT NULL.
+    pub constrained_domain: bool,
+    /// The base type under all domains; itself otherwise.
+    pub base_oid: u32,
+    /// The modifier that the domain gives its base type; −1 otherwise.
+    pub base_modifier: i32,
+    /// Types whose values are stored the same, so that a cast from them writes nothing (`pg_cast.castmethod = 'b'`).
+    pub binary_from: Vec<u32>,
+}
+
+/// One function or procedure.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct FunctionFacts {
+    /// Its schema.
+    pub schema: String,
+    /// PostgreSQL itself brought it.
+    pub builtin: bool,
+    /// `provolatile`: `i`, `s`, `v`.
+    pub volatility: char,
+    /// Language: `sql`, `plpgsql`, `c`, `internal` …
+    pub language: String,
+    /// It belongs to an extension: which one.
+    pub extension: Option<String>,
+    /// Its source, and that of every user function that its source mentions, transitively, each with its language; empty for PostgreSQL's own.
+    /// An aggregate counts as empty SQL beside the functions that it is made of.
+    pub sources: Vec<SourceFacts>,
+}
+
+/// The source of a function.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct SourceFacts {
+    /// Its language.
+    pub language: String,
+    /// It belongs to an extension.
+    pub extension: Option<String>,
+    /// Its text.
+    pub source: String,
+}
+
+impl Facts {
+    /// What names mean under the search path of that number.
+    #[must_use]
+    pub fn scope(&self, number: usize) -> Option<&Scope> {
+        self.scopes.get(number)
+    }
+}
+
+impl RelationFacts {
+    /// The table as a RelationName that resolves wherever the search path points.
+    #[must_use]
+    pub fn qualified(&self) -> RelationName {
+        RelationName::qualified(&*self.schema, &*self.name)
+    }
+
+    /// The column of that name.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&ColumnFacts> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+impl IndexOf {
+    /// The index's table.
+    #[must_use]
+    pub fn table_name(&self) -> RelationName {
+        RelationName::qualified(&*self.table_schema, &*self.table)
+    }
+}

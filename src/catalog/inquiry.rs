@@ -1,0 +1,202 @@
+//! Collects what the statements of a script name.
+
+use std::hash::Hash;
+
+use crate::sql::functions;
+use crate::sql::name::RelationName;
+use crate::sql::statement::{
+    AddColumn, AlterAction, AlterTable, ConstraintKind, CreateTable, FunctionCall, Opaque, Parsed, ReindexTarget, RenameKind, Script, Statement,
+    TypeName, Using,
+};
+
+use super::path::{Paths, may_set_time_zone};
+use super::questions::Prepared;
+use super::shadows::Shadows;
+use super::words::words;
+
+/// Everything that a script names, each with the number of its search path, each once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Names {
+    pub(super) relations: Unique<(usize, RelationName)>,
+    /// Names whose presence beside a relation matters: by the relation's place in `relations`.
+    pub(super) beside: Unique<(usize, String)>,
+    pub(super) types: Unique<(usize, TypeName)>,
+    pub(super) functions: Unique<(usize, FunctionCall)>,
+    /// Words of unparsed code.
+    pub(super) words: Unique<String>,
+    /// The string changes the type of a column where it may have set TimeZone before.
+    pub(super) sets_time_zone: bool,
+}
+
+/// A list without duplicates that keeps the order of arrival.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unique<T: Hash + Eq> {
+    pub(super) items: Vec<T>,
+    places: std::collections::HashMap<T, usize>,
+}
+
+impl<T: Hash + Eq> Default for Unique<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), places: std::collections::HashMap::new() }
+    }
+}
+
+impl<T: Hash + Eq + Clone> Unique<T> {
+    /// Adds an item unless it is there; its place either way.
+    fn add(&mut self, item: T) -> usize {
+        let next = self.items.len();
+        let place = *self.places.entry(item.clone()).or_insert(next);
+        if place == next {
+            self.items.push(item);
+        }
+        place
+    }
+}
+
+/// What a string is read against.
+struct Around<'a> {
+    prepared: &'a dyn Prepared,
+    shadows: &'a Shadows,
+}
+
+impl Names {
+    pub(super) fn of(script: &Script, paths: &Paths, prepared: &dyn Prepared, shadows: &Shadows) -> Self {
+        let around = &Around { prepared, shadows };
+        let mut names = Self::default();
+        let mut sets_time_zone = false;
+        for (index, parsed) in script.statements.iter().enumerate() {
+            names.statement(paths.number_of(index), parsed, around, true);
+            names.sets_time_zone |= sets_time_zone && changes_a_type(parsed);
+            sets_time_zone |= may_set_time_zone(parsed);
+            // Later statements of the string may run it.
+            if let (Some(new), true) = (&parsed.defines, index + 1 < script.statements.len()) {
+                names.code(&new.body);
+            }
+        }
+        names
+    }
+
+    fn statement(&mut self, path: usize, parsed: &Parsed, around: &Around<'_>, follow: bool) {
+        if !matches!(parsed.statement, Statement::Prepare { .. }) {
+            self.calls(path, parsed, around.shadows);
+        }
+        match &parsed.statement {
+            Statement::CreateTable(create) => self.create_table(path, create, around, follow),
+            Statement::CreateIndex(create) => self.with_beside(path, &create.table, create.name.iter()),
+            Statement::DropIndex(drop) | Statement::DropTable(drop) => self.all(path, &drop.relations),
+            Statement::Reindex(reindex) => match &reindex.target {
+                ReindexTarget::Index(relation) | ReindexTarget::Table(relation) => self.relation(path, relation),
+                ReindexTarget::Schema(_) | ReindexTarget::Database | ReindexTarget::System => {}
+            },
+            Statement::AlterTable(alter) => self.alter_table(path, alter),
+            Statement::Rename(rename) => {
+                if !matches!(rename.kind, RenameKind::Schema(_) | RenameKind::Other(_)) {
+                    self.all(path, rename.relation.as_slice());
+                }
+            }
+            Statement::SetSchema { relation } => self.relation(path, relation),
+            Statement::Unjudged { relations, .. } => self.all(path, relations),
+            Statement::Opaque(Opaque::Do { body, .. }) => self.code(body),
+            Statement::Opaque(Opaque::Call(call)) => self.function(path, call),
+            Statement::Execute { name } => self.execute(path, name, around, follow),
+            Statement::Setting(_)
+            | Statement::Transaction(_)
+            | Statement::Query(_)
+            | Statement::Copy(_)
+            | Statement::LockTable { .. }
+            | Statement::Prepare { .. }
+            | Statement::Deallocate(_)
+            | Statement::External(_)
+            | Statement::Brief(_) => {}
+        }
+    }
+
+    fn relation(&mut self, path: usize, relation: &RelationName) {
+        self.relations.add((path, relation.clone()));
+    }
+
+    fn all(&mut self, path: usize, relations: &[RelationName]) {
+        relations.iter().for_each(|relation| self.relation(path, relation));
+    }
+
+    fn with_beside<'a>(&mut self, path: usize, relation: &RelationName, names: impl Iterator<Item = &'a String>) {
+        let place = self.relations.add((path, relation.clone()));
+        names.for_each(|name| _ = self.beside.add((place, name.clone())));
+    }
+
+    fn create_table(&mut self, path: usize, create: &CreateTable, around: &Around<'_>, follow: bool) {
+        self.relation(path, &create.relation);
+        self.all(path, create.partition_of.as_slice());
+        self.all(path, &create.inherits);
+        self.all(path, &create.references);
+        if let Some(name) = &create.execute {
+            self.execute(path, name, around, follow);
+        }
+    }
+
+    fn alter_table(&mut self, path: usize, alter: &AlterTable) {
+        let constraints = alter.commands.iter().filter_map(|command| match &command.action {
+            AlterAction::AddConstraint(constraint) => constraint.name.as_ref(),
+            _ => None,
+        });
+        self.with_beside(path, &alter.relation, constraints);
+        for command in &alter.commands {
+            match &command.action {
+                AlterAction::AddColumn(column) => self.add_column(path, column),
+                AlterAction::AddConstraint(constraint) => {
+                    if let ConstraintKind::ForeignKey { references, .. } = &constraint.kind {
+                        self.relation(path, references);
+                    }
+                }
+                AlterAction::AlterType(alter) => {
+                    self.types.add((path, alter.type_name.clone()));
+                    if let Some(Using::Column { cast: Some(cast) }) = &alter.using {
+                        self.types.add((path, cast.clone()));
+                    }
+                }
+                AlterAction::AttachPartition(other) | AlterAction::Inherit(other) => self.relation(path, other),
+                AlterAction::ValidateConstraint(_)
+                | AlterAction::DropConstraint { .. }
+                | AlterAction::DropColumn { .. }
+                | AlterAction::SetNotNull(_)
+                | AlterAction::Brief(_)
+                | AlterAction::Unjudged(_) => {}
+            }
+        }
+    }
+
+    fn add_column(&mut self, path: usize, column: &AddColumn) {
+        self.types.add((path, column.type_name.clone()));
+        let default = column.default.as_ref().map_or(&[][..], |default| &default.functions);
+        default.iter().for_each(|call| self.function(path, call));
+    }
+
+    fn execute(&mut self, path: usize, name: &str, around: &Around<'_>, follow: bool) {
+        // One level: a prepared EXECUTE of an EXECUTE stays opaque.
+        if !follow {
+            return;
+        }
+        let Some(script) = around.prepared.script(name) else { return };
+        script.statements.iter().for_each(|inner| self.statement(path, inner, around, false));
+    }
+
+    fn calls(&mut self, path: usize, parsed: &Parsed, shadows: &Shadows) {
+        let calls = parsed.functions.iter().filter(|call| functions::needs_a_look(call) || shadows.calls(&call.name));
+        calls.for_each(|call| self.function(path, call));
+        let attributes = parsed.attributes.iter().filter(|name| shadows.attributes(name));
+        attributes.for_each(|name| self.function(path, &FunctionCall { schema: None, name: name.clone() }));
+    }
+
+    fn function(&mut self, path: usize, call: &FunctionCall) {
+        self.functions.add((path, call.clone()));
+    }
+
+    fn code(&mut self, body: &str) {
+        words(body).into_iter().for_each(|word| _ = self.words.add(word));
+    }
+}
+
+/// Whether an ALTER TABLE stands here, or may.
+fn changes_a_type(parsed: &Parsed) -> bool {
+    matches!(parsed.statement, Statement::AlterTable(_) | Statement::Execute { .. })
+}

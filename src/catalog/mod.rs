@@ -1,0 +1,12 @@
+//! What the server knows: questions, facts, lock modes, and what this transaction changed.
+
+pub mod facts;
+mod inquiry;
+pub mod locks;
+pub mod overlay;
+pub mod path;
+pub mod questions;
+pub mod shadows;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod words;

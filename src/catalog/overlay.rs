@@ -1,0 +1,166 @@
+//! What this transaction did so far: what the catalog of the client's snapshot cannot tell apart.
+//!
+//! Kept by the session: an effect is applied when its CommandComplete arrives, never before, so that a failed statement leaves no trace;
+//! savepoints restore earlier states. In a multi-statement string the same effects are applied ahead on a copy, to judge later statements.
+
+use std::collections::BTreeSet;
+
+use crate::sql::name::RelationName;
+
+/// The transaction so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overlay {
+    now: Changes,
+    savepoints: Vec<(String, Changes)>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Changes {
+    /// Created here, by resolved name: `schema.name`.
+    created: BTreeSet<RelationName>,
+    /// Altered here under a lock of ShareRowExclusive or stronger, by resolved name.
+    altered: BTreeSet<RelationName>,
+    /// Large relations, or unknown ones, under such a lock, by resolved name.
+    locked: BTreeSet<RelationName>,
+    /// Dropped here or renamed, by resolved name: without its schema, the name may mean another relation now.
+    left: BTreeSet<RelationName>,
+    /// Names, without schema, that a relation was given here: what is known of them is known of something else.
+    given: BTreeSet<String>,
+}
+
+/// What a statement changes when it succeeds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// It changes nothing we track.
+    Nothing,
+    /// It created this relation, which did not exist before.
+    Created(RelationName),
+    /// It altered these relations under a strong lock.
+    Altered(Vec<RelationName>),
+    /// It holds a strong lock on these relations that others use.
+    Locked(Vec<RelationName>),
+    /// It dropped these relations.
+    Dropped(Vec<RelationName>),
+    /// It renamed a relation.
+    Renamed {
+        /// Old name.
+        from: RelationName,
+        /// New name.
+        to: RelationName,
+    },
+    /// Relations that were there before became children of this one: dropping it drops them.
+    Adopted(RelationName),
+    /// SAVEPOINT.
+    Savepoint(String),
+    /// RELEASE.
+    Release(String),
+    /// ROLLBACK TO.
+    RollbackTo(String),
+    /// The transaction ended (COMMIT, ROLLBACK).
+    Ended,
+    /// Several, in order.
+    All(Vec<Effect>),
+}
+
+impl Overlay {
+    /// The relation of this resolved name was created by this transaction.
+    #[must_use]
+    pub fn created(&self, name: &RelationName) -> bool {
+        self.now.created.contains(name)
+    }
+
+    /// The relation of this resolved name is locked strongly by this transaction already.
+    #[must_use]
+    pub fn altered(&self, name: &RelationName) -> bool {
+        self.now.altered.contains(name)
+    }
+
+    /// A large relation, or an unknown one, that this transaction holds a strong lock on.
+    #[must_use]
+    pub fn locked(&self) -> Option<&RelationName> {
+        self.now.locked.first()
+    }
+
+    /// This transaction may hold a strong lock on something.
+    #[must_use]
+    pub fn holds_locks(&self) -> bool {
+        !(self.now.locked.is_empty() && self.now.altered.is_empty() && self.names_are_kept())
+    }
+
+    /// The relation of this resolved name was dropped or renamed by this transaction.
+    #[must_use]
+    pub fn left(&self, name: &RelationName) -> bool {
+        self.now.left.contains(name)
+    }
+
+    /// This transaction gave that name, in whatever schema, to a relation that had another one.
+    #[must_use]
+    pub fn given(&self, name: &str) -> bool {
+        self.now.given.contains(name)
+    }
+
+    /// Nothing was dropped, and nothing has another name.
+    #[must_use]
+    pub fn names_are_kept(&self) -> bool {
+        self.now.left.is_empty() && self.now.given.is_empty()
+    }
+
+    /// The statement of this effect succeeded.
+    pub fn apply(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Nothing => {}
+            Effect::Created(name) => {
+                self.now.created.insert(name.clone());
+            }
+            Effect::Altered(names) => self.now.altered.extend(names.iter().cloned()),
+            Effect::Locked(names) => self.now.locked.extend(names.iter().cloned()),
+            Effect::Dropped(names) => names.iter().for_each(|name| self.forget(name)),
+            Effect::Renamed { from, to } => self.rename(from, to),
+            Effect::Adopted(name) => {
+                self.now.created.remove(name);
+                self.now.given.insert(name.name.clone());
+            }
+            Effect::Savepoint(name) => self.savepoints.push((name.clone(), self.now.clone())),
+            Effect::Release(name) => self.release(name),
+            Effect::RollbackTo(name) => self.roll_back_to(name),
+            Effect::Ended => *self = Self::default(),
+            Effect::All(effects) => effects.iter().for_each(|effect| self.apply(effect)),
+        }
+    }
+
+    fn forget(&mut self, name: &RelationName) {
+        self.now.created.remove(name);
+        self.now.altered.remove(name);
+        self.now.left.insert(name.clone());
+    }
+
+    fn rename(&mut self, from: &RelationName, to: &RelationName) {
+        self.now.left.insert(from.clone());
+        self.now.given.insert(to.name.clone());
+        if self.now.created.remove(from) {
+            self.now.created.insert(to.clone());
+        }
+        if self.now.altered.remove(from) {
+            self.now.altered.insert(to.clone());
+        }
+    }
+
+    fn release(&mut self, name: &str) {
+        if let Some(index) = self.position(name) {
+            self.savepoints.truncate(index);
+        }
+    }
+
+    fn roll_back_to(&mut self, name: &str) {
+        let Some(index) = self.position(name) else { return };
+        self.savepoints.truncate(index + 1);
+        if let Some((_, changes)) = self.savepoints.last() {
+            self.now = changes.clone();
+        }
+    }
+
+    /// PostgreSQL finds the innermost savepoint of a name.
+    fn position(&self, name: &str) -> Option<usize> {
+        self.savepoints.iter().rposition(|(savepoint, _)| savepoint == name)
+    }
+}

@@ -1,0 +1,309 @@
+//! What has to be asked of the server before a string of SQL can be judged, and how its answers become facts.
+//!
+//! The questions run in the client's own session, under its search path: functions and types carry `pg_catalog.`, operators
+//! `OPERATOR(pg_catalog.…)`, and no construct is used that looks an operator up by name (IN, BETWEEN, LIKE, USING, IS DISTINCT FROM).
+//! The first question opens no user relation, so it waits for no lock; `pg_relation_size`, in the second, may.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::sql::statement::{FunctionCall, Script, TypeName};
+
+use super::facts::{Facts, FunctionFacts, Lookup, RelationFacts, Scope, TypeFacts};
+use super::inquiry::Names;
+use super::path::{Paths, SearchPath};
+use super::shadows::Shadows;
+
+/// One question: a query that answers with one row of one text column (JSON).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The query.
+    pub sql: &'static str,
+    /// Its parameters, all text.
+    pub parameters: Vec<String>,
+}
+
+/// What came back for one question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The one column of the one row.
+    Text(Option<String>),
+    /// The server refused, or a timeout struck: everything asked is unknown.
+    Failed,
+}
+
+/// Prepared statements by name, of SQL and of the protocol alike.
+pub trait Prepared {
+    /// The script of that name, if it is known.
+    fn script(&self, name: &str) -> Option<Arc<Script>>;
+}
+
+/// What to ask for one script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inquiry {
+    paths: Vec<SearchPath>,
+    names: Names,
+}
+
+const CATALOG: &str = include_str!("sql/catalog.sql");
+const SIZES: &str = include_str!("sql/sizes.sql");
+
+/// Words of one piece of code that are asked; code with more stays opaque.
+const MOST_WORDS: usize = 5_000;
+
+impl Inquiry {
+    /// What the statements of `script` need to be known; EXECUTE looks its inner statement up in `prepared`.
+    #[must_use]
+    pub fn of(script: &Script, prepared: &dyn Prepared) -> Self {
+        Self::with(script, prepared, &Shadows::default())
+    }
+
+    /// The same where user functions bear names that need no look otherwise.
+    #[must_use]
+    pub fn with(script: &Script, prepared: &dyn Prepared, shadows: &Shadows) -> Self {
+        let paths = Paths::of(script);
+        let names = Names::of(script, &paths, prepared, shadows);
+        Self { paths: paths.list, names }
+    }
+
+    /// Nothing has to be asked: decide at once.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let names = &self.names;
+        names.relations.items.is_empty() && names.types.items.is_empty() && names.functions.items.is_empty() && names.words.items.is_empty()
+    }
+
+    /// The questions, in order: the catalog, which waits for no lock, and sizes, which may.
+    #[must_use]
+    pub fn questions(&self) -> Vec<Question> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let relations = Value::from(self.relation_rows()).to_string();
+        let parameters =
+            [Value::from(self.beside_rows()), Value::from(self.type_rows()), Value::from(self.function_rows()), Value::from(self.path_rows())];
+        let parameters = std::iter::once(relations.clone()).chain(parameters.iter().map(Value::to_string)).collect();
+        let mut questions = vec![Question { sql: CATALOG, parameters }];
+        if !self.names.relations.items.is_empty() {
+            questions.push(Question { sql: SIZES, parameters: vec![relations] });
+        }
+        questions
+    }
+
+    /// The facts, from one answer per question. What is not answered is unknown.
+    #[must_use]
+    pub fn facts(&self, server_version: u32, time_zone: &str, answers: &[Answer]) -> Facts {
+        let time_zone_is_utc = !self.names.sets_time_zone && is_utc(time_zone);
+        let mut facts = Facts { server_version, scopes: vec![Scope::default(); self.paths.len()], time_zone_is_utc };
+        let Some(mut catalog) = answers.first().and_then(read::<CatalogAnswer>) else {
+            return facts;
+        };
+        let sizes = answers.get(1).and_then(read::<Vec<SizeAnswer>>).unwrap_or_default();
+        for relation in catalog.relations.iter_mut().flatten() {
+            relation.value.bytes = sizes.iter().find(|size| size.n == relation.n && size.oid == relation.value.oid).and_then(|size| size.bytes);
+        }
+        self.creation_schemas(&mut facts, &catalog);
+        self.relations(&mut facts, catalog.relations.unwrap_or_default());
+        self.types(&mut facts, catalog.types.unwrap_or_default());
+        self.functions(&mut facts, catalog.functions.unwrap_or_default());
+        facts
+    }
+
+    fn creation_schemas(&self, facts: &mut Facts, catalog: &CatalogAnswer) {
+        for ((number, path), scope) in self.paths.iter().enumerate().zip(&mut facts.scopes) {
+            scope.creation_schema = match path {
+                SearchPath::Session => catalog.creation_schema.clone(),
+                SearchPath::Set(_) => catalog.paths.iter().flatten().find(|found| found.n == number).map(|found| found.schema.clone()),
+                SearchPath::Unknown => None,
+            };
+        }
+    }
+
+    fn relations(&self, facts: &mut Facts, found: Vec<Numbered<RelationFacts>>) {
+        let mut found = by_number(found);
+        for (n, (path, name)) in self.names.relations.items.iter().enumerate() {
+            let lookup = self.lookup(*path, name.schema.is_some(), found.remove(&n).and_then(|mut values| values.pop()));
+            if let Some(scope) = facts.scopes.get_mut(*path) {
+                scope.relations.insert(name.clone(), lookup);
+            }
+        }
+    }
+
+    fn types(&self, facts: &mut Facts, found: Vec<Numbered<TypeFacts>>) {
+        let mut found = by_number(found);
+        for (n, (path, name)) in self.names.types.items.iter().enumerate() {
+            let lookup = self.lookup(*path, name.names.len() > 1, found.remove(&n).and_then(|mut values| values.pop()));
+            if let Some(scope) = facts.scopes.get_mut(*path) {
+                scope.types.insert(name.clone(), lookup);
+            }
+        }
+    }
+
+    fn functions(&self, facts: &mut Facts, found: Vec<Numbered<FunctionFacts>>) {
+        let mut found = by_number(found);
+        for (n, (path, call)) in self.names.functions.items.iter().enumerate() {
+            let overloads = found.remove(&n).unwrap_or_default();
+            if let Some(scope) = facts.scopes.get_mut(*path) {
+                scope.functions.insert(call.clone(), Lookup::Found(overloads));
+            }
+        }
+        let mentioned: HashMap<String, Vec<FunctionFacts>> =
+            self.words().enumerate().filter_map(|(n, word)| Some((word.clone(), found.remove(&(self.names.functions.items.len() + n))?))).collect();
+        let known = self.names.words.items.len() <= MOST_WORDS;
+        for scope in &mut facts.scopes {
+            scope.mentioned.clone_from(&mentioned);
+            scope.mentions_known = known;
+        }
+    }
+
+    /// What is not found is missing, unless its name could not even be resolved.
+    fn lookup<T>(&self, path: usize, qualified: bool, found: Option<T>) -> Lookup<T> {
+        let resolvable = qualified || !matches!(self.paths.get(path), None | Some(SearchPath::Unknown));
+        match found {
+            Some(value) => Lookup::Found(value),
+            None if resolvable => Lookup::Missing,
+            None => Lookup::Unknown,
+        }
+    }
+
+    fn relation_rows(&self) -> Vec<Value> {
+        let relations = self.names.relations.items.iter().enumerate();
+        relations.flat_map(|(n, (path, name))| self.candidates(n, *path, name.schema.as_deref(), &name.name)).collect()
+    }
+
+    fn beside_rows(&self) -> Vec<Value> {
+        self.names.beside.items.iter().map(|(n, name)| json!({"n": n, "name": name})).collect()
+    }
+
+    fn type_rows(&self) -> Vec<Value> {
+        let types = self.names.types.items.iter().enumerate();
+        let rows = types.flat_map(|(n, (path, name))| {
+            let (schema, own) = type_parts(name);
+            let rows = self.candidates(n, *path, schema, own);
+            rows.into_iter().map(|mut row| {
+                if let Some(fields) = row.as_object_mut() {
+                    fields.insert("array".into(), name.array.into());
+                }
+                row
+            })
+        });
+        rows.collect()
+    }
+
+    /// One row per place where the name may be looked for, in order of precedence.
+    fn candidates(&self, n: usize, path: usize, schema: Option<&str>, name: &str) -> Vec<Value> {
+        if schema.is_some() {
+            return vec![json!({"n": n, "k": 0, "schema": schema, "name": name, "path": false})];
+        }
+        match self.paths.get(path) {
+            Some(SearchPath::Session) => vec![json!({"n": n, "k": 0, "schema": null, "name": name, "path": false})],
+            Some(SearchPath::Set(schemas)) => {
+                let schemas = with_implicit(schemas, &["pg_temp", "pg_catalog"]).enumerate();
+                schemas.map(|(k, schema)| json!({"n": n, "k": k, "schema": schema, "name": name, "path": true})).collect()
+            }
+            Some(SearchPath::Unknown) | None => Vec::new(),
+        }
+    }
+
+    fn function_rows(&self) -> Vec<Value> {
+        let mut rows = Vec::new();
+        for (n, (path, call)) in self.names.functions.items.iter().enumerate() {
+            rows.extend(self.function_candidates(n, *path, call));
+        }
+        let first = self.names.functions.items.len();
+        rows.extend(self.words().enumerate().map(|(n, word)| json!({"n": first + n, "name": word, "path": false, "anywhere": true})));
+        rows
+    }
+
+    fn words(&self) -> impl Iterator<Item = &String> {
+        self.names.words.items.iter().take(MOST_WORDS)
+    }
+
+    /// Overloads are all taken together, so that precedence does not matter.
+    fn function_candidates(&self, n: usize, path: usize, call: &FunctionCall) -> Vec<Value> {
+        let row = |schema: Option<&str>, path: bool, anywhere: bool| json!({"n": n, "schema": schema, "name": call.name, "path": path, "anywhere": anywhere});
+        if call.schema.is_some() {
+            return vec![row(call.schema.as_deref(), false, false)];
+        }
+        match self.paths.get(path) {
+            Some(SearchPath::Session) => vec![row(None, false, false)],
+            Some(SearchPath::Set(schemas)) => with_implicit(schemas, &["pg_catalog"]).map(|schema| row(Some(schema), true, false)).collect(),
+            Some(SearchPath::Unknown) | None => vec![row(None, false, true), row(Some("pg_catalog"), false, false)],
+        }
+    }
+
+    fn path_rows(&self) -> Vec<Value> {
+        let mut rows = Vec::new();
+        for (n, path) in self.paths.iter().enumerate() {
+            if let SearchPath::Set(schemas) = path {
+                rows.extend(schemas.iter().enumerate().map(|(k, schema)| json!({"n": n, "k": k, "schema": schema})));
+            }
+        }
+        rows
+    }
+}
+
+/// Schemas that are searched first unless the path names them.
+fn with_implicit<'a>(schemas: &'a [String], implicit: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
+    let first = implicit.iter().copied().filter(|name| !schemas.iter().any(|schema| schema == name));
+    first.chain(schemas.iter().map(String::as_str))
+}
+
+fn type_parts(name: &TypeName) -> (Option<&str>, &str) {
+    match name.names.as_slice() {
+        [.., schema, own] => (Some(schema), own),
+        [own] => (None, own),
+        [] => (None, ""),
+    }
+}
+
+fn is_utc(time_zone: &str) -> bool {
+    let zone = time_zone.to_ascii_lowercase();
+    let zone = zone.strip_prefix("etc/").unwrap_or(&zone);
+    ["utc", "uct", "universal", "zulu", "gmt", "gmt0", "gmt+0", "gmt-0", "greenwich"].contains(&zone)
+}
+
+#[derive(Deserialize)]
+struct CatalogAnswer {
+    relations: Option<Vec<Numbered<RelationFacts>>>,
+    types: Option<Vec<Numbered<TypeFacts>>>,
+    functions: Option<Vec<Numbered<FunctionFacts>>>,
+    creation_schema: Option<String>,
+    paths: Option<Vec<PathAnswer>>,
+}
+
+#[derive(Deserialize)]
+struct Numbered<T> {
+    n: usize,
+    #[serde(flatten)]
+    value: T,
+}
+
+#[derive(Deserialize)]
+struct PathAnswer {
+    n: usize,
+    schema: String,
+}
+
+#[derive(Deserialize)]
+struct SizeAnswer {
+    n: usize,
+    oid: u32,
+    bytes: Option<u64>,
+}
+
+fn read<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Option<T> {
+    match answer {
+        Answer::Text(Some(text)) => serde_json::from_str(text).ok(),
+        Answer::Text(None) | Answer::Failed => None,
+    }
+}
+
+fn by_number<T>(found: Vec<Numbered<T>>) -> HashMap<usize, Vec<T>> {
+    let mut map: HashMap<usize, Vec<T>> = HashMap::new();
+    found.into_iter().for_each(|one| map.entry(one.n).or_default().push(one.value));
+    map
+}

@@ -1,0 +1,281 @@
+WITH RECURSIVE
+relation_candidates AS (
+  SELECT r.n, r.k,
+    CASE WHEN r.schema IS NULL THEN pg_catalog.to_regclass(pg_catalog.quote_ident(r.name))::pg_catalog.oid
+    ELSE (
+      SELECT c.oid FROM pg_catalog.pg_class AS c, pg_catalog.pg_namespace AS s
+      WHERE c.relname OPERATOR(pg_catalog.=) r.name::pg_catalog.name AND c.relnamespace OPERATOR(pg_catalog.=) s.oid
+        AND CASE WHEN r.schema OPERATOR(pg_catalog.=) 'pg_temp' THEN s.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+            ELSE s.nspname OPERATOR(pg_catalog.=)
+              (CASE WHEN r.path AND r.schema OPERATOR(pg_catalog.=) '$user' THEN CURRENT_USER ELSE r.schema::pg_catalog.name END) END
+        AND (NOT r.path OR pg_catalog.has_schema_privilege(s.oid, 'USAGE'))
+    ) END AS oid
+  FROM pg_catalog.json_to_recordset($1::pg_catalog.json)
+    AS r(n pg_catalog.int4, k pg_catalog.int4, schema pg_catalog.text, name pg_catalog.text, path pg_catalog.bool)
+),
+relations AS (SELECT DISTINCT ON (q.n) q.n, q.oid FROM relation_candidates AS q WHERE q.oid IS NOT NULL ORDER BY q.n, q.k),
+descendants AS (
+  SELECT r.oid AS root, i.inhrelid AS oid FROM relations AS r, pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) r.oid
+  UNION
+  SELECT d.root, i.inhrelid FROM descendants AS d, pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) d.oid
+),
+dependents AS (
+  SELECT r.oid AS root, 1259::pg_catalog.oid AS class, r.oid, 0 AS part FROM relations AS r
+  UNION
+  SELECT d.root, found.class, found.oid, found.part
+  FROM dependents AS d, LATERAL (
+    SELECT p.classid AS class, p.objid AS oid, p.objsubid AS part FROM pg_catalog.pg_depend AS p
+    WHERE p.refclassid OPERATOR(pg_catalog.=) d.class AND p.refobjid OPERATOR(pg_catalog.=) d.oid
+      AND (d.part OPERATOR(pg_catalog.=) 0 OR p.refobjsubid OPERATOR(pg_catalog.=) d.part)
+    UNION ALL
+    SELECT p.refclassid, p.refobjid, p.refobjsubid FROM pg_catalog.pg_depend AS p
+    WHERE p.classid OPERATOR(pg_catalog.=) d.class AND p.objid OPERATOR(pg_catalog.=) d.oid
+      AND p.objsubid OPERATOR(pg_catalog.=) d.part AND p.deptype OPERATOR(pg_catalog.=) 'i'
+  ) AS found
+),
+wanted AS (
+  SELECT w.n, w.name FROM pg_catalog.json_to_recordset($2::pg_catalog.json) AS w(n pg_catalog.int4, name pg_catalog.text)
+),
+type_candidates AS (
+  SELECT r.n, r.k,
+    CASE WHEN r.schema IS NULL THEN pg_catalog.to_regtype(pg_catalog.quote_ident(r.name))::pg_catalog.oid
+    ELSE (
+      SELECT t.oid FROM pg_catalog.pg_type AS t, pg_catalog.pg_namespace AS s
+      WHERE t.typname OPERATOR(pg_catalog.=) r.name::pg_catalog.name AND t.typnamespace OPERATOR(pg_catalog.=) s.oid
+        AND CASE WHEN r.schema OPERATOR(pg_catalog.=) 'pg_temp' THEN s.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+            ELSE s.nspname OPERATOR(pg_catalog.=)
+              (CASE WHEN r.path AND r.schema OPERATOR(pg_catalog.=) '$user' THEN CURRENT_USER ELSE r.schema::pg_catalog.name END) END
+        AND (NOT r.path OR pg_catalog.has_schema_privilege(s.oid, 'USAGE'))
+    ) END AS oid, r."array"
+  FROM pg_catalog.json_to_recordset($3::pg_catalog.json)
+    AS r(n pg_catalog.int4, k pg_catalog.int4, schema pg_catalog.text, name pg_catalog.text, path pg_catalog.bool, "array" pg_catalog.bool)
+),
+types AS (
+  SELECT DISTINCT ON (q.n) q.n, CASE WHEN q."array" THEN t.typarray ELSE t.oid END AS oid
+  FROM type_candidates AS q, pg_catalog.pg_type AS t WHERE t.oid OPERATOR(pg_catalog.=) q.oid ORDER BY q.n, q.k
+),
+wanted_types AS (
+  SELECT t.oid FROM types AS t
+  UNION
+  SELECT a.atttypid FROM relations AS r, pg_catalog.pg_attribute AS a
+  WHERE a.attrelid OPERATOR(pg_catalog.=) r.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
+),
+bases AS (
+  SELECT w.oid AS root, t.oid, t.typtype, t.typbasetype, t.typtypmod AS modifier, t.typnotnull AS demanding
+  FROM wanted_types AS w, pg_catalog.pg_type AS t WHERE t.oid OPERATOR(pg_catalog.=) w.oid
+  UNION ALL
+  SELECT b.root, t.oid, t.typtype, t.typbasetype,
+    CASE WHEN b.modifier OPERATOR(pg_catalog.>=) 0 THEN b.modifier ELSE t.typtypmod END, b.demanding OR t.typnotnull
+  FROM bases AS b, pg_catalog.pg_type AS t
+  WHERE b.typtype OPERATOR(pg_catalog.=) 'd' AND t.oid OPERATOR(pg_catalog.=) b.typbasetype
+),
+base AS (
+  SELECT b.root, b.oid, b.modifier,
+    b.demanding OR EXISTS (
+      SELECT FROM bases AS d, pg_catalog.pg_constraint AS k
+      WHERE d.root OPERATOR(pg_catalog.=) b.root AND k.contypid OPERATOR(pg_catalog.=) d.oid AND d.typtype OPERATOR(pg_catalog.=) 'd') AS demanding
+  FROM bases AS b WHERE b.typtype OPERATOR(pg_catalog.<>) 'd'
+),
+function_candidates AS (
+  SELECT DISTINCT f.n, p.oid
+  FROM pg_catalog.json_to_recordset($4::pg_catalog.json)
+      AS f(n pg_catalog.int4, schema pg_catalog.text, name pg_catalog.text, path pg_catalog.bool, anywhere pg_catalog.bool),
+    pg_catalog.pg_proc AS p, pg_catalog.pg_namespace AS s
+  WHERE p.proname OPERATOR(pg_catalog.=) f.name::pg_catalog.name AND s.oid OPERATOR(pg_catalog.=) p.pronamespace
+    AND CASE WHEN f.anywhere THEN p.oid::pg_catalog.int8 OPERATOR(pg_catalog.>=) 16384
+        WHEN f.schema IS NULL THEN pg_catalog.pg_function_is_visible(p.oid)
+        WHEN f.schema OPERATOR(pg_catalog.=) 'pg_temp' THEN s.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+        ELSE s.nspname OPERATOR(pg_catalog.=)
+          (CASE WHEN f.path AND f.schema OPERATOR(pg_catalog.=) '$user' THEN CURRENT_USER ELSE f.schema::pg_catalog.name END) END
+),
+mentions AS (
+  SELECT c.oid AS root, c.oid FROM function_candidates AS c WHERE c.oid::pg_catalog.int8 OPERATOR(pg_catalog.>=) 16384
+  UNION
+  SELECT m.root, found.oid
+  FROM mentions AS m, LATERAL (
+    SELECT q.oid FROM pg_catalog.pg_proc AS p,
+      pg_catalog.regexp_matches(p.prosrc, '[^][:space:]"''().,;:=<>+*/%^|&!~@#?[-]+', 'g') AS word,
+      pg_catalog.pg_proc AS q
+    WHERE p.oid OPERATOR(pg_catalog.=) m.oid AND q.oid::pg_catalog.int8 OPERATOR(pg_catalog.>=) 16384
+      AND q.proname OPERATOR(pg_catalog.=) ANY (ARRAY[word[1]::pg_catalog.name, pg_catalog.lower(word[1])::pg_catalog.name,
+        pg_catalog.lower(word[1] COLLATE pg_catalog."C")::pg_catalog.name])
+    UNION
+    SELECT q.oid FROM pg_catalog.pg_proc AS p, pg_catalog.pg_proc AS q
+    WHERE p.oid OPERATOR(pg_catalog.=) m.oid AND q.oid::pg_catalog.int8 OPERATOR(pg_catalog.>=) 16384
+      AND q.proname::pg_catalog.text OPERATOR(pg_catalog.~) '[^A-Za-z0-9_$]'
+      AND pg_catalog.strpos(p.prosrc, pg_catalog.replace(q.proname::pg_catalog.text, '"', '""')) OPERATOR(pg_catalog.>) 0
+    UNION
+    SELECT d.refobjid FROM pg_catalog.pg_depend AS d
+    WHERE d.classid OPERATOR(pg_catalog.=) 1255 AND d.objid OPERATOR(pg_catalog.=) m.oid
+      AND d.refclassid OPERATOR(pg_catalog.=) 1255 AND d.refobjid::pg_catalog.int8 OPERATOR(pg_catalog.>=) 16384
+  ) AS found
+)
+SELECT pg_catalog.json_build_object(
+  'relations', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+    'n', r.n,
+    'oid', c.oid::pg_catalog.int8,
+    'schema', CASE WHEN s.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() THEN 'pg_temp'::pg_catalog.name ELSE s.nspname END,
+    'name', c.relname,
+    'kind', c.relkind,
+    'persistence', c.relpersistence,
+    'has_children', EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid),
+    'is_partition', c.relispartition,
+    'has_default_partition', EXISTS (
+      SELECT FROM pg_catalog.pg_partitioned_table AS i
+      WHERE i.partrelid OPERATOR(pg_catalog.=) c.oid AND i.partdefid::pg_catalog.int8 OPERATOR(pg_catalog.>) 0),
+    'columns', COALESCE((SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+        'name', a.attname,
+        'type_oid', a.atttypid::pg_catalog.int8,
+        'type_modifier', a.atttypmod,
+        'type_text', pg_catalog.format_type(a.atttypid, a.atttypmod),
+        'base_oid', b.oid::pg_catalog.int8,
+        'base_modifier', CASE WHEN a.atttypmod OPERATOR(pg_catalog.>=) 0 THEN a.atttypmod ELSE b.modifier END,
+        'default_collation', a.attcollation OPERATOR(pg_catalog.=) t.typcollation,
+        'not_null', a.attnotnull AND NOT EXISTS (
+          SELECT FROM pg_catalog.pg_constraint AS k
+          WHERE k.conrelid OPERATOR(pg_catalog.=) c.oid AND k.contype OPERATOR(pg_catalog.=) 'n'
+            AND k.conkey[1] OPERATOR(pg_catalog.=) a.attnum AND NOT k.convalidated)
+      ) ORDER BY a.attnum)
+      FROM pg_catalog.pg_attribute AS a, pg_catalog.pg_type AS t, base AS b
+      WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
+        AND t.oid OPERATOR(pg_catalog.=) a.atttypid AND b.root OPERATOR(pg_catalog.=) a.atttypid), '[]'::pg_catalog.json),
+    'constraints', COALESCE((SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+        'name', k.conname,
+        'kind', k.contype,
+        'validated', k.convalidated,
+        'columns', COALESCE((SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
+          WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.=) ANY (k.conkey)), '[]'::pg_catalog.json),
+        'proves_not_null', k.contype OPERATOR(pg_catalog.=) 'c' AND COALESCE(k.conbin::pg_catalog.text OPERATOR(pg_catalog.~)
+          '^\{NULLTEST :arg \{VAR [^{}]*\} :nulltesttype 1 :argisrow false :location -?[0-9]+\}$', false),
+        'no_inherit', k.connoinherit,
+        'references', (SELECT fs.nspname::pg_catalog.text OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) f.relname::pg_catalog.text
+          FROM pg_catalog.pg_class AS f, pg_catalog.pg_namespace AS fs
+          WHERE f.oid OPERATOR(pg_catalog.=) k.confrelid AND fs.oid OPERATOR(pg_catalog.=) f.relnamespace)
+      ) ORDER BY k.conname)
+      FROM pg_catalog.pg_constraint AS k WHERE k.conrelid OPERATOR(pg_catalog.=) c.oid), '[]'::pg_catalog.json),
+    'indexes', COALESCE((SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+        'name', ic.relname,
+        'valid', x.indisvalid,
+        'abandoned', CASE WHEN x.indisvalid THEN false ELSE NOT EXISTS (
+          SELECT FROM pg_catalog.pg_locks AS l
+          WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.relation OPERATOR(pg_catalog.=) c.oid AND l.granted
+            AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database AS d
+              WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+            AND l.mode OPERATOR(pg_catalog.=) 'ShareUpdateExclusiveLock' AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()) END,
+        'unique', x.indisunique,
+        'plain', x.indexprs IS NULL AND x.indpred IS NULL,
+        'columns', COALESCE((SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
+          WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0
+            AND (a.attnum OPERATOR(pg_catalog.=) ANY (x.indkey::pg_catalog.int2[]) OR EXISTS (
+              SELECT FROM pg_catalog.pg_depend AS d
+              WHERE d.classid OPERATOR(pg_catalog.=) 1259 AND d.objid OPERATOR(pg_catalog.=) x.indexrelid
+                AND d.refclassid OPERATOR(pg_catalog.=) 1259 AND d.refobjid OPERATOR(pg_catalog.=) c.oid
+                AND d.refobjsubid OPERATOR(pg_catalog.=) a.attnum::pg_catalog.int4))), '[]'::pg_catalog.json),
+        'key', COALESCE((SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
+          WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.=) ANY (
+            (x.indkey::pg_catalog.int2[])[0:x.indnkeyatts::pg_catalog.int4 OPERATOR(pg_catalog.-) 1])), '[]'::pg_catalog.json)
+      ) ORDER BY ic.relname)
+      FROM pg_catalog.pg_index AS x, pg_catalog.pg_class AS ic
+      WHERE x.indrelid OPERATOR(pg_catalog.=) c.oid AND ic.oid OPERATOR(pg_catalog.=) x.indexrelid), '[]'::pg_catalog.json),
+    'child_indexes', COALESCE((SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+        'name', ic.relname,
+        'plain', x.indexprs IS NULL AND x.indpred IS NULL,
+        'columns', COALESCE((SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
+          WHERE a.attrelid OPERATOR(pg_catalog.=) t.oid AND a.attnum OPERATOR(pg_catalog.>) 0
+            AND (a.attnum OPERATOR(pg_catalog.=) ANY (x.indkey::pg_catalog.int2[]) OR EXISTS (
+              SELECT FROM pg_catalog.pg_depend AS d
+              WHERE d.classid OPERATOR(pg_catalog.=) 1259 AND d.objid OPERATOR(pg_catalog.=) x.indexrelid
+                AND d.refclassid OPERATOR(pg_catalog.=) 1259 AND d.refobjid OPERATOR(pg_catalog.=) t.oid
+                AND d.refobjsubid OPERATOR(pg_catalog.=) a.attnum::pg_catalog.int4))), '[]'::pg_catalog.json)
+      ) ORDER BY ic.relname)
+      FROM descendants AS t, pg_catalog.pg_index AS x, pg_catalog.pg_class AS ic
+      WHERE t.root OPERATOR(pg_catalog.=) c.oid AND x.indrelid OPERATOR(pg_catalog.=) t.oid
+        AND ic.oid OPERATOR(pg_catalog.=) x.indexrelid AND NOT ic.relispartition), '[]'::pg_catalog.json),
+    'child_checks', COALESCE((SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+        'name', k.conname,
+        'kind', k.contype,
+        'validated', k.convalidated,
+        'columns', COALESCE((SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
+          WHERE a.attrelid OPERATOR(pg_catalog.=) t.oid AND a.attnum OPERATOR(pg_catalog.=) ANY (k.conkey)), '[]'::pg_catalog.json)
+      ) ORDER BY k.conname)
+      FROM descendants AS t, pg_catalog.pg_constraint AS k
+      WHERE t.root OPERATOR(pg_catalog.=) c.oid AND k.conrelid OPERATOR(pg_catalog.=) t.oid
+        AND k.contype OPERATOR(pg_catalog.=) 'c' AND k.coninhcount OPERATOR(pg_catalog.=) 0), '[]'::pg_catalog.json),
+    'referenced_by', COALESCE((SELECT pg_catalog.json_agg(DISTINCT
+        fs.nspname::pg_catalog.text OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) f.relname::pg_catalog.text)
+      FROM pg_catalog.pg_constraint AS k, pg_catalog.pg_class AS f, pg_catalog.pg_namespace AS fs
+      WHERE k.confrelid OPERATOR(pg_catalog.=) c.oid AND k.contype OPERATOR(pg_catalog.=) 'f' AND k.conrelid OPERATOR(pg_catalog.<>) c.oid
+        AND f.oid OPERATOR(pg_catalog.=) k.conrelid AND fs.oid OPERATOR(pg_catalog.=) f.relnamespace), '[]'::pg_catalog.json),
+    'takes_along', COALESCE((SELECT pg_catalog.json_agg(gone.name ORDER BY gone.name) FROM (
+        SELECT DISTINCT os.nspname::pg_catalog.text OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) o.relname::pg_catalog.text
+            OPERATOR(pg_catalog.||) COALESCE('.' OPERATOR(pg_catalog.||) a.attname::pg_catalog.text, '') AS name
+        FROM dependents AS d
+          JOIN pg_catalog.pg_class AS o ON o.oid OPERATOR(pg_catalog.=) d.oid
+          JOIN pg_catalog.pg_namespace AS os ON os.oid OPERATOR(pg_catalog.=) o.relnamespace
+          LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) d.oid AND a.attnum::pg_catalog.int4 OPERATOR(pg_catalog.=) d.part
+            AND d.part OPERATOR(pg_catalog.>) 0
+        WHERE d.root OPERATOR(pg_catalog.=) c.oid AND d.class::pg_catalog.int8 OPERATOR(pg_catalog.=) 1259 AND d.oid OPERATOR(pg_catalog.<>) c.oid
+          AND CASE WHEN d.part OPERATOR(pg_catalog.=) 0 THEN o.relkind OPERATOR(pg_catalog.=) 'm'
+              ELSE o.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,f,c}'::pg_catalog."char"[]) AND NOT EXISTS (
+                SELECT FROM dependents AS w WHERE w.root OPERATOR(pg_catalog.=) c.oid AND w.class OPERATOR(pg_catalog.=) d.class
+                  AND w.oid OPERATOR(pg_catalog.=) d.oid AND w.part OPERATOR(pg_catalog.=) 0) END
+      ) AS gone), '[]'::pg_catalog.json),
+    'taken_names', COALESCE((SELECT pg_catalog.json_agg(taken.name) FROM (
+        SELECT o.relname AS name FROM pg_catalog.pg_class AS o WHERE o.relnamespace OPERATOR(pg_catalog.=) c.relnamespace
+        UNION
+        SELECT o.conname FROM pg_catalog.pg_constraint AS o WHERE o.connamespace OPERATOR(pg_catalog.=) c.relnamespace
+      ) AS taken
+      WHERE pg_catalog.starts_with(taken.name::pg_catalog.text, pg_catalog."left"(c.relname::pg_catalog.text, 12))
+        OR taken.name OPERATOR(pg_catalog.=) ANY (
+          SELECT w.name::pg_catalog.name FROM wanted AS w WHERE w.n OPERATOR(pg_catalog.=) r.n)), '[]'::pg_catalog.json),
+    'index', (SELECT pg_catalog.json_build_object(
+        'table_schema', CASE WHEN ts.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() THEN 'pg_temp'::pg_catalog.name ELSE ts.nspname END,
+        'table', t.relname,
+        'constraint', (SELECT k.conname FROM pg_catalog.pg_constraint AS k
+          WHERE k.conindid OPERATOR(pg_catalog.=) c.oid AND k.conrelid OPERATOR(pg_catalog.=) t.oid
+            AND k.contype OPERATOR(pg_catalog.<>) 'f' LIMIT 1),
+        'valid', x.indisvalid)
+      FROM pg_catalog.pg_index AS x, pg_catalog.pg_class AS t, pg_catalog.pg_namespace AS ts
+      WHERE x.indexrelid OPERATOR(pg_catalog.=) c.oid AND t.oid OPERATOR(pg_catalog.=) x.indrelid
+        AND ts.oid OPERATOR(pg_catalog.=) t.relnamespace)
+  )) FROM relations AS r, pg_catalog.pg_class AS c, pg_catalog.pg_namespace AS s
+    WHERE c.oid OPERATOR(pg_catalog.=) r.oid AND s.oid OPERATOR(pg_catalog.=) c.relnamespace),
+  'types', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+    'n', t.n,
+    'oid', t.oid::pg_catalog.int8,
+    'constrained_domain', b.demanding,
+    'base_oid', b.oid::pg_catalog.int8,
+    'base_modifier', b.modifier,
+    'binary_from', COALESCE((SELECT pg_catalog.json_agg(k.castsource::pg_catalog.int8) FROM pg_catalog.pg_cast AS k
+      WHERE k.casttarget OPERATOR(pg_catalog.=) b.oid AND k.castmethod OPERATOR(pg_catalog.=) 'b'), '[]'::pg_catalog.json)
+  )) FROM types AS t, base AS b WHERE b.root OPERATOR(pg_catalog.=) t.oid),
+  'functions', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+    'n', f.n,
+    'schema', s.nspname,
+    'builtin', p.oid::pg_catalog.int8 OPERATOR(pg_catalog.<) 16384,
+    'volatility', p.provolatile,
+    'language', l.lanname,
+    'extension', (SELECT e.extname FROM pg_catalog.pg_depend AS d, pg_catalog.pg_extension AS e
+      WHERE d.classid OPERATOR(pg_catalog.=) 1255 AND d.objid OPERATOR(pg_catalog.=) p.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'
+        AND d.refclassid OPERATOR(pg_catalog.=) 3079 AND e.oid OPERATOR(pg_catalog.=) d.refobjid LIMIT 1),
+    'sources', COALESCE((SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+        'language', CASE WHEN mp.prokind OPERATOR(pg_catalog.=) 'a' THEN 'sql'::pg_catalog.name ELSE ml.lanname END,
+        'extension', (SELECT e.extname FROM pg_catalog.pg_depend AS d, pg_catalog.pg_extension AS e
+          WHERE d.classid OPERATOR(pg_catalog.=) 1255 AND d.objid OPERATOR(pg_catalog.=) mp.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'
+            AND d.refclassid OPERATOR(pg_catalog.=) 3079 AND e.oid OPERATOR(pg_catalog.=) d.refobjid LIMIT 1),
+        'source', CASE WHEN mp.prokind OPERATOR(pg_catalog.=) 'a' THEN ''::pg_catalog.text ELSE mp.prosrc END))
+      FROM mentions AS m, pg_catalog.pg_proc AS mp, pg_catalog.pg_language AS ml
+      WHERE m.root OPERATOR(pg_catalog.=) p.oid AND mp.oid OPERATOR(pg_catalog.=) m.oid
+        AND ml.oid OPERATOR(pg_catalog.=) mp.prolang), '[]'::pg_catalog.json)
+  )) FROM function_candidates AS f, pg_catalog.pg_proc AS p, pg_catalog.pg_language AS l, pg_catalog.pg_namespace AS s
+    WHERE p.oid OPERATOR(pg_catalog.=) f.oid AND l.oid OPERATOR(pg_catalog.=) p.prolang AND s.oid OPERATOR(pg_catalog.=) p.pronamespace),
+  'creation_schema', pg_catalog.current_schema(),
+  'paths', (SELECT pg_catalog.json_agg(found) FROM (
+    SELECT DISTINCT ON (w.n) w.n, s.nspname AS schema
+    FROM pg_catalog.json_to_recordset($5::pg_catalog.json) AS w(n pg_catalog.int4, k pg_catalog.int4, schema pg_catalog.text),
+      pg_catalog.pg_namespace AS s
+    WHERE s.nspname OPERATOR(pg_catalog.=)
+        (CASE WHEN w.schema OPERATOR(pg_catalog.=) '$user' THEN CURRENT_USER ELSE w.schema::pg_catalog.name END)
+      AND pg_catalog.has_schema_privilege(s.oid, 'USAGE')
+    ORDER BY w.n, w.k) AS found)
+)::pg_catalog.text

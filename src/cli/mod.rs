@@ -1,0 +1,56 @@
+//! The command line.
+
+mod serve;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// Makes database migrations safe on their way to PostgreSQL.
+#[derive(Debug, Parser)]
+#[command(name = "pgairlock", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Forwards PostgreSQL connections and makes DDL safe, or refuses it
+    Serve(Box<serve::ServeArgs>),
+}
+
+/// Ended as asked.
+const SUCCESS: u8 = 0;
+/// Could not start or run.
+const FAILURE: u8 = 1;
+/// Flags, environment or config file are wrong; clap ends with the same.
+const USAGE: u8 = 2;
+
+/// Runs the process's command line.
+#[must_use]
+pub fn run() -> ExitCode {
+    let Cli { command } = Cli::parse();
+    ExitCode::from(match command {
+        Command::Serve(args) => serve::run(*args),
+    })
+}
+
+/// The command line as clap sees it: flags, environment variables, help.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Says why it ended; each line begins with the program's name, as other tools' do.
+fn fail(code: u8, error: &dyn std::fmt::Display) -> u8 {
+    for line in error.to_string().lines() {
+        // Nobody may be listening; that is no reason to end otherwise than said.
+        let _ = writeln!(std::io::stderr(), "pgairlock: {line}");
+    }
+    code
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! Config as used: validated, complete, without defaults left to guess. `file` is config as written.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::policy::settings::{Mode, PolicySettings};
+
+/// Everything that `serve` needs. Replaced as a whole on reload, never in part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// At least one.
+    pub listeners: Vec<ListenerSettings>,
+    /// At least one; the first that names the database (or `*`) is used.
+    pub upstreams: Vec<UpstreamSettings>,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+    /// What decides.
+    pub policy: PolicySettings,
+    /// Where decisions are kept.
+    pub store: PathBuf,
+    /// Admin HTTP.
+    pub admin: SocketAddr,
+    /// Sessions at once over all listeners; further ones get FATAL 53300. Default 1000.
+    pub max_sessions: usize,
+}
+
+/// `[[listener]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerSettings {
+    /// Its name in logs and metrics.
+    pub name: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it does with findings.
+    pub mode: Mode,
+    /// TLS towards clients.
+    pub tls: ClientTls,
+}
+
+/// TLS towards clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientTls {
+    /// SSLRequest is answered `N`.
+    Disable,
+    /// Offered; plain is allowed too.
+    Prefer(Identity),
+    /// Plain is refused.
+    Require(Identity),
+}
+
+/// A certificate chain and its key, PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Chain, leaf first.
+    pub certificate: PathBuf,
+    /// PKCS#8, PKCS#1 or SEC1 key.
+    pub key: PathBuf,
+}
+
+/// `[[upstream]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamSettings {
+    /// Its name in logs and metrics.
+    pub name: String,
+    /// Databases that it serves; `*` is all.
+    pub databases: Vec<String>,
+    /// `host:port`, tried in order.
+    pub hosts: Vec<String>,
+    /// TLS towards the server.
+    pub tls: ServerTls,
+    /// A pooler stands between.
+    pub pooler: Pooler,
+}
+
+/// TLS towards the server, with libpq's meanings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerTls {
+    /// Never.
+    Disable,
+    /// When the server offers it; its certificate is not checked.
+    Prefer,
+    /// Always; its certificate is not checked.
+    Require,
+    /// Always; certificate and host name are checked against this CA file, or the system's roots.
+    VerifyFull(Option<PathBuf>),
+}
+
+/// What stands between proxy and server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooler {
+    /// Nothing: a backend pid that differs from BackendKeyData is refused.
+    None,
+    /// A session pooler.
+    Session,
+}
+
+/// `[timeouts]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// lock_timeout of migration sessions. Default 2 s.
+    pub lock: Duration,
+    /// TCP and TLS connect to the server. Default 5 s.
+    pub connect: Duration,
+    /// A whole login, from the first byte to ReadyForQuery. Default 15 s.
+    pub login: Duration,
+    /// Drain at SIGTERM. Default 30 s.
+    pub drain: Duration,
+    /// A write to the store. Default 5 s.
+    pub store: Duration,
+    /// A step of a rewrite that may wait without hurting anyone, such as a concurrent build. Default 6 h.
+    pub step: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { lock: seconds(2), connect: seconds(5), login: seconds(15), drain: seconds(30), store: seconds(5), step: seconds(6 * 3600) }
+    }
+}
+
+impl Settings {
+    /// Where admin HTTP listens when nothing else is said: for this machine only.
+    pub const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9187);
+    /// Where decisions are kept when nothing else is said.
+    pub const DEFAULT_STORE: &'static str = "pgairlock.db";
+    /// Sessions at once when nothing else is said.
+    pub const DEFAULT_MAX_SESSIONS: usize = 1000;
+
+    /// The upstream that serves `database`.
+    #[must_use]
+    pub fn upstream_for(&self, database: &str) -> Option<&UpstreamSettings> {
+        self.upstreams.iter().find(|upstream| upstream.databases.iter().any(|name| name == "*" || name == database))
+    }
+}

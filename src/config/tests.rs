@@ -1,0 +1,332 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::settings::{ClientTls, Identity, Pooler, ServerTls};
+use super::*;
+use crate::policy::settings::{Mode, Severity};
+
+const RULES: [&str; 3] = ["create-index-blocking", "drop-column", "drop-table"];
+
+const LEAST: &str = r#"[[listener]]
+name = "migrations"
+address = "127.0.0.1:6432"
+[[upstream]]
+name = "main"
+hosts = ["127.0.0.1:5432"]
+"#;
+
+/// `LEAST` has six lines, so `more` begins on line 7.
+fn with(more: &str) -> Result<Settings, ConfigError> {
+    from_str(&format!("{LEAST}{more}"), "etc/pgairlock.toml", &RULES)
+}
+
+fn problems(text: &str) -> Vec<String> {
+    let error = from_str(text, "pgairlock.toml", &RULES).expect_err("wrong config was accepted");
+    error.to_string().lines().map(str::to_owned).collect()
+}
+
+/// The only problem that `more` causes.
+fn problem(more: &str) -> String {
+    let found = problems(&format!("{LEAST}{more}"));
+    assert_eq!(found.len(), 1, "{found:#?}");
+    found[0].clone()
+}
+
+#[test]
+fn everything_that_is_written_is_used() {
+    let settings = from_str(
+        r#"
+        [[listener]]
+        name = "a"
+        address = "127.0.0.1:1"
+        mode = "warn"
+        tls = { mode = "prefer", certificate = "s.crt", key = "/abs/s.key" }
+        [[listener]]
+        name = "b"
+        address = "[::1]:2"
+        mode = "off"
+        tls = { mode = "require", certificate = "s.crt", key = "s.key" }
+        [[upstream]]
+        name = "x"
+        databases = ["app", "shop"]
+        hosts = ["db1:5432", "[::1]:5433"]
+        tls = { mode = "verify-full", ca = "ca.crt" }
+        pooler = "session"
+        [[upstream]]
+        name = "y"
+        hosts = ["db2:5432"]
+        tls.mode = "disable"
+        [timeouts]
+        lock = "500ms"
+        connect = "1s"
+        login = "1min"
+        drain = "0s"
+        store = "9s"
+        step = "2h"
+        [rules]
+        drop-column = "off"
+        drop-table = "warn"
+        create-index-blocking = "refuse"
+        [[exempt]]
+        role = "r"
+        database = "d"
+        table = "t"
+        application_name = "n"
+        rules = ["drop-column", "drop-table"]
+        reason = "because"
+        [store]
+        path = "x.db"
+        [admin]
+        address = "127.0.0.1:3"
+        [limits]
+        small_table = "8kB"
+        statement = "1MB"
+        sessions = 7
+        "#,
+        "etc/pgairlock.toml",
+        &RULES,
+    )
+    .unwrap();
+    let identity = |key: &str| Identity { certificate: "etc/s.crt".into(), key: key.into() };
+    assert_eq!(settings.listeners[0].mode, Mode::Warn);
+    assert_eq!(settings.listeners[0].tls, ClientTls::Prefer(identity("/abs/s.key")));
+    assert_eq!(settings.listeners[1].mode, Mode::Off);
+    assert_eq!(settings.listeners[1].tls, ClientTls::Require(identity("etc/s.key")));
+    assert_eq!(settings.upstreams[0].tls, ServerTls::VerifyFull(Some("etc/ca.crt".into())));
+    assert_eq!((settings.upstreams[0].pooler, settings.upstreams[1].pooler), (Pooler::Session, Pooler::None));
+    assert_eq!(settings.upstreams[1].tls, ServerTls::Disable);
+    assert_eq!(settings.upstream_for("shop").unwrap().name, "x");
+    assert_eq!(settings.upstream_for("other").unwrap().name, "y");
+    assert_eq!(settings.timeouts.lock, Duration::from_millis(500));
+    assert_eq!(settings.timeouts.connect, Duration::from_secs(1));
+    assert_eq!(settings.timeouts.login, Duration::from_secs(60));
+    assert_eq!(settings.timeouts.drain, Duration::ZERO);
+    assert_eq!(settings.timeouts.store, Duration::from_secs(9));
+    assert_eq!(settings.timeouts.step, Duration::from_secs(7200));
+    assert_eq!(settings.policy.rules["drop-column"], Severity::Off);
+    assert_eq!(settings.policy.rules["drop-table"], Severity::Warn);
+    assert_eq!(settings.policy.rules["create-index-blocking"], Severity::Refuse);
+    let exemption = &settings.policy.exemptions[0];
+    assert_eq!((exemption.role.as_deref(), exemption.database.as_deref()), (Some("r"), Some("d")));
+    assert_eq!((exemption.table.as_deref(), exemption.application_name.as_deref()), (Some("t"), Some("n")));
+    assert_eq!((exemption.rules.len(), exemption.reason.as_str()), (2, "because"));
+    assert_eq!(settings.store, Path::new("etc/x.db"));
+    assert_eq!(settings.admin, "127.0.0.1:3".parse().unwrap());
+    assert_eq!((settings.policy.small_table_bytes, settings.policy.statement_bytes, settings.max_sessions), (8_192, 1 << 20, 7));
+}
+
+#[test]
+fn unknown_keys_are_told_with_their_nearest_name() {
+    assert_eq!(
+        problems(&LEAST.replace("address", "adress"))[1],
+        r#"pgairlock.toml:3: unknown key "adress" in [[listener]]; did you mean "address"?"#
+    );
+    assert_eq!(problem("[timeout]\n"), r#"pgairlock.toml:7: unknown key "timeout" in the file; did you mean "timeouts"?"#);
+    assert_eq!(problem("[timeouts]\nloc = \"1s\"\n"), r#"pgairlock.toml:8: unknown key "loc" in [timeouts]; did you mean "lock"?"#);
+    assert_eq!(problem("tls = { cert = \"x\" }\n"), r#"pgairlock.toml:7: unknown key "cert" in tls of [[upstream]]; known are: mode, ca"#);
+    assert_eq!(problem("[store]\nzzzzzz = 1\n"), r#"pgairlock.toml:8: unknown key "zzzzzz" in [store]; known are: path"#);
+}
+
+#[test]
+fn unknown_rules_are_told_with_their_nearest_name() {
+    let rules = problem("[rules]\ndrop-colum = \"off\"\n");
+    assert_eq!(rules, r#"pgairlock.toml:8: unknown rule "drop-colum" in [rules]; did you mean "drop-column"?"#);
+    let exempt = problem("[[exempt]]\nreason = \"x\"\nrules = [\n  \"drop-column\",\n  \"drop-tabel\",\n]\n");
+    assert_eq!(exempt, r#"pgairlock.toml:11: unknown rule "drop-tabel" in [[exempt]]; did you mean "drop-table"?"#);
+}
+
+#[test]
+fn every_problem_is_told_at_once_in_the_order_of_lines() {
+    let found = problems(
+        r#"[[listener]]
+name = "a"
+address = 6432
+mode = "enfroce"
+colour = "red"
+[[upstream]]
+name = "x"
+hosts = ["db"]
+[timeouts]
+lock = "2 s"
+login = 3
+[[exempt]]
+rules = ["drop-column"]
+[limits]
+sessions = -1
+"#,
+    );
+    let lines: Vec<_> = found.iter().map(|problem| problem.split(": ").next().unwrap()).collect();
+    let expected = [3, 4, 5, 8, 10, 11, 12, 15].map(|line| format!("pgairlock.toml:{line}"));
+    assert_eq!(lines, expected, "{found:#?}");
+    assert_eq!(found[0], "pgairlock.toml:3: [[listener]] address: invalid type: integer `6432`, expected a string");
+    assert_eq!(found[1], "pgairlock.toml:4: [[listener]] mode: unknown variant `enfroce`, expected one of `enforce`, `warn`, `off`");
+    assert_eq!(found[3], r#"pgairlock.toml:8: [[upstream]] hosts: "db" has no port; write "db:5432""#);
+    assert!(found[4].starts_with(r#"pgairlock.toml:10: [timeouts] lock: "2 s" is not a duration; "#), "{}", found[4]);
+    assert_eq!(found[6], r#"pgairlock.toml:12: [[exempt]] needs "reason""#);
+}
+
+#[test]
+fn text_that_is_not_toml_is_told_with_its_lines() {
+    let found = problems("[[listener]]\nname = \n[admin\n");
+    assert!(found[0].starts_with("pgairlock.toml:2: "), "{found:#?}");
+    assert!(found[1].starts_with("pgairlock.toml:3: "), "{found:#?}");
+}
+
+#[test]
+fn sections_of_the_wrong_shape_are_told() {
+    let listener = problems("[listener]\nname = \"a\"\naddress = \"127.0.0.1:1\"\n[[upstream]]\nname = \"x\"\nhosts = [\"h:1\"]\n");
+    assert_eq!(listener[0], "pgairlock.toml:1: listener is a list of tables: write [[listener]], with two brackets");
+    assert_eq!(problem("[[timeouts]]\n"), "pgairlock.toml:7: timeouts in the file is a table: write [timeouts]");
+    assert_eq!(problem("[[rules]]\n"), "pgairlock.toml:7: rules in the file is a table: write [rules]");
+    assert_eq!(problem("tls = [\"prefer\"]\n"), "pgairlock.toml:7: tls in [[upstream]] is a table: write tls = { … }");
+    assert_eq!(problems("exempt = [[\"r\"]]\n")[0], "pgairlock.toml:1: exempt is a list of tables: write [[exempt]], with two brackets");
+}
+
+#[test]
+fn listeners_and_upstreams_need_what_they_need() {
+    assert_eq!(
+        problems(""),
+        [
+            "pgairlock.toml: nothing to listen on: give --listen or a [[listener]] with an address",
+            "pgairlock.toml: no server to forward to: give --upstream or an [[upstream]] with hosts"
+        ]
+    );
+    assert_eq!(
+        problems("[[listener]]\n\n[[upstream]]\n"),
+        [
+            r#"pgairlock.toml:1: [[listener]] needs "name""#,
+            r#"pgairlock.toml:1: [[listener]] needs "address""#,
+            r#"pgairlock.toml:3: [[upstream]] needs "name""#,
+            r#"pgairlock.toml:3: [[upstream]] needs "hosts""#,
+        ]
+    );
+    assert_eq!(
+        problem("pooler = \"transaction\"\n"),
+        "pgairlock.toml:7: [[upstream]] pooler: unknown variant `transaction`, expected `none` or `session`"
+    );
+    assert!(problem("databases = []\n").contains(":7: [[upstream]] databases: is empty"));
+}
+
+#[test]
+fn names_and_addresses_are_unique() {
+    let second = "[[listener]]\nname = \"migrations\"\naddress = \"127.0.0.1:6433\"\n";
+    assert_eq!(problem(second), r#"pgairlock.toml:8: [[listener]] name: "migrations" names another listener already"#);
+    let same_address = "[[listener]]\nname = \"other\"\naddress = \"127.0.0.1:6432\"\n";
+    assert!(problem(same_address).contains("127.0.0.1:6432 is given to two listeners"));
+    assert!(problem("[admin]\naddress = \"127.0.0.1:6432\"\n").contains("127.0.0.1:6432 is given to two listeners"));
+    let upstream = "databases = [\"a\"]\n[[upstream]]\nname = \"main\"\nhosts = [\"h:1\"]\n";
+    assert_eq!(problem(upstream), r#"pgairlock.toml:9: [[upstream]] name: "main" names another upstream already"#);
+    let unreachable = "[[upstream]]\nname = \"late\"\nhosts = [\"h:1\"]\ndatabases = [\"app\"]\n";
+    assert!(problem(unreachable).contains(r#":10: [[upstream]] databases: "app" goes to an earlier upstream"#));
+}
+
+#[test]
+fn free_ports_may_be_asked_for_twice() {
+    let text = LEAST.replace("6432", "0");
+    assert!(from_str(&format!("{text}[admin]\naddress = \"127.0.0.1:0\"\n"), "x", &RULES).is_ok());
+}
+
+#[test]
+fn tls_says_what_it_does() {
+    let listener = |tls: &str| problems(&LEAST.replace("[[upstream]]", &format!("tls = {tls}\n[[upstream]]"))).join("\n");
+    assert!(listener(r#"{ mode = "prefer" }"#).ends_with(r#":4: [[listener]] tls: TLS needs "certificate" and "key", paths of PEM files"#));
+    assert!(listener(r#"{ mode = "require", certificate = "x" }"#).contains(r#"needs "certificate" and "key""#));
+    assert!(listener(r#"{ certificate = "x", key = "y" }"#).contains("a certificate without a mode is not used"));
+    assert!(listener(r#"{ mode = "verify-full" }"#).contains("unknown variant `verify-full`"));
+    for mode in ["prefer", "require"] {
+        let unchecked = problem(&format!("tls = {{ mode = \"{mode}\", ca = \"ca.crt\" }}\n"));
+        assert!(unchecked.ends_with(":7: [[upstream]] tls.ca: certificates are checked only with mode = \"verify-full\""), "{unchecked}");
+    }
+    assert_eq!(with("tls.mode = \"require\"\n").unwrap().upstreams[0].tls, ServerTls::Require);
+}
+
+#[test]
+fn limits_and_timeouts_that_would_break_everything_are_refused() {
+    assert!(problem("[timeouts]\nlock = \"0s\"\n").contains(":8: [timeouts] lock: 0 would let a migration wait"));
+    assert!(problem("[timeouts]\nlock = \"25d\"\n").contains(":8: [timeouts] lock: longer than PostgreSQL allows"));
+    for key in ["connect", "login", "store"] {
+        assert!(problem(&format!("[timeouts]\n{key} = \"0s\"\n")).contains(&format!(":8: [timeouts] {key}: 0 would fail every time")));
+    }
+    assert!(problem("[limits]\nsessions = 0\n").contains(":8: [limits] sessions: 0 would refuse everyone"));
+    assert!(problem("[limits]\nstatement = \"2GB\"\n").contains(":8: [limits] statement: must be between"));
+    assert!(problem("[limits]\nsmall_table = 5\n").contains(":8: [limits] small_table: invalid type: integer `5`"));
+    assert!(problem("[store]\npath = \"postgres://db/x\"\n").contains("is a URL; the store is an SQLite file"));
+    assert!(problem("[store]\npath = \"\"\n").contains(":8: [store] path: is empty"));
+}
+
+#[test]
+fn exemptions_need_rules_and_a_reason() {
+    assert_eq!(problem("[[exempt]]\nreason = \"x\"\n"), r#"pgairlock.toml:7: [[exempt]] needs "rules""#);
+    assert!(problem("[[exempt]]\nreason = \"x\"\nrules = []\n").contains(":9: [[exempt]] rules: is empty"));
+    assert!(problem("[[exempt]]\nrules = [\"drop-column\"]\nreason = \" \"\n").contains(":9: [[exempt]] reason: is empty"));
+}
+
+#[test]
+fn hosts_need_a_name_and_a_port() {
+    for good in ["db:5432", "10.0.0.1:1", "[::1]:65535"] {
+        assert_eq!(validate::host(good), Ok(()));
+    }
+    for bad in ["db", "db:", "db:0", "db:65536", "db:x", ":5432", "::1:5432", "user@db:5432", "postgres://db:5432", "d b:5432"] {
+        assert!(validate::host(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn overrides_stand_over_the_file() {
+    let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+    let overrides = Overrides {
+        listen: Some(address("127.0.0.1:1")),
+        upstream: vec!["a:1".into(), "b:2".into()],
+        admin: Some(address("127.0.0.1:2")),
+        mode: Some(Mode::Warn),
+        store: Some("here.db".into()),
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("p.toml");
+    std::fs::write(&file, LEAST).unwrap();
+    let from_file = Source { file: Some(file), overrides: overrides.clone(), rules: RULES.to_vec() }.load().unwrap();
+    assert_eq!((from_file.listeners[0].name.as_str(), from_file.upstreams[0].name.as_str()), ("migrations", "main"));
+    let from_flags = Source { file: None, overrides, rules: RULES.to_vec() }.load().unwrap();
+    for settings in [from_file, from_flags] {
+        assert_eq!(settings.listeners[0].address, address("127.0.0.1:1"));
+        assert_eq!(settings.listeners[0].mode, Mode::Warn);
+        assert_eq!(settings.upstreams[0].hosts, ["a:1", "b:2"]);
+        assert_eq!(settings.admin, address("127.0.0.1:2"));
+        assert_eq!(settings.store, Path::new("here.db"));
+    }
+}
+
+#[test]
+fn an_override_of_one_among_several_is_refused() {
+    let mut problems = Problems::new("", "");
+    let two = format!("databases = [\"a\"]\n{}", LEAST.replace("migrations", "b").replace("6432", "6433").replace("main", "y"));
+    let mut settings = with(&two).unwrap();
+    let overrides = Overrides { listen: "127.0.0.1:1".parse().ok(), upstream: vec!["h".into()], ..Overrides::default() };
+    overrides.listeners(&mut settings.listeners, &mut problems);
+    overrides.upstreams(&mut settings.upstreams, &mut problems);
+    let error = problems.finish(Some(())).unwrap_err().to_string();
+    assert_eq!(
+        error.lines().collect::<Vec<_>>(),
+        [
+            "--listen (PGAIRLOCK_LISTEN) can replace one [[listener]], but the file has 2; change it in the file",
+            "--upstream (PGAIRLOCK_UPSTREAM): \"h\" has no port; write \"h:5432\"",
+            "--upstream (PGAIRLOCK_UPSTREAM) can replace one [[upstream]], but the file has 2; change it in the file",
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing.toml");
+    let error = load(&missing, &RULES).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("{}: cannot be read: No such file", missing.display())), "{error}");
+}
+
+#[test]
+fn paths_start_at_the_directory_of_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("p.toml");
+    std::fs::write(&file, LEAST).unwrap();
+    assert_eq!(load(&file, &RULES).unwrap().store, directory.path().join("pgairlock.db"));
+}

@@ -1,0 +1,145 @@
+//! From config as written to config as used.
+
+mod listener;
+mod policy;
+mod upstream;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::file::{self, DurationText, File, Maybe, Written};
+use super::overrides::Overrides;
+use super::problem::Problems;
+use super::settings::{Settings, Timeouts};
+pub(super) use upstream::host;
+
+/// What a file is checked against.
+pub(super) struct Context<'a> {
+    /// Flags and environment.
+    pub(super) overrides: &'a Overrides,
+    /// The rule ids that exist.
+    pub(super) rules: &'a [&'a str],
+    /// Where relative paths start.
+    pub(super) directory: &'a Path,
+}
+
+/// Checks everything; `None` only together with a problem.
+pub(super) fn settings(written: File, context: &Context<'_>, problems: &mut Problems<'_>) -> Option<Settings> {
+    let mut listeners = listener::all(sections(written.listener, "listener", problems), context, problems);
+    context.overrides.listeners(&mut listeners, problems);
+    let mut upstreams = upstream::all(sections(written.upstream, "upstream", problems), context, problems);
+    context.overrides.upstreams(&mut upstreams, problems);
+    let limits = policy::limits(table(written.limits, "limits", problems), problems);
+    let rules = written.rules.and_then(|rules| take(rules, "[rules]", problems)).unwrap_or_default();
+    let policy = policy::settings(&limits, rules, sections(written.exempt, "exempt", problems), context, problems);
+    let timeouts = timeouts(table(written.timeouts, "timeouts", problems), problems);
+    let store = store(table(written.store, "store", problems), context, problems);
+    let admin = admin(table(written.admin, "admin", problems), context, problems);
+    listener::check_addresses(&listeners, admin, problems);
+    Some(Settings { listeners, upstreams, timeouts, policy, store, admin, max_sessions: limits.sessions })
+}
+
+fn timeouts(written: Option<file::Timeouts>, problems: &mut Problems<'_>) -> Timeouts {
+    let (written, default) = (written.unwrap_or_default(), Timeouts::default());
+    Timeouts {
+        lock: server_timeout(written.lock, "[timeouts] lock", "0 would let a migration wait for a lock for ever", problems).unwrap_or(default.lock),
+        connect: positive(written.connect, "[timeouts] connect", problems).unwrap_or(default.connect),
+        login: positive(written.login, "[timeouts] login", problems).unwrap_or(default.login),
+        drain: optional(written.drain, "[timeouts] drain", problems).map_or(default.drain, |(drain, _)| drain.0),
+        store: positive(written.store, "[timeouts] store", problems).unwrap_or(default.store),
+        step: server_timeout(written.step, "[timeouts] step", "0 would let a step wait for ever", problems).unwrap_or(default.step),
+    }
+}
+
+/// PostgreSQL keeps its timeouts in an int of milliseconds, and 0 would switch them off.
+fn server_timeout(written: Maybe<DurationText>, key: &str, zero: &str, problems: &mut Problems<'_>) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_millis(i32::MAX.unsigned_abs() as u64);
+    let (DurationText(timeout), span) = optional(written, key, problems)?;
+    if timeout.is_zero() {
+        problems.at(&span, format!("{key}: {zero}; give a time, such as \"2s\""));
+    }
+    if timeout > LONGEST {
+        problems.at(&span, format!("{key}: longer than PostgreSQL allows for a timeout (24 d)"));
+    }
+    Some(timeout)
+}
+
+fn positive(written: Maybe<DurationText>, key: &str, problems: &mut Problems<'_>) -> Option<Duration> {
+    let (DurationText(duration), span) = optional(written, key, problems)?;
+    if duration.is_zero() {
+        problems.at(&span, format!("{key}: 0 would fail every time; give a time, such as \"5s\""));
+    }
+    Some(duration)
+}
+
+fn store(written: Option<file::Store>, context: &Context<'_>, problems: &mut Problems<'_>) -> PathBuf {
+    let in_file = written.and_then(|store| optional(store.path, "[store] path", problems));
+    if let Some((path, span)) = &in_file
+        && let Err(message) = store_path(path)
+    {
+        problems.at(span, format!("[store] path: {message}"));
+    }
+    if let Some(path) = &context.overrides.store {
+        if let Err(message) = store_path(path) {
+            problems.outside(format!("--store (PGAIRLOCK_STORE): {message}"));
+        }
+        return path.clone();
+    }
+    context.directory.join(in_file.map_or_else(|| Settings::DEFAULT_STORE.into(), |(path, _)| path))
+}
+
+fn store_path(path: &Path) -> Result<(), String> {
+    match path.to_str() {
+        Some("") => Err("is empty; give the path of a file".into()),
+        Some(url) if url.contains("://") => Err(format!("\"{url}\" is a URL; the store is an SQLite file, give its path")),
+        _ => Ok(()),
+    }
+}
+
+fn admin(written: Option<file::Admin>, context: &Context<'_>, problems: &mut Problems<'_>) -> std::net::SocketAddr {
+    let in_file = written.and_then(|admin| optional(admin.address, "[admin] address", problems)).map(|(address, _)| address.0);
+    context.overrides.admin.or(in_file).unwrap_or(Settings::DEFAULT_ADMIN)
+}
+
+/// The elements of `[[name]]`, each with its place.
+fn sections<T>(written: Maybe<Vec<Spanned<T>>>, name: &str, problems: &mut Problems<'_>) -> Vec<(T, Range<usize>)> {
+    let elements = written.and_then(|written| take(written, &format!("[[{name}]]"), problems)).unwrap_or_default();
+    elements.into_iter().map(|element| (element.span(), element.into_inner())).map(|(span, value)| (value, span)).collect()
+}
+
+/// The table `[name]`.
+fn table<T>(written: Maybe<T>, name: &str, problems: &mut Problems<'_>) -> Option<T> {
+    take(written?, &format!("[{name}]"), problems)
+}
+
+/// The value, if it is of the right type.
+fn take<T>(written: Written<T>, key: &str, problems: &mut Problems<'_>) -> Option<T> {
+    written.value.map_err(|message| problems.at(&written.span, format!("{key}: {message}"))).ok()
+}
+
+/// The value and its place, if it is there and of the right type.
+fn optional<T>(written: Maybe<T>, key: &str, problems: &mut Problems<'_>) -> Option<(T, Range<usize>)> {
+    let written = written?;
+    let span = written.span.clone();
+    take(written, key, problems).map(|value| (value, span))
+}
+
+/// As `optional`, for a key that must be there.
+fn required<T>(written: Maybe<T>, section: &str, key: &str, at: &Range<usize>, problems: &mut Problems<'_>) -> Option<(T, Range<usize>)> {
+    if written.is_none() {
+        problems.at(at, format!("{section} needs \"{key}\""));
+    }
+    optional(written, &format!("{section} {key}"), problems)
+}
+
+/// A required text that is more than blanks.
+fn text(written: Maybe<String>, section: &str, key: &str, at: &Range<usize>, problems: &mut Problems<'_>) -> Option<(String, Range<usize>)> {
+    let (value, span) = required(written, section, key, at, problems)?;
+    if value.trim().is_empty() {
+        problems.at(&span, format!("{section} {key}: is empty"));
+    }
+    Some((value, span))
+}

@@ -1,0 +1,96 @@
+//! `[rules]`, `[[exempt]]`, `[limits]`.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::super::file::{self, Written};
+use super::super::keys::suggestion;
+use super::super::problem::Problems;
+use super::super::settings::Settings;
+use super::{Context, optional, required, take, text};
+use crate::policy::settings::{Exemption, PolicySettings, Severity};
+
+/// `[limits]` with its defaults filled in.
+pub(super) struct Limits {
+    small_table: u64,
+    statement: usize,
+    pub(super) sessions: usize,
+}
+
+pub(super) fn limits(written: Option<file::Limits>, problems: &mut Problems<'_>) -> Limits {
+    let (written, default) = (written.unwrap_or_default(), PolicySettings::default());
+    let statement = optional(written.statement, "[limits] statement", problems);
+    let sessions = optional(written.sessions, "[limits] sessions", problems);
+    if let Some((0, span)) = &sessions {
+        problems.at(span, "[limits] sessions: 0 would refuse everyone");
+    }
+    Limits {
+        small_table: optional(written.small_table, "[limits] small_table", problems).map_or(default.small_table_bytes, |(size, _)| size.0),
+        statement: statement.map_or(default.statement_bytes, |(size, span)| statement_bytes(size.0, &span, problems)),
+        sessions: sessions.map_or(Settings::DEFAULT_MAX_SESSIONS, |(sessions, _)| sessions),
+    }
+}
+
+/// A message of PostgreSQL's protocol holds 1 GB at most.
+fn statement_bytes(bytes: u64, span: &Range<usize>, problems: &mut Problems<'_>) -> usize {
+    if bytes == 0 || bytes > 1 << 30 {
+        problems.at(span, "[limits] statement: must be between 1B and 1GB");
+    }
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+pub(super) fn settings(
+    limits: &Limits,
+    rules: BTreeMap<Spanned<String>, Written<file::Severity>>,
+    exemptions: Vec<(file::Exempt, Range<usize>)>,
+    context: &Context<'_>,
+    problems: &mut Problems<'_>,
+) -> PolicySettings {
+    PolicySettings {
+        small_table_bytes: limits.small_table,
+        statement_bytes: limits.statement,
+        rules: rules.into_iter().filter_map(|(id, severity)| rule(&id, severity, context, problems)).collect(),
+        exemptions: exemptions.into_iter().filter_map(|(exempt, at)| exemption(exempt, &at, context, problems)).collect(),
+    }
+}
+
+fn rule(id: &Spanned<String>, severity: Written<file::Severity>, context: &Context<'_>, problems: &mut Problems<'_>) -> Option<(String, Severity)> {
+    check_rule(id, "[rules]", context, problems);
+    let severity = take(severity, &format!("[rules] {}", id.get_ref()), problems)?;
+    Some((id.get_ref().clone(), severity.into()))
+}
+
+fn check_rule(id: &Spanned<String>, section: &str, context: &Context<'_>, problems: &mut Problems<'_>) {
+    let name = id.get_ref().as_str();
+    if !context.rules.contains(&name) {
+        problems.at(&id.span(), format!("unknown rule \"{name}\" in {section}{}", suggestion(name, context.rules)));
+    }
+}
+
+fn exemption(written: file::Exempt, at: &Range<usize>, context: &Context<'_>, problems: &mut Problems<'_>) -> Option<Exemption> {
+    let rules = required(written.rules, "[[exempt]]", "rules", at, problems);
+    if let Some((rules, span)) = &rules {
+        if rules.is_empty() {
+            problems.at(span, "[[exempt]] rules: is empty; name the rules that it lifts");
+        }
+        rules.iter().for_each(|id| check_rule(id, "[[exempt]]", context, problems));
+    }
+    let reason = text(written.reason, "[[exempt]]", "reason", at, problems);
+    let mut condition = |written, key: &str| optional(written, &format!("[[exempt]] {key}"), problems).map(|(value, _)| value);
+    let (role, database) = (condition(written.role, "role"), condition(written.database, "database"));
+    let (table, application_name) = (condition(written.table, "table"), condition(written.application_name, "application_name"));
+    let rules = rules?.0.into_iter().map(Spanned::into_inner).collect();
+    Some(Exemption { role, database, table, application_name, rules, reason: reason?.0 })
+}
+
+impl From<file::Severity> for Severity {
+    fn from(severity: file::Severity) -> Self {
+        match severity {
+            file::Severity::Refuse => Self::Refuse,
+            file::Severity::Warn => Self::Warn,
+            file::Severity::Off => Self::Off,
+        }
+    }
+}

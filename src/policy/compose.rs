@@ -1,0 +1,157 @@
+//! One plan of steps for a statement with several findings.
+
+use crate::catalog::facts::{RelationFacts, Scope};
+use crate::rules::rule::{Remedy, Rewrite, Step};
+use crate::sql::name::{Identifier, RelationName};
+use crate::sql::rewrite::{self, Command, Meaning};
+use crate::sql::statement::{AlterAction, AlterTable, ConstraintKind, Parsed, Statement};
+
+use super::judge::Found;
+
+/// The steps that do what `parsed` asks for, with every finding settled; none when no such plan can be taken back half-way.
+pub(super) fn steps(text: &str, parsed: &Parsed, acting: &[&Found], scope: Option<&Scope>) -> Option<Vec<Step>> {
+    let rewrites: Vec<(&Found, &Rewrite)> = acting
+        .iter()
+        .map(|found| match &found.finding.remedy {
+            Remedy::Rewrite(rewrite) if !found.inner => Some((*found, rewrite)),
+            Remedy::Rewrite(_) | Remedy::Advice(_) => None,
+        })
+        .collect::<Option<_>>()?;
+    match (&parsed.statement, rewrites.as_slice()) {
+        (Statement::AlterTable(alter), rewrites) => Alter { text, parsed, alter, rewrites, facts: facts(scope, &alter.relation) }.steps(),
+        (_, [(_, rewrite)]) => Some(rewrite.then.clone()),
+        _ => None,
+    }
+}
+
+/// The CommandComplete tag of a statement that may be rewritten.
+pub(super) fn tag(statement: &Statement) -> &'static str {
+    match statement {
+        Statement::CreateIndex(_) => "CREATE INDEX",
+        Statement::DropIndex(_) => "DROP INDEX",
+        Statement::Reindex(_) => "REINDEX",
+        _ => "ALTER TABLE",
+    }
+}
+
+/// `ALTER TABLE t`, as the rules write it.
+pub(super) fn prefix(statement: &Statement) -> String {
+    match statement {
+        Statement::AlterTable(alter) => format!("ALTER TABLE {}{}", if alter.only { "ONLY " } else { "" }, alter.relation),
+        _ => String::new(),
+    }
+}
+
+fn facts<'a>(scope: Option<&'a Scope>, name: &RelationName) -> Option<&'a RelationFacts> {
+    scope?.relations.get(name)?.found()
+}
+
+struct Alter<'a> {
+    text: &'a str,
+    parsed: &'a Parsed,
+    alter: &'a AlterTable,
+    rewrites: &'a [(&'a Found, &'a Rewrite)],
+    facts: Option<&'a RelationFacts>,
+}
+
+/// One command after its rewrites: what stays in the statement, how that is taken back, what follows.
+struct Part {
+    kept: Option<Command>,
+    /// None: it cannot be taken back. An empty text: there is nothing to take back.
+    undo: Option<String>,
+    then: Vec<Step>,
+}
+
+impl Alter<'_> {
+    fn steps(&self) -> Option<Vec<Step>> {
+        let parts = (0..self.alter.commands.len()).map(|index| self.part(index)).collect::<Option<Vec<Part>>>()?;
+        let kept: Vec<(usize, Command)> = parts.iter().enumerate().filter_map(|(index, part)| Some((index, part.kept.clone()?))).collect();
+        // A primary key wants what the other commands make NOT NULL.
+        let (keys, others): (Vec<_>, Vec<_>) = parts.iter().zip(&self.alter.commands).partition(|(_, command)| adds_primary_key(&command.action));
+        let then = others.into_iter().chain(keys).flat_map(|(part, _)| part.then.iter().cloned());
+        let mut steps = Vec::new();
+        if !kept.is_empty() {
+            let first = self.alter.commands.first()?.span.start;
+            let mut main = Step::short(rewrite::compose_alter(self.text, self.parsed, first, &kept).ok()?);
+            let takes_back = parts.iter().filter(|part| part.kept.is_some());
+            main.undo = match takes_back.map(|part| part.undo.as_deref()).collect::<Option<Vec<_>>>() {
+                Some(undo) => self.undo(&undo),
+                None if parts.iter().any(|part| !part.then.is_empty()) => return None,
+                None => None,
+            };
+            steps.push(main);
+        }
+        steps.extend(then);
+        is_sound(&steps).then_some(steps)
+    }
+
+    fn part(&self, index: usize) -> Option<Part> {
+        let command = self.alter.commands.get(index)?;
+        let mine: Vec<&Rewrite> = self.rewrites.iter().filter(|(found, _)| found.command == Some(index)).map(|(_, rewrite)| *rewrite).collect();
+        let Some(first) = mine.first() else {
+            let kept = Command { sql: self.text.get(command.span.clone())?.to_owned(), meaning: Meaning::AsWritten };
+            return Some(Part { kept: Some(kept), undo: self.undo_of(&command.action), then: Vec::new() });
+        };
+        // Rules that see the same command agree on what remains of it.
+        if mine.iter().any(|rewrite| rewrite.instead != first.instead) {
+            return None;
+        }
+        let undo = first.undo.as_deref().map(|undo| self.without_prefix(undo).to_owned());
+        Some(Part { kept: first.instead.clone(), undo, then: mine.iter().flat_map(|rewrite| rewrite.then.iter().cloned()).collect() })
+    }
+
+    /// What takes an unchanged command back.
+    fn undo_of(&self, action: &AlterAction) -> Option<String> {
+        match action {
+            AlterAction::AddColumn(column) => {
+                let existed = self.facts.is_none_or(|facts| facts.column(&column.column).is_some());
+                (!(column.if_not_exists && existed)).then(|| format!("DROP COLUMN {}", Identifier(&column.column)))
+            }
+            AlterAction::AddConstraint(constraint) => constraint.name.as_ref().map(|name| format!("DROP CONSTRAINT IF EXISTS {}", Identifier(name))),
+            AlterAction::SetNotNull(column) => {
+                let already = self.facts.and_then(|facts| facts.column(column)).is_some_and(|column| column.not_null);
+                Some(if already { String::new() } else { format!("ALTER COLUMN {} DROP NOT NULL", Identifier(column)) })
+            }
+            AlterAction::ValidateConstraint(_) => Some(String::new()),
+            AlterAction::DropConstraint { .. }
+            | AlterAction::DropColumn { .. }
+            | AlterAction::AlterType(_)
+            | AlterAction::AttachPartition(_)
+            | AlterAction::Inherit(_)
+            | AlterAction::Brief(_)
+            | AlterAction::Unjudged(_) => None,
+        }
+    }
+
+    fn without_prefix<'t>(&self, undo: &'t str) -> &'t str {
+        undo.strip_prefix(&prefix(&self.parsed.statement)).map_or(undo, str::trim_start)
+    }
+
+    /// In reverse: what came last goes first.
+    fn undo(&self, parts: &[&str]) -> Option<String> {
+        let parts: Vec<&str> = parts.iter().rev().copied().filter(|part| !part.is_empty()).collect();
+        (!parts.is_empty()).then(|| format!("{} {}", prefix(&self.parsed.statement), parts.join(", ")))
+    }
+}
+
+fn adds_primary_key(action: &AlterAction) -> bool {
+    let AlterAction::AddConstraint(constraint) = action else { return false };
+    match &constraint.kind {
+        ConstraintKind::Unique(key) => key.primary,
+        ConstraintKind::UsingIndex { primary, .. } => *primary,
+        ConstraintKind::Check { .. } | ConstraintKind::ForeignKey { .. } | ConstraintKind::Exclude | ConstraintKind::NotNull { .. } => false,
+    }
+}
+
+/// Two rules that want the same step, or the same name, do not go together.
+fn is_sound(steps: &[Step]) -> bool {
+    steps
+        .iter()
+        .enumerate()
+        .all(|(index, step)| steps.iter().skip(index + 1).all(|later| later.sql != step.sql && !step.sql.ends_with(&added(&later.sql))))
+}
+
+/// The command of an ALTER TABLE that adds a constraint; a text that ends nothing otherwise.
+fn added(sql: &str) -> String {
+    sql.find(" ADD CONSTRAINT ").and_then(|at| sql.get(at..)).map_or_else(|| "\0".to_owned(), str::to_owned)
+}

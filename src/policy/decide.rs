@@ -1,0 +1,222 @@
+//! The decision about one string of SQL.
+
+use crate::catalog::facts::Facts;
+use crate::catalog::locks::Work;
+use crate::catalog::overlay::{Effect, Overlay};
+use crate::catalog::questions::Prepared;
+use crate::rules::NOT_UNDERSTOOD;
+use crate::rules::rule::{Certainty, Finding, Remedy};
+use crate::sql::functions;
+use crate::sql::parse::ParseError;
+use crate::sql::statement::{Copy, Parsed, Script, Statement};
+
+use super::judge::{self, Found};
+use super::lock_timeout::{self, Held};
+use super::message::{self, Place};
+use super::plan::{Decision, Judged, Notice, Plan, Verdict};
+use super::settings::{Mode, PolicySettings, Principal};
+use super::{compose, verdict};
+
+/// Everything around a string of SQL that its decision depends on.
+pub struct Situation<'a> {
+    /// Who asks.
+    pub principal: &'a Principal,
+    /// The settings that decide.
+    pub settings: &'a PolicySettings,
+    /// What the listener does with findings.
+    pub mode: Mode,
+    /// It runs in an explicit block, or in an implicit transaction with other statements.
+    pub in_transaction: bool,
+    /// The transaction has failed already: only ROLLBACK does anything.
+    pub failed_transaction: bool,
+    /// What the transaction did so far.
+    pub overlay: &'a Overlay,
+    /// The lock_timeout that the session keeps, in milliseconds; 0 is none.
+    pub lock_timeout_cap_ms: u64,
+    /// Prepared statements.
+    pub prepared: &'a dyn Prepared,
+    /// It came by the extended protocol.
+    pub extended: bool,
+}
+
+/// What the session does about lock_timeout around a string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockTimeoutCare {
+    /// Nothing.
+    None,
+    /// A lone statement that waits without harm (an advisory lock, CONCURRENTLY, VALIDATE): no lock_timeout while it runs.
+    LiftDuring,
+    /// The same by the extended protocol, where our own questions stand in the same implicit transaction, which such a command refuses: it is run
+    /// as a statement of ours, with the limits off, and answered with this tag.
+    RunByItself(&'static str),
+    /// It may have raised lock_timeout: set the cap again afterwards.
+    ReapplyAfter,
+}
+
+/// A decision with what the session needs to carry it out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The decision.
+    pub decision: Decision,
+    /// In warn mode: what enforce would have done, when that is not to pass.
+    pub would: Option<Plan>,
+    /// What each statement changes once it succeeded, one per statement of the script.
+    pub effects: Vec<Effect>,
+    /// Care for lock_timeout.
+    pub lock_timeout: LockTimeoutCare,
+    /// It belongs into the audit log.
+    pub record: bool,
+}
+
+/// Judges every statement of `script` and says what happens with the whole.
+#[must_use]
+pub fn decide(script: &Script, facts: &Facts, situation: &Situation<'_>) -> Outcome {
+    let judgement = judge::script(script, facts, situation);
+    let held = lock_timeout::hold(script, situation);
+    let judged: Vec<(Found, Verdict)> = judgement.found.into_iter().map(|found| (found.clone(), rule_on(&found.finding, situation))).collect();
+    let acting: Vec<&Found> = judged.iter().filter(|(_, verdict)| *verdict == Verdict::Enforced).map(|(found, _)| found).collect();
+    let plan = plan(script, facts, situation, &acting);
+    let record = !judged.is_empty() || script.statements.iter().any(is_recorded);
+    let runs = situation.mode != Mode::Enforce || plan == Plan::Pass;
+    let care = if runs { held.care } else { LockTimeoutCare::None };
+    let findings = |mode: Mode| judged.iter().map(|(found, verdict)| report(found, verdict, mode)).collect();
+    match (situation.mode, plan) {
+        (Mode::Enforce, plan) => {
+            let notices = notices(&judged, &acting, &plan);
+            let decision = Decision { notices: with_held(notices, &held, &plan), plan: held_plan(plan, &held), findings: findings(Mode::Enforce) };
+            Outcome { decision, would: None, effects: judgement.effects, lock_timeout: care, record }
+        }
+        (Mode::Warn | Mode::Off, plan) => {
+            let notices = would_notices(&judged, &acting, &plan);
+            let decision =
+                Decision { notices: with_held(notices, &held, &Plan::Pass), plan: held_plan(Plan::Pass, &held), findings: findings(situation.mode) };
+            let would = (plan != Plan::Pass).then_some(plan);
+            Outcome { decision, would, effects: judgement.effects, lock_timeout: care, record }
+        }
+    }
+}
+
+/// The decision about a string that the grammar does not accept.
+#[must_use]
+pub fn not_understood(error: &ParseError, situation: &Situation<'_>) -> Outcome {
+    let finding = Finding {
+        rule: NOT_UNDERSTOOD,
+        sqlstate: "PA002",
+        relation: None,
+        consequence: "this SQL could not be read, so it cannot be judged".to_owned(),
+        lock: None,
+        work: Work::None,
+        certainty: Certainty::Assumed,
+        bytes: None,
+        remedy: Remedy::Advice(vec!["Write it in the words of PostgreSQL 18 or older, in smaller pieces.".to_owned()]),
+    };
+    let verdict = rule_on(&finding, situation);
+    let refusal = Plan::Refuse(message::not_understood(&finding, error));
+    let (plan, would, notices) = match (&verdict, situation.mode) {
+        (Verdict::Enforced, Mode::Enforce) => (refusal, None, Vec::new()),
+        (Verdict::Enforced, Mode::Warn | Mode::Off) => (Plan::Pass, Some(refusal), vec![message::would("refuse it", &finding, "")]),
+        (Verdict::Warned, _) => (Plan::Pass, None, vec![message::warning(&finding)]),
+        (Verdict::Off | Verdict::Exempted(_), _) => (Plan::Pass, None, Vec::new()),
+    };
+    let found = Found { finding, statement: 0, command: None, inner: false };
+    let decision = Decision { plan, findings: vec![report(&found, &verdict, situation.mode)], notices };
+    // What it does to lock_timeout is not known either.
+    Outcome { decision, would, effects: Vec::new(), lock_timeout: LockTimeoutCare::ReapplyAfter, record: true }
+}
+
+/// What policy would say where it is enforced: warn mode needs to know as well.
+fn rule_on(finding: &Finding, situation: &Situation<'_>) -> Verdict {
+    verdict::of(finding, situation.settings, situation.principal)
+}
+
+fn report(found: &Found, verdict: &Verdict, mode: Mode) -> Judged {
+    let verdict = match (verdict, mode) {
+        (Verdict::Enforced, Mode::Warn | Mode::Off) => Verdict::Warned,
+        (verdict, _) => verdict.clone(),
+    };
+    Judged { finding: found.finding.clone(), statement: found.statement, verdict }
+}
+
+fn plan(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Found]) -> Plan {
+    let alone = !situation.in_transaction && script.statements.len() == 1;
+    if let ([parsed], true, false) = (script.statements.as_slice(), alone, acting.is_empty())
+        && let Some(steps) = compose::steps(&script.text, parsed, acting, facts.scope(0))
+    {
+        return Plan::Rewrite { steps, tag: compose::tag(&parsed.statement) };
+    }
+    // What cannot be helped is told before what can.
+    let advised = acting.iter().find(|found| matches!(found.finding.remedy, Remedy::Advice(_)));
+    match advised.or(acting.first()) {
+        Some(found) => Plan::Refuse(refuse(script, situation, found)),
+        None => Plan::Pass,
+    }
+}
+
+fn refuse(script: &Script, situation: &Situation<'_>, found: &Found) -> super::plan::Refusal {
+    let several = script.statements.len() > 1;
+    let place = match (several, situation.in_transaction) {
+        (true, _) => Place::String,
+        (false, true) => Place::Transaction,
+        (false, false) => Place::Alone,
+    };
+    let statement = script.statements.get(found.statement);
+    let prefix = statement.map(|parsed| compose::prefix(&parsed.statement)).unwrap_or_default();
+    let position = statement.filter(|_| several).and_then(|parsed| Some(script.text.get(..parsed.span.start)?.chars().count() + 1));
+    message::refusal(&found.finding, &prefix, place, position)
+}
+
+fn notices(judged: &[(Found, Verdict)], acting: &[&Found], plan: &Plan) -> Vec<Notice> {
+    let mut notices = warnings(judged);
+    if let Plan::Rewrite { steps, .. } = plan {
+        let mut acting = acting.iter();
+        notices.extend(acting.next().map(|found| message::runs_as(&found.finding, steps)));
+        notices.extend(acting.map(|found| message::also(&found.finding)));
+    }
+    notices
+}
+
+fn warnings(judged: &[(Found, Verdict)]) -> Vec<Notice> {
+    judged.iter().filter(|(_, verdict)| *verdict == Verdict::Warned).map(|(found, _)| message::warning(&found.finding)).collect()
+}
+
+fn would_notices(judged: &[(Found, Verdict)], acting: &[&Found], plan: &Plan) -> Vec<Notice> {
+    let mut notices = warnings(judged);
+    let (what, rest) = match plan {
+        Plan::Rewrite { steps, .. } => ("run it as:", steps.iter().map(|step| step.sql.as_str()).collect::<Vec<_>>().join("; ")),
+        Plan::Pass | Plan::Edit(_) | Plan::Refuse(_) => ("refuse it", String::new()),
+    };
+    notices.extend(acting.iter().map(|found| message::would(what, &found.finding, &rest)));
+    notices
+}
+
+/// Settings are only held where the string runs at all.
+fn with_held(mut notices: Vec<Notice>, held: &Held, plan: &Plan) -> Vec<Notice> {
+    if *plan == Plan::Pass {
+        notices.extend(held.notices.iter().cloned());
+    }
+    notices
+}
+
+fn held_plan(plan: Plan, held: &Held) -> Plan {
+    if plan == Plan::Pass && !held.edits.is_empty() { Plan::Edit(held.edits.clone()) } else { plan }
+}
+
+/// Rows, transactions and harmless settings leave no trace in the log; everything else does.
+fn is_recorded(parsed: &Parsed) -> bool {
+    let by_statement = !matches!(
+        parsed.statement,
+        Statement::Transaction(_)
+            | Statement::Setting(_)
+            | Statement::Query(_)
+            | Statement::Copy(Copy::FromClient | Copy::ToClient)
+            | Statement::LockTable { .. }
+            | Statement::Prepare { .. }
+            | Statement::Execute { .. }
+            | Statement::Deallocate(_)
+            | Statement::Brief("SHOW" | "LISTEN" | "UNLISTEN" | "NOTIFY" | "SET CONSTRAINTS")
+    );
+    let special = |special: functions::Special| {
+        matches!(special, functions::Special::Backend | functions::Special::Server | functions::Special::Replication | functions::Special::RunsQuery)
+    };
+    by_statement || parsed.functions.iter().filter_map(functions::special).any(special)
+}

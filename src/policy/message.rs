@@ -1,0 +1,155 @@
+//! What people read: refusals and notices. Consequence, then the way out with their own names; lock and size in the detail, exemption in the hint.
+
+use crate::rules::rule::{Certainty, Finding, Remedy, Rewrite, Step};
+use crate::sql::parse::ParseError;
+
+use super::plan::{Notice, Refusal};
+
+/// Where a refused statement stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// By itself, outside of a transaction.
+    Alone,
+    /// In a transaction.
+    Transaction,
+    /// Among other statements of one string.
+    String,
+}
+
+/// The refusal of a finding. `prefix` completes what stands in place of an ALTER TABLE's command.
+pub(super) fn refusal(finding: &Finding, prefix: &str, place: Place, position: Option<usize>) -> Refusal {
+    Refusal {
+        sqlstate: finding.sqlstate,
+        message: format!("{}. {}", sentence(finding), way_out(finding, prefix, place)),
+        detail: detail(finding),
+        hint: Some(hint(finding)),
+        position,
+    }
+}
+
+/// The refusal of what the grammar does not accept.
+pub(super) fn not_understood(finding: &Finding, error: &ParseError) -> Refusal {
+    Refusal {
+        sqlstate: finding.sqlstate,
+        message: format!("{}: {error}", sentence(finding)),
+        detail: Some("What cannot be read cannot be judged, so nothing of it was run.".to_owned()),
+        hint: Some(hint(finding)),
+        position: None,
+    }
+}
+
+/// `pgairlock [rule]: consequence`.
+pub(super) fn sentence(finding: &Finding) -> String {
+    format!("pgairlock [{}]: {}", finding.rule.0, finding.consequence)
+}
+
+/// What to do, with the SQL to write.
+pub(super) fn way_out(finding: &Finding, prefix: &str, place: Place) -> String {
+    match &finding.remedy {
+        Remedy::Advice(advice) => advice.join(" "),
+        Remedy::Rewrite(_) if place == Place::Alone => {
+            format!(
+                "It cannot be made safe together with the other commands: write each as a statement of its own. {}",
+                safe_sql(finding, prefix, place)
+            )
+        }
+        Remedy::Rewrite(_) => safe_sql(finding, prefix, place),
+    }
+}
+
+fn safe_sql(finding: &Finding, prefix: &str, place: Place) -> String {
+    let Remedy::Rewrite(rewrite) = &finding.remedy else { return String::new() };
+    let steps = statements(rewrite, prefix);
+    if steps.iter().any(|sql| sql.contains(" CONCURRENTLY ")) {
+        let these = if steps.len() == 1 { "it" } else { "these one by one," };
+        let place = if place == Place::String { "in a file or Query of its own, outside a transaction" } else { "outside a transaction" };
+        return format!("Run {these} {place}: {};", steps.join("; "));
+    }
+    match steps.split_first() {
+        Some((first, [])) => format!("Run it in a transaction of its own: {first};"),
+        Some((first, later)) => format!("Write instead: {first}; and after COMMIT, in a later transaction: {};", later.join("; ")),
+        None => String::new(),
+    }
+}
+
+fn statements(rewrite: &Rewrite, prefix: &str) -> Vec<String> {
+    let first = rewrite.instead.iter().map(|instead| format!("{prefix} {}", instead.sql));
+    first.chain(rewrite.then.iter().map(|step| step.sql.clone())).collect()
+}
+
+/// The NOTICE of a rewrite.
+pub(super) fn runs_as(finding: &Finding, steps: &[Step]) -> Notice {
+    let steps: Vec<&str> = steps.iter().map(|step| step.sql.as_str()).collect();
+    notice("NOTICE", "00000", format!("{}; runs as: {}", sentence(finding), steps.join("; ")), finding)
+}
+
+/// The NOTICE of a further finding that the same rewrite settles.
+pub(super) fn also(finding: &Finding) -> Notice {
+    notice("NOTICE", "00000", sentence(finding), finding)
+}
+
+/// The WARNING of a finding that policy lets pass.
+pub(super) fn warning(finding: &Finding) -> Notice {
+    notice("WARNING", "01000", sentence(finding), finding)
+}
+
+/// What enforce would have done.
+pub(super) fn would(what: &str, finding: &Finding, rest: &str) -> Notice {
+    let rest = if rest.is_empty() { String::new() } else { format!(" {rest}") };
+    notice("NOTICE", "00000", format!("{}; enforce would {what}{rest}", sentence(finding)), finding)
+}
+
+fn notice(severity: &'static str, sqlstate: &'static str, message: String, finding: &Finding) -> Notice {
+    Notice { severity, sqlstate, message, detail: detail(finding) }
+}
+
+/// `lock Share on public.users (54 MB), work: scan; known from the catalog`.
+fn detail(finding: &Finding) -> Option<String> {
+    let relation = finding.relation.as_ref().map(|name| format!(" on {name}")).unwrap_or_default();
+    let size = finding.bytes.map(|bytes| format!(" ({})", size(bytes))).unwrap_or_default();
+    let lock = finding.lock.map(|lock| format!("lock {lock}{relation}{size}, work: {}; ", finding.work));
+    Some(match (lock, finding.certainty) {
+        (Some(lock), Certainty::Proven) => format!("{lock}known from the catalog."),
+        (Some(lock), Certainty::Assumed) => format!("{lock}assumed: not everything could be known beforehand."),
+        (None, Certainty::Assumed) => "Assumed: not everything could be known beforehand.".to_owned(),
+        (None, Certainty::Proven) => return None,
+    })
+}
+
+fn hint(finding: &Finding) -> String {
+    let rule = finding.rule.0;
+    let table = finding.relation.as_ref().map(|name| match &name.schema {
+        Some(schema) => format!("table = \"{schema}.{}\", ", name.name),
+        None => format!("table = \"{}\", ", name.name),
+    });
+    format!(
+        "To let it through, in pgairlock's configuration: [[exempt]] with {}rules = [\"{rule}\"], reason = \"…\"; or [rules] {rule} = \"off\".",
+        table.unwrap_or_default()
+    )
+}
+
+/// As `pg_size_pretty` writes it.
+fn size(bytes: u64) -> String {
+    let mut value = bytes;
+    for unit in ["bytes", "kB", "MB", "GB"] {
+        if value < 10 * 1024 {
+            return format!("{value} {unit}");
+        }
+        value = value.saturating_add(512) / 1024;
+    }
+    format!("{value} TB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_read_like_postgresqls() {
+        assert_eq!(size(0), "0 bytes");
+        assert_eq!(size(8192), "8192 bytes");
+        assert_eq!(size(54 << 20), "54 MB");
+        assert_eq!(size(3 << 40), "3072 GB");
+        assert_eq!(size(300 << 40), "300 TB");
+    }
+}

@@ -1,0 +1,14 @@
+//! From findings to a plan.
+
+mod compose;
+pub mod decide;
+mod effect;
+mod judge;
+mod lock_timeout;
+mod message;
+pub mod plan;
+pub mod settings;
+mod verdict;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! The settings that decide; filled and validated by `config`.
+
+use std::collections::BTreeMap;
+
+/// What policy a listener's sessions live under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicySettings {
+    /// Relations below this many bytes are small: their lock and work hazards pass. Default 1 MB (1,048,576).
+    pub small_table_bytes: u64,
+    /// Longest string of SQL that is parsed, in bytes; longer ones are refused. Default 4 MB.
+    pub statement_bytes: usize,
+    /// Severity by rule id; absent is `Refuse`.
+    pub rules: BTreeMap<String, Severity>,
+    /// Exceptions, each with its reason.
+    pub exemptions: Vec<Exemption>,
+}
+
+/// What a rule's finding leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Act as designed: rewrite or refuse.
+    Refuse,
+    /// Forward unchanged with a WARNING.
+    Warn,
+    /// Forward unchanged, recorded only.
+    Off,
+}
+
+/// `[[exempt]]`: all given fields must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exemption {
+    /// The role that logged in.
+    pub role: Option<String>,
+    /// The database.
+    pub database: Option<String>,
+    /// `schema.table`, or a bare name that means any schema.
+    pub table: Option<String>,
+    /// application_name as sent at start-up.
+    pub application_name: Option<String>,
+    /// The rules that it lifts; never empty.
+    pub rules: Vec<String>,
+    /// Why; never empty; goes into every record.
+    pub reason: String,
+}
+
+/// Who is asking, as far as policy looks at it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Principal {
+    /// The role of the start-up packet.
+    pub role: String,
+    /// The database.
+    pub database: String,
+    /// application_name of the start-up packet.
+    pub application_name: Option<String>,
+}
+
+/// What the listener does with findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Rewrite and refuse.
+    Enforce,
+    /// Forward unchanged; NOTICE and record what enforce would do; lock_timeout held.
+    Warn,
+    /// Bytes.
+    Off,
+}
+
+impl Default for PolicySettings {
+    fn default() -> Self {
+        Self { small_table_bytes: 1 << 20, statement_bytes: 4 << 20, rules: BTreeMap::new(), exemptions: Vec::new() }
+    }
+}

@@ -1,0 +1,127 @@
+//! Whole decisions, from SQL text on a make-believe server.
+
+mod columns;
+mod comments;
+mod decisions;
+mod names;
+mod relations;
+mod sessions;
+
+use std::sync::Arc;
+
+use crate::catalog::overlay::{Effect, Overlay};
+use crate::catalog::questions::Prepared;
+use crate::catalog::testing::{self, LARGE, NothingPrepared, World, function, index, table};
+use crate::rules;
+use crate::rules::rule::Wait;
+use crate::sql::name::RelationName;
+use crate::sql::parse;
+use crate::sql::statement::Script;
+
+use super::decide::{LockTimeoutCare, Outcome, Situation, decide, not_understood};
+use super::plan::{Plan, Refusal, Verdict};
+use super::settings::{Exemption, Mode, PolicySettings, Principal, Severity};
+
+/// A decision to be made: change what matters, then `of`.
+#[derive(Clone)]
+struct Ask {
+    world: World,
+    settings: PolicySettings,
+    principal: Principal,
+    mode: Mode,
+    in_transaction: bool,
+    failed: bool,
+    overlay: Overlay,
+    cap: u64,
+    extended: bool,
+    prepared: Vec<(&'static str, &'static str)>,
+}
+
+fn ask() -> Ask {
+    Ask {
+        world: World::default(),
+        settings: PolicySettings::default(),
+        principal: Principal { role: "deployer".into(), database: "app".into(), application_name: Some("flyway".into()) },
+        mode: Mode::Enforce,
+        in_transaction: false,
+        failed: false,
+        overlay: Overlay::default(),
+        cap: 2_000,
+        extended: false,
+        prepared: Vec::new(),
+    }
+}
+
+fn on(world: World) -> Ask {
+    Ask { world, ..ask() }
+}
+
+fn in_transaction() -> Ask {
+    Ask { in_transaction: true, ..ask() }
+}
+
+struct Known(Vec<(&'static str, &'static str)>);
+
+impl Prepared for Known {
+    fn script(&self, name: &str) -> Option<Arc<Script>> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, sql)| Arc::new(script(sql)))
+    }
+}
+
+fn script(sql: &str) -> Script {
+    parse::script(sql, 1 << 20).unwrap()
+}
+
+impl Ask {
+    fn of(&self, sql: &str) -> Outcome {
+        let script = script(sql);
+        let prepared = Known(self.prepared.clone());
+        decide(&script, &self.world.facts(&script, &prepared), &self.situation(&prepared))
+    }
+
+    fn situation<'a>(&'a self, prepared: &'a dyn Prepared) -> Situation<'a> {
+        Situation {
+            principal: &self.principal,
+            settings: &self.settings,
+            mode: self.mode,
+            in_transaction: self.in_transaction,
+            failed_transaction: self.failed,
+            overlay: &self.overlay,
+            lock_timeout_cap_ms: self.cap,
+            prepared,
+            extended: self.extended,
+        }
+    }
+
+    fn passes(&self, sql: &str) {
+        let plan = self.of(sql).decision.plan;
+        assert_eq!(plan, Plan::Pass, "{sql}");
+    }
+
+    fn refused(&self, sql: &str) -> Refusal {
+        match self.of(sql).decision.plan {
+            Plan::Refuse(refusal) => refusal,
+            other => panic!("{sql}: {other:?}"),
+        }
+    }
+
+    fn refused_by(&self, rule: &str, sql: &str) {
+        let message = self.refused(sql).message;
+        assert!(message.starts_with(&format!("pgairlock [{rule}]: ")), "{sql}: {message}");
+    }
+
+    fn steps(&self, sql: &str) -> Vec<String> {
+        self.rewrite(sql).into_iter().map(|step| step.sql).collect()
+    }
+
+    fn rewrite(&self, sql: &str) -> Vec<rules::rule::Step> {
+        match self.of(sql).decision.plan {
+            Plan::Rewrite { steps, .. } => steps,
+            other => panic!("{sql}: {other:?}"),
+        }
+    }
+
+    fn rewrites(&self, sql: &str, expected: &[&str]) {
+        assert_eq!(self.steps(sql), expected, "{sql}");
+    }
+}

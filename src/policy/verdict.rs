@@ -1,0 +1,33 @@
+//! What policy makes of a finding: exemptions and severities.
+
+use crate::rules::rule::Finding;
+use crate::sql::name::RelationName;
+
+use super::plan::Verdict;
+use super::settings::{Exemption, PolicySettings, Principal, Severity};
+
+/// Policy's word on a finding, where it is enforced.
+pub(super) fn of(finding: &Finding, settings: &PolicySettings, principal: &Principal) -> Verdict {
+    let severity = settings.rules.get(finding.rule.0).copied().unwrap_or(Severity::Refuse);
+    if severity == Severity::Off {
+        return Verdict::Off;
+    }
+    if let Some(exemption) = settings.exemptions.iter().find(|exemption| covers(exemption, finding, principal)) {
+        return Verdict::Exempted(exemption.reason.clone());
+    }
+    if severity == Severity::Warn { Verdict::Warned } else { Verdict::Enforced }
+}
+
+fn covers(exemption: &Exemption, finding: &Finding, principal: &Principal) -> bool {
+    let is = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
+    exemption.rules.iter().any(|rule| rule == finding.rule.0)
+        && is(&exemption.role, Some(&principal.role))
+        && is(&exemption.database, Some(&principal.database))
+        && is(&exemption.application_name, principal.application_name.as_deref())
+        && exemption.table.as_deref().is_none_or(|table| finding.relation.as_ref().is_some_and(|relation| names(table, relation)))
+}
+
+/// `schema.table`, or a bare name that means any schema.
+fn names(table: &str, relation: &RelationName) -> bool {
+    table == relation.name || relation.schema.as_ref().is_some_and(|schema| table == format!("{schema}.{}", relation.name))
+}

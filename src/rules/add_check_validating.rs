@@ -1,0 +1,35 @@
+//! ADD CHECK that reads every row under its lock.
+
+use crate::catalog::locks::{LockMode, Work};
+use crate::sql::statement::{AlterAction, ConstraintKind};
+
+use super::alter;
+use super::case::Case;
+use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
+
+pub(super) const RULE: Rule = Rule {
+    id: RuleId("add-check-validating"),
+    sqlstate: "PA001",
+    hazard: "ADD CHECK holds an AccessExclusive lock while it reads every row: all reads and writes wait.",
+    remedy: "ADD … NOT VALID, and VALIDATE CONSTRAINT in a later transaction.",
+    bad: "ALTER TABLE t ADD CONSTRAINT t_a_check CHECK (a > 0)",
+    good: "ALTER TABLE t ADD CONSTRAINT t_a_check CHECK (a > 0) NOT VALID",
+    judge,
+};
+
+fn judge(case: &Case<'_>) -> Option<Finding> {
+    let (statement, command) = case.command?;
+    let AlterAction::AddConstraint(constraint) = &command.action else { return None };
+    let target = case.target(&statement.relation);
+    if !matches!(constraint.kind, ConstraintKind::Check { .. }) || constraint.not_valid || target.bears_work() {
+        return None;
+    }
+    let name = alter::constraint_name(statement, &target, constraint);
+    let rewrite = Rewrite {
+        instead: Some(alter::not_valid(case.slice(&command.span), constraint, &name)),
+        undo: Some(alter::drop_constraint(statement, &name)),
+        then: vec![alter::validate(statement, &name)],
+    };
+    let consequence = format!("ADD CHECK on {} blocks all reads and writes while every row is read", target.name);
+    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Scan), Remedy::Rewrite(rewrite)))
+}

@@ -1,0 +1,37 @@
+//! ADD COLUMN with UNIQUE or PRIMARY KEY beside it.
+
+use crate::catalog::locks::{LockMode, Work};
+use crate::sql::statement::{ConstraintKind, Unique};
+
+use super::case::Case;
+use super::inline::Addition;
+use super::rule::{Finding, Remedy, Rule, RuleId};
+use super::unique;
+
+pub(super) const RULE: Rule = Rule {
+    id: RuleId("add-column-unique"),
+    sqlstate: "PA001",
+    hazard: "ADD COLUMN … UNIQUE or PRIMARY KEY builds its index under an AccessExclusive lock.",
+    remedy: "ADD COLUMN without it, CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … USING INDEX.",
+    bad: "ALTER TABLE t ADD COLUMN c int UNIQUE",
+    good: "ALTER TABLE t ADD COLUMN c int",
+    judge,
+};
+
+fn judge(case: &Case<'_>) -> Option<Finding> {
+    let addition = Addition::of(case)?;
+    let key = addition.column.constraints.iter().find_map(|inline| match &inline.constraint.kind {
+        ConstraintKind::Unique(key) => Some(key),
+        _ => None,
+    })?;
+    let remedy = match key {
+        Unique { primary: true, .. } => Remedy::Advice(vec![
+            "A primary key needs a value in every row: add the column without the key, fill it in batches, then ADD PRIMARY KEY in a migration of its own.".to_owned(),
+        ]),
+        _ if addition.target.is_partitioned() => Remedy::Advice(unique::by_partition(addition.statement, key)),
+        _ => Remedy::Rewrite(addition.rewrite(case, addition.unique())),
+    };
+    let what = if key.primary { "PRIMARY KEY" } else { "UNIQUE" };
+    let consequence = format!("ADD COLUMN {} with {what} blocks all reads and writes while its index is built", addition.label());
+    Some(case.finding(&RULE, &addition.target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
+}

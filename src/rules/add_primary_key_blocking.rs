@@ -1,0 +1,80 @@
+//! ADD PRIMARY KEY: an index built, and NULLs looked for, under AccessExclusive.
+
+use crate::catalog::locks::{LockMode, Work};
+use crate::sql::statement::{AlterAction, AlterCommand, AlterTable, ConstraintKind, Unique};
+
+use super::case::Case;
+use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId, Step};
+use super::target::Target;
+use super::{alter, unique};
+
+pub(super) const RULE: Rule = Rule {
+    id: RuleId("add-primary-key-blocking"),
+    sqlstate: "PA001",
+    hazard: "ADD PRIMARY KEY builds its index, and looks for NULLs, under an AccessExclusive lock: all reads and writes wait.",
+    remedy: "NOT NULL first, then CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … PRIMARY KEY USING INDEX.",
+    bad: "ALTER TABLE t ADD CONSTRAINT t_pkey PRIMARY KEY (id)",
+    good: "ALTER TABLE t ADD CONSTRAINT t_pkey PRIMARY KEY USING INDEX t_id_idx",
+    judge,
+};
+
+fn judge(case: &Case<'_>) -> Option<Finding> {
+    let (statement, command) = case.command?;
+    let AlterAction::AddConstraint(constraint) = &command.action else { return None };
+    let target = case.target(&statement.relation);
+    if target.bears_work() {
+        return None;
+    }
+    let remedy = match &constraint.kind {
+        ConstraintKind::UsingIndex { index, primary: true } => return using_index(case, statement, command, &target, index),
+        ConstraintKind::Unique(key) if key.primary => {
+            let name = alter::constraint_name(statement, &target, constraint);
+            match target.facts {
+                Some(_) => {
+                    let steps = || steps(case, statement, &target, key, &name);
+                    unique::remedy(&target, key, steps, || unique::by_partition(statement, key))
+                }
+                None => Remedy::Advice(vec![
+                    "Make the columns NOT NULL, build the unique index CONCURRENTLY, then ADD CONSTRAINT … PRIMARY KEY USING INDEX.".to_owned(),
+                ]),
+            }
+        }
+        _ => return None,
+    };
+    let consequence = format!("ADD PRIMARY KEY on {} blocks all reads and writes while its index is built", target.name);
+    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
+}
+
+/// An index that exists leaves only the search for NULLs.
+fn using_index(case: &Case<'_>, statement: &AlterTable, command: &AlterCommand, target: &Target<'_>, index: &str) -> Option<Finding> {
+    let known = target.facts.filter(|_| !case.is_changed(target));
+    let key = known.map(|facts| facts.indexes.iter().find(|known| known.name == index).map_or(&[][..], |index| &index.key));
+    let columns = key.map(|key| nullable(statement, target, key).collect::<Vec<_>>());
+    if columns.as_ref().is_some_and(Vec::is_empty) {
+        return None;
+    }
+    let steps = columns.and_then(|columns| {
+        let mut steps = alter::not_null_steps(case, statement, target, columns.into_iter());
+        steps.push(Step::short(alter::alone(case, statement, command)?));
+        Some(steps)
+    });
+    let remedy = match steps {
+        Some(then) => Remedy::Rewrite(Rewrite { instead: None, undo: None, then }),
+        None => Remedy::Advice(vec!["Make its columns NOT NULL first, each in a migration of its own.".to_owned()]),
+    };
+    let consequence = format!("ADD PRIMARY KEY USING INDEX on {} blocks all reads and writes while every row is searched for NULLs", target.name);
+    Some(case.finding(&RULE, target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
+}
+
+/// What the key itself would have to search for NULLs. A column that a valid CHECK proves is marked NOT NULL without a scan.
+fn nullable<'k>(statement: &AlterTable, target: &Target<'_>, key: &'k [String]) -> impl Iterator<Item = &'k String> {
+    key.iter().filter(|column| {
+        let is_proven = |facts| alter::is_not_null(facts, column) || alter::is_proven_by_check(statement, facts, column);
+        !alter::sets_not_null(statement, column) && target.facts.is_some_and(|facts| !is_proven(facts))
+    })
+}
+
+fn steps(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, key: &Unique, name: &str) -> Vec<Step> {
+    let not_null = alter::not_null_steps(case, statement, target, nullable(statement, target, &key.columns));
+    not_null.into_iter().chain(unique::steps(statement, target, key, name)).collect()
+}

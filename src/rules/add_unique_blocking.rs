@@ -1,0 +1,37 @@
+//! ADD UNIQUE or EXCLUDE: an index built under AccessExclusive.
+
+use crate::catalog::locks::{LockMode, Work};
+use crate::sql::statement::{AlterAction, ConstraintKind};
+
+use super::case::Case;
+use super::rule::{Finding, Remedy, Rule, RuleId};
+use super::{alter, unique};
+
+pub(super) const RULE: Rule = Rule {
+    id: RuleId("add-unique-blocking"),
+    sqlstate: "PA001",
+    hazard: "ADD UNIQUE builds its index under an AccessExclusive lock: all reads and writes wait.",
+    remedy: "CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … UNIQUE USING INDEX.",
+    bad: "ALTER TABLE t ADD CONSTRAINT t_a_key UNIQUE (a)",
+    good: "ALTER TABLE t ADD CONSTRAINT t_a_key UNIQUE USING INDEX t_a_key",
+    judge,
+};
+
+fn judge(case: &Case<'_>) -> Option<Finding> {
+    let (statement, command) = case.command?;
+    let AlterAction::AddConstraint(constraint) = &command.action else { return None };
+    let target = case.target(&statement.relation);
+    if target.bears_work() {
+        return None;
+    }
+    let (what, remedy) = match &constraint.kind {
+        ConstraintKind::Exclude => ("EXCLUDE", Remedy::Advice(unique::no_online_way())),
+        ConstraintKind::Unique(key) if !key.primary => ("UNIQUE", {
+            let name = alter::constraint_name(statement, &target, constraint);
+            unique::remedy(&target, key, || unique::steps(statement, &target, key, &name), || unique::by_partition(statement, key))
+        }),
+        _ => return None,
+    };
+    let consequence = format!("ADD {what} on {} blocks all reads and writes while its index is built", target.name);
+    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
+}

@@ -1,0 +1,124 @@
+//! ALTER COLUMN … TYPE that writes the table or an index anew, or reads it.
+
+use crate::catalog::facts::{ColumnFacts, RelationFacts, TypeFacts};
+use crate::catalog::locks::{LockMode, Work};
+use crate::sql::name::Identifier;
+use crate::sql::statement::{AlterAction, AlterTable, AlterType, Using};
+
+use super::alter;
+use super::case::Case;
+use super::rule::{Certainty, Finding, Remedy, Rule, RuleId};
+use super::target::Target;
+use super::type_change::{self, Change};
+
+pub(super) const RULE: Rule = Rule {
+    id: RuleId("alter-column-type"),
+    sqlstate: "PA001",
+    hazard: "ALTER COLUMN … TYPE rewrites the table and all its indexes under an AccessExclusive lock, unless the old values are stored as the new type would.",
+    remedy: "A new column, kept in step by a trigger, filled in batches, swapped by name; or a change that is metadata only.",
+    bad: "ALTER TABLE t ALTER COLUMN a TYPE bigint",
+    good: "ALTER TABLE t ALTER COLUMN b TYPE text",
+    judge,
+};
+
+/// What the change costs.
+struct Cost {
+    what: String,
+    work: Work,
+    certainty: Certainty,
+    advice: Vec<String>,
+}
+
+fn judge(case: &Case<'_>) -> Option<Finding> {
+    let (statement, command) = case.command?;
+    let AlterAction::AlterType(change) = &command.action else { return None };
+    let target = case.target(&statement.relation);
+    if target.bears_work() {
+        return None;
+    }
+    let cost = cost(case, statement, &target, change)?;
+    let consequence =
+        format!("ALTER COLUMN {}.{} TYPE {} and blocks all reads and writes meanwhile", target.name, Identifier(&change.column), cost.what);
+    let mut finding = case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, cost.work), Remedy::Advice(cost.advice));
+    if cost.certainty == Certainty::Assumed {
+        finding.certainty = Certainty::Assumed;
+    }
+    Some(finding)
+}
+
+fn cost(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, change: &AlterType) -> Option<Cost> {
+    let rewrite = |what: &str, certainty| Cost { what: what.to_owned(), work: Work::Rewrite, certainty, advice: expand_contract(statement, change) };
+    if case.lacks(target, &change.column) {
+        // The server's error to tell.
+        return None;
+    }
+    let known = target.facts.filter(|_| !case.is_changed(target)).and_then(|facts| Some((facts, facts.column(&change.column)?)));
+    let Some((facts, column)) = known else { return Some(rewrite("may rewrite the whole table", Certainty::Assumed)) };
+    let Some(to) = case.type_facts(&change.type_name).filter(|_| !case.stale.domains) else {
+        return Some(rewrite("may rewrite the whole table", Certainty::Assumed));
+    };
+    match how(case, column, to, change) {
+        Change::Rewrite => Some(rewrite("rewrites the whole table", Certainty::Proven)),
+        Change::Indexes => by_indexes(facts, &change.column, |_| true).or_else(|| by_check(statement, facts, change)),
+        Change::Metadata => by_indexes(facts, &change.column, |plain| !plain).or_else(|| by_check(statement, facts, change)),
+    }
+}
+
+fn how(case: &Case<'_>, column: &ColumnFacts, to: &TypeFacts, change: &AlterType) -> Change {
+    let converts = match &change.using {
+        None | Some(Using::Column { cast: None }) => false,
+        Some(Using::Column { cast: Some(cast) }) => *cast != change.type_name,
+        Some(Using::Expression) => true,
+    };
+    if converts {
+        return Change::Rewrite;
+    }
+    let change_of_type = type_change::of(column, to, &change.type_name, case.facts.time_zone_is_utc);
+    let collation = change.collation || !column.default_collation;
+    if collation && change_of_type == Change::Metadata { Change::Indexes } else { change_of_type }
+}
+
+fn by_indexes(facts: &RelationFacts, column: &str, is_rebuilt: impl Fn(bool) -> bool) -> Option<Cost> {
+    let index =
+        facts.indexes.iter().chain(&facts.child_indexes).find(|index| index.columns.iter().any(|name| name == column) && is_rebuilt(index.plain))?;
+    Some(Cost {
+        what: format!("rebuilds the index {}", Identifier(&index.name)),
+        work: Work::Rewrite,
+        certainty: Certainty::Proven,
+        advice: vec![format!(
+            "Drop the index first and build it again afterwards, both CONCURRENTLY: DROP INDEX CONCURRENTLY {0}; … CREATE INDEX CONCURRENTLY {0} …;",
+            Identifier(&index.name)
+        )],
+    })
+}
+
+fn by_check(statement: &AlterTable, facts: &RelationFacts, change: &AlterType) -> Option<Cost> {
+    let check = facts
+        .constraints
+        .iter()
+        .chain(&facts.child_checks)
+        .find(|check| check.kind == 'c' && check.validated && check.columns.contains(&change.column))?;
+    let (name, table) = (Identifier(&check.name), alter::table(statement));
+    Some(Cost {
+        what: format!("checks every row against {name}"),
+        work: Work::Scan,
+        certainty: Certainty::Proven,
+        advice: vec![
+            format!(
+                "Write instead: {table} DROP CONSTRAINT {name}, ALTER COLUMN {} TYPE …, ADD CONSTRAINT {name} CHECK (…) NOT VALID;",
+                Identifier(&change.column)
+            ),
+            format!("and in a later transaction: {table} VALIDATE CONSTRAINT {name};"),
+        ],
+    })
+}
+
+fn expand_contract(statement: &AlterTable, change: &AlterType) -> Vec<String> {
+    let (table, column, new) = (alter::table(statement), Identifier(&change.column), format!("{}_new", change.column));
+    let new = Identifier(&new);
+    vec![
+        format!("In steps: 1. {table} ADD COLUMN {new} {}, with a trigger that keeps it equal to {column};", change.type_name),
+        format!("2. fill it in batches: UPDATE {} SET {new} = {column} WHERE {new} IS DISTINCT FROM {column} AND …;", statement.relation),
+        "3. swap the two names in one short transaction, and drop the old column later.".to_owned(),
+    ]
+}

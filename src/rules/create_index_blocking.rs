@@ -1,0 +1,91 @@
+//! CREATE INDEX without CONCURRENTLY.
+
+use crate::catalog::locks::{LockMode, Work};
+use crate::sql::naming;
+use crate::sql::rewrite;
+use crate::sql::statement::{CreateIndex, Statement};
+
+use super::case::Case;
+use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId, Step};
+use super::target::Target;
+
+pub(super) const RULE: Rule = Rule {
+    id: RuleId("create-index-blocking"),
+    sqlstate: "PA001",
+    hazard: "CREATE INDEX holds a Share lock while it reads the whole table: every write waits until the index is built.",
+    remedy: "CREATE INDEX CONCURRENTLY, outside a transaction.",
+    bad: "CREATE INDEX t_a_idx ON t (a)",
+    good: "CREATE INDEX CONCURRENTLY t_a_idx ON t (a)",
+    judge,
+};
+
+fn judge(case: &Case<'_>) -> Option<Finding> {
+    let Statement::CreateIndex(create) = &case.parsed.statement else { return None };
+    let target = case.target(&create.table);
+    if create.concurrently {
+        return skipping_the_invalid(case, create, &target);
+    }
+    if target.bears_work() || (target.is_partitioned() && create.only) {
+        return None;
+    }
+    let remedy = if target.is_partitioned() { by_partition(create) } else { concurrently(case, create, &target) };
+    let consequence = format!("CREATE INDEX on {} blocks every write while it builds", target.name);
+    Some(case.finding(&RULE, &target, consequence, (LockMode::Share, Work::Scan), remedy))
+}
+
+fn concurrently(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> Remedy {
+    let name = name(create, target);
+    let chosen = name.as_deref().filter(|_| create.name.is_none());
+    let Ok(sql) = rewrite::create_index_concurrently(case.text, case.parsed, chosen) else {
+        return Remedy::Advice(vec!["Write CREATE INDEX CONCURRENTLY, outside a transaction.".to_owned()]);
+    };
+    let mut build = Step::long(sql);
+    let mut then = Vec::new();
+    if let Some(name) = name {
+        let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {}", target.name.sibling(&*name));
+        let abandoned = is_abandoned(target, &name);
+        if abandoned {
+            // What a failed build left behind: IF NOT EXISTS would take it for the index.
+            then.push(Step::long(drop.clone()));
+        }
+        // A valid relation of that name is not ours to drop when the build is refused for it.
+        if abandoned || !target.is_taken(&name) {
+            build = build.debris(drop);
+        }
+    }
+    then.push(build);
+    Remedy::Rewrite(Rewrite { instead: None, undo: None, then })
+}
+
+/// CONCURRENTLY IF NOT EXISTS takes what a failed build left behind for the index, and builds nothing.
+fn skipping_the_invalid(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> Option<Finding> {
+    let name = create.name.as_deref().filter(|name| create.if_not_exists && is_abandoned(target, name))?;
+    let index = target.name.sibling(name);
+    let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
+    let build = Step::long(case.slice(&case.parsed.span)).debris(drop.clone());
+    let remedy = Remedy::Rewrite(Rewrite { instead: None, undo: None, then: vec![Step::long(drop), build] });
+    let consequence = format!("CREATE INDEX IF NOT EXISTS would build nothing: {index} exists, left INVALID by a build that failed");
+    Some(case.finding(&RULE, target, consequence, (LockMode::ShareUpdateExclusive, Work::None), remedy))
+}
+
+fn is_abandoned(target: &Target<'_>, name: &str) -> bool {
+    target.facts.is_some_and(|facts| facts.indexes.iter().any(|index| index.name == name && index.abandoned))
+}
+
+/// The name that the index will have, when that is certain.
+fn name(create: &CreateIndex, target: &Target<'_>) -> Option<String> {
+    create.name.clone().or_else(|| {
+        let facts = target.facts.filter(|_| !create.key_names.is_empty())?;
+        Some(naming::choose(&facts.name, &create.key_names, "idx", &|name| target.is_taken(name)))
+    })
+}
+
+fn by_partition(create: &CreateIndex) -> Remedy {
+    let index = create.name.as_deref().unwrap_or("the_index");
+    let unique = if create.unique { "UNIQUE " } else { "" };
+    Remedy::Advice(vec![
+        format!("A partitioned table has no CONCURRENTLY; write: CREATE {unique}INDEX {index} ON ONLY {} (…);", create.table),
+        format!("then for each partition, outside a transaction: CREATE {unique}INDEX CONCURRENTLY … ON the partition (…);"),
+        format!("and: ALTER INDEX {index} ATTACH PARTITION the partition's index;"),
+    ])
+}

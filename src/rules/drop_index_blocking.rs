@@ -1,0 +1,51 @@
+//! DROP INDEX without CONCURRENTLY.
+
+use crate::catalog::locks::{LockMode, Work};
+use crate::sql::rewrite;
+use crate::sql::statement::{Drop, Statement};
+
+use super::case::Case;
+use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId, Step};
+use super::target::Target;
+
+pub(super) const RULE: Rule = Rule {
+    id: RuleId("drop-index-blocking"),
+    sqlstate: "PA001",
+    hazard: "DROP INDEX needs an AccessExclusive lock on the table: behind one long reader it blocks all reads and writes.",
+    remedy: "DROP INDEX CONCURRENTLY, outside a transaction.",
+    bad: "DROP INDEX t_b_idx",
+    good: "DROP INDEX CONCURRENTLY t_b_idx",
+    judge,
+};
+
+fn judge(case: &Case<'_>) -> Option<Finding> {
+    let Statement::DropIndex(drop) = &case.parsed.statement else { return None };
+    if drop.concurrently {
+        return None;
+    }
+    let target = case.judged(&drop.relations).find(|target| !target.bears_work() && !is_refused_anyway(target))?;
+    let table = target.facts.and_then(|facts| facts.index.as_ref()).map_or_else(|| "its table".to_owned(), |index| index.table_name().to_string());
+    let consequence = format!("DROP INDEX {} blocks all reads and writes of {table} while it waits for running queries", target.name);
+    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::None), remedy(case, drop, &target)).about_table_of(&target))
+}
+
+/// PostgreSQL itself refuses to drop the index of a constraint.
+fn is_refused_anyway(target: &Target<'_>) -> bool {
+    target.facts.and_then(|facts| facts.index.as_ref()).is_some_and(|index| index.constraint.is_some())
+}
+
+fn remedy(case: &Case<'_>, drop: &Drop, target: &Target<'_>) -> Remedy {
+    if target.facts.is_some_and(|facts| facts.kind == 'I') {
+        return Remedy::Advice(vec![
+            "The index of a partitioned table cannot be dropped CONCURRENTLY: let this one through at a quiet time.".to_owned(),
+        ]);
+    }
+    if drop.cascade || drop.relations.len() != 1 {
+        let singly: Vec<String> = drop.relations.iter().map(|index| format!("DROP INDEX CONCURRENTLY {index};")).collect();
+        return Remedy::Advice(vec![format!("Drop each by itself, outside a transaction and without CASCADE: {}", singly.join(" "))]);
+    }
+    match rewrite::drop_index_concurrently(case.text, case.parsed) {
+        Ok(sql) => Remedy::Rewrite(Rewrite { instead: None, undo: None, then: vec![Step::long(sql)] }),
+        Err(_) => Remedy::Advice(vec!["Write DROP INDEX CONCURRENTLY, outside a transaction.".to_owned()]),
+    }
+}

@@ -1,0 +1,85 @@
+//! The rules: one file each.
+
+mod add_check_validating;
+mod add_column_check;
+mod add_column_not_null;
+mod add_column_references;
+mod add_column_rewrite;
+mod add_column_unique;
+mod add_foreign_key_validating;
+mod add_primary_key_blocking;
+mod add_unique_blocking;
+mod alter;
+mod alter_column_type;
+pub mod case;
+mod code;
+mod concurrently_in_transaction;
+mod create_index_blocking;
+mod drop_column;
+mod drop_index_blocking;
+mod drop_table;
+pub mod duration;
+mod file_or_program_access;
+mod inline;
+mod large_object_access;
+mod opaque_code;
+mod protected_setting;
+mod reindex_blocking;
+mod remote_access;
+mod rename_column;
+mod rename_table;
+pub mod rule;
+mod set_not_null_scan;
+mod special;
+pub mod target;
+mod type_change;
+mod unique;
+mod unjudged_statement;
+mod validate_in_transaction;
+
+use rule::{Rule, RuleId};
+
+/// The rule of a string that the grammar does not accept. It has no statement to judge: the decision is made where parsing fails.
+pub const NOT_UNDERSTOOD: RuleId = RuleId("not-understood");
+
+/// The rule of code that is not seen.
+pub const OPAQUE_CODE: RuleId = opaque_code::RULE.id;
+
+/// Every rule that judges statements. What cannot be helped stands before what can, so that the first finding is the one to tell.
+#[must_use]
+pub fn all() -> &'static [Rule] {
+    const ALL: &[Rule] = &[
+        protected_setting::RULE,
+        file_or_program_access::RULE,
+        large_object_access::RULE,
+        remote_access::RULE,
+        opaque_code::RULE,
+        concurrently_in_transaction::RULE,
+        drop_column::RULE,
+        drop_table::RULE,
+        rename_column::RULE,
+        rename_table::RULE,
+        alter_column_type::RULE,
+        add_column_rewrite::RULE,
+        add_column_not_null::RULE,
+        add_column_check::RULE,
+        add_column_unique::RULE,
+        add_column_references::RULE,
+        add_foreign_key_validating::RULE,
+        add_check_validating::RULE,
+        set_not_null_scan::RULE,
+        add_primary_key_blocking::RULE,
+        add_unique_blocking::RULE,
+        validate_in_transaction::RULE,
+        create_index_blocking::RULE,
+        drop_index_blocking::RULE,
+        reindex_blocking::RULE,
+        unjudged_statement::RULE,
+    ];
+    ALL
+}
+
+/// The ids that a finding may carry, and that `[rules]` and `[[exempt]]` may name.
+pub fn ids() -> impl Iterator<Item = &'static str> {
+    all().iter().map(|rule| rule.id.0).chain([NOT_UNDERSTOOD.0])
+}

@@ -1,0 +1,158 @@
+//! A rule is data plus one pure function; each stands in a file of its own.
+
+use crate::catalog::locks::{LockMode, Work};
+use crate::sql::name::RelationName;
+use crate::sql::rewrite::Command;
+
+use super::case::Case;
+
+/// Name of a rule: kebab-case, stable, known to config files and reviewers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleId(pub &'static str);
+
+/// What every rule carries.
+pub struct Rule {
+    /// Its name.
+    pub id: RuleId,
+    /// The SQLSTATE of its refusal.
+    pub sqlstate: &'static str,
+    /// The hazard in one sentence.
+    pub hazard: &'static str,
+    /// The way to do it right, in general words.
+    pub remedy: &'static str,
+    /// SQL that it flags on a large table `t(id, a, b)` beside `p(id)`.
+    pub bad: &'static str,
+    /// SQL that reaches the same end and that it passes.
+    pub good: &'static str,
+    /// The decision: pure, on values only.
+    pub judge: fn(&Case<'_>) -> Option<Finding>,
+}
+
+/// What a rule found in one statement, or in one command of an ALTER TABLE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule.
+    pub rule: RuleId,
+    /// Its SQLSTATE.
+    pub sqlstate: &'static str,
+    /// The relation it is about, as resolved by the server where it could be.
+    pub relation: Option<RelationName>,
+    /// The danger in one clause, naming the object: `CREATE INDEX on public.users blocks every write while it builds`.
+    pub consequence: String,
+    /// Strongest lock that hurts.
+    pub lock: Option<LockMode>,
+    /// What is done under it.
+    pub work: Work,
+    /// How sure.
+    pub certainty: Certainty,
+    /// Size of the relation in bytes, when known.
+    pub bytes: Option<u64>,
+    /// What can be done instead.
+    pub remedy: Remedy,
+}
+
+/// How a finding knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certainty {
+    /// The server's catalog says so.
+    Proven,
+    /// Something was unknown and the worst was assumed.
+    Assumed,
+}
+
+/// The way out of a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// Done by pgairlock itself where no transaction is open.
+    Rewrite(Rewrite),
+    /// Only a person can: the statements or steps to write instead, in order, with the user's own names.
+    Advice(Vec<String>),
+}
+
+/// The safe form of a statement or of one command of an ALTER TABLE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rewrite {
+    /// For a command of ALTER TABLE: what takes its place in the statement (`ADD CONSTRAINT f … NOT VALID`); `None` drops it from there.
+    /// For any other statement always `None`.
+    pub instead: Option<Command>,
+    /// SQL that takes back what `instead` did.
+    pub undo: Option<String>,
+    /// What runs afterwards, each step by itself.
+    pub then: Vec<Step>,
+}
+
+/// One statement that pgairlock runs in place of, or after, the client's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The statement.
+    pub sql: String,
+    /// Whether it may wait for locks beyond lock_timeout.
+    pub wait: Wait,
+    /// SQL that removes what a *failed* run of this step leaves behind (an INVALID index).
+    pub debris: Option<String>,
+    /// SQL that takes the finished step back when a later one fails.
+    pub undo: Option<String>,
+    /// How an error of this step reads as the original statement's.
+    pub errors: Option<ErrorMapping>,
+}
+
+/// How long a step may wait (facts: sequences, S and L).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Takes a strong lock: lock_timeout stays.
+    Short,
+    /// Waits without hurting anyone: lock_timeout, statement_timeout and transaction_timeout are off for it.
+    Long,
+}
+
+/// An error of a step, as the original statement would have said it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorMapping {
+    /// The step's SQLSTATE.
+    pub from: &'static str,
+    /// The original's.
+    pub to: &'static str,
+    /// The original's message.
+    pub message: String,
+}
+
+impl Step {
+    /// A step under a strong, brief lock.
+    #[must_use]
+    pub fn short(sql: impl Into<String>) -> Self {
+        Self { sql: sql.into(), wait: Wait::Short, debris: None, undo: None, errors: None }
+    }
+
+    /// A step that may wait long without hurting anyone.
+    #[must_use]
+    pub fn long(sql: impl Into<String>) -> Self {
+        Self { wait: Wait::Long, ..Self::short(sql) }
+    }
+
+    /// With SQL that removes what a failed run leaves.
+    #[must_use]
+    pub fn debris(mut self, sql: impl Into<String>) -> Self {
+        self.debris = Some(sql.into());
+        self
+    }
+
+    /// The index that the debris would drop, as SQL writes its name: debris is always an INVALID index.
+    #[must_use]
+    pub fn debris_index(&self) -> Option<&str> {
+        self.debris.as_deref()?.strip_prefix("DROP INDEX CONCURRENTLY IF EXISTS ")
+    }
+
+    /// With SQL that takes it back.
+    #[must_use]
+    pub fn undo(mut self, sql: impl Into<String>) -> Self {
+        self.undo = Some(sql.into());
+        self
+    }
+
+    /// With an error mapping.
+    #[must_use]
+    pub fn errors(mut self, mapping: ErrorMapping) -> Self {
+        self.errors = Some(mapping);
+        self
+    }
+}

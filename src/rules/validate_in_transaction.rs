@@ -1,0 +1,41 @@
+//! VALIDATE CONSTRAINT while the transaction holds a strong lock.
+
+use crate::catalog::locks::{LockMode, Work};
+use crate::sql::name::Identifier;
+use crate::sql::statement::AlterAction;
+
+use super::alter;
+use super::case::Case;
+use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
+
+pub(super) const RULE: Rule = Rule {
+    id: RuleId("validate-in-transaction"),
+    sqlstate: "PA001",
+    hazard: "VALIDATE CONSTRAINT disturbs nobody by itself, but a strong lock that the transaction took earlier is held while every row is read.",
+    remedy: "VALIDATE CONSTRAINT in a transaction of its own, after the one that added the constraint.",
+    bad: "ALTER TABLE t ADD CONSTRAINT t_a_check CHECK (a > 0) NOT VALID; ALTER TABLE t VALIDATE CONSTRAINT t_a_check",
+    good: "ALTER TABLE t VALIDATE CONSTRAINT t_a_check",
+    judge,
+};
+
+fn judge(case: &Case<'_>) -> Option<Finding> {
+    let (statement, command) = case.command?;
+    let AlterAction::ValidateConstraint(constraint) = &command.action else { return None };
+    let target = case.target(&statement.relation);
+    let together = statement.commands.iter().any(|other| !matches!(other.action, AlterAction::ValidateConstraint(_)));
+    if target.bears_work() || !(together || case.in_transaction) {
+        return None;
+    }
+    // Whatever is locked waits for the scan.
+    let own = together || case.is_altered(&target);
+    let locked = if own { &target.name } else { case.overlay.locked()? };
+    let name = Identifier(constraint);
+    let remedy = if together {
+        Remedy::Rewrite(Rewrite { instead: None, undo: None, then: vec![alter::validate(statement, constraint)] })
+    } else {
+        Remedy::Advice(vec![format!("COMMIT first, and in a later transaction: ALTER TABLE {} VALIDATE CONSTRAINT {name};", statement.relation)])
+    };
+    let what = if own { "its readers and writers".to_owned() } else { format!("those who use {locked}") };
+    let consequence = format!("VALIDATE CONSTRAINT {name} reads all of {} while an earlier lock of this transaction blocks {what}", target.name);
+    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
+}

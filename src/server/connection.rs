@@ -1,0 +1,351 @@
+//! One logged-in session: the loop that owns both sockets and the state machine. It does what the effects say and decides nothing.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, ReadHalf, WriteHalf, split};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::audit::record::{DecisionId, Outcome, Record};
+use crate::config::settings::{Pooler, Settings};
+use crate::policy::settings::Mode;
+use crate::session::effects::{Close, Effects, Event as SessionEvent, Observed};
+use crate::session::{Identity, Session};
+use crate::store::Store;
+use crate::telemetry::{Decision, DecisionEnded, Event, RewriteFinished, StoreFailed, StoreWritten, UpstreamError};
+
+use super::login::Established;
+use super::outbox::Outbox;
+use super::presence::Presence;
+use crate::transport::stream::Stream;
+use crate::upstream::cancel;
+use crate::wire::startup::CancelRequest;
+
+/// Read at once.
+const READ: usize = 64 << 10;
+/// A peer that does not take its bytes stops the other side's reading beyond this.
+const HIGH_WATER: usize = 1 << 20;
+/// Strings beyond this are parsed off the async threads.
+const PARSED_APART: usize = 64 << 10;
+/// The client went away without Terminate.
+const CLIENT_GONE: &str = "client-gone";
+/// A peer has this long to take the last bytes of a session.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How long sessions may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Drain {
+    /// As long as they like.
+    No,
+    /// To the end of what they have begun.
+    Finish,
+    /// Not at all.
+    CutOff,
+}
+
+/// What every session of the process shares.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) settings: watch::Receiver<Arc<Settings>>,
+    pub(super) draining: watch::Receiver<Drain>,
+    pub(super) store: Store,
+}
+
+type Recording = Pin<Box<dyn Future<Output = Result<DecisionId, String>> + Send>>;
+
+struct Connection {
+    session: Session,
+    identity: Identity,
+    upstream: String,
+    cancel: Option<CancelRequest>,
+    effects: Effects,
+    client_in: ReadHalf<Stream>,
+    client_out: WriteHalf<Stream>,
+    to_client: Outbox,
+    server_in: ReadHalf<Stream>,
+    server_out: WriteHalf<Stream>,
+    to_server: Outbox,
+    client_read: BytesMut,
+    server_read: BytesMut,
+    client_open: bool,
+    recording: Option<Recording>,
+    outcomes: JoinSet<()>,
+    shared: Shared,
+}
+
+/// Carries a session from its login to its end.
+pub(super) async fn run(established: Established, id: String, listener: String, mode: Mode, client: String, shared: Shared) {
+    let identity = Identity {
+        id,
+        listener,
+        client,
+        mode,
+        principal: established.principal.clone(),
+        backend_pid: comparable_pid(&shared.settings.borrow(), &established),
+        lock_timeout_ms: established.lock_timeout_ms,
+        step_timeout_ms: u64::try_from(shared.settings.borrow().timeouts.step.as_millis()).unwrap_or(u64::MAX),
+    };
+    let presence = Presence::begin(&identity, &established.upstream_name);
+    let (reason, message) = if mode == Mode::Off {
+        (relay(established, shared.draining).await, None)
+    } else {
+        Connection::new(established, identity.clone(), shared).serve().await
+    };
+    presence.end(reason, message);
+}
+
+/// A session pooler announces a pid of its own.
+fn comparable_pid(settings: &Settings, established: &Established) -> Option<u32> {
+    let pooled = settings.upstreams.iter().any(|upstream| upstream.name == established.upstream_name && upstream.pooler == Pooler::Session);
+    (!pooled).then_some(established.backend_pid)
+}
+
+/// Mode off: bytes, until a peer ends it. Whether something runs cannot be seen, so that it ends only when all do.
+async fn relay(established: Established, mut draining: watch::Receiver<Drain>) -> &'static str {
+    let Established { mut client, client_buffer, mut server, server_buffer, .. } = established;
+    let mut to_client = Outbox::default();
+    to_client.extend(&mut [crate::wire::messages::ready_for_query(b'I'), server_buffer.freeze()].into());
+    let mut to_server = Outbox::default();
+    to_server.extend(&mut [client_buffer.freeze()].into());
+    let relayed = async {
+        to_client.drain(&mut client).await?;
+        to_server.drain(&mut server).await?;
+        tokio::io::copy_bidirectional(&mut client, &mut server).await
+    };
+    tokio::select! {
+        ended = relayed => if ended.is_ok() { Close::Client.label() } else { "broken" },
+        _ = draining.wait_for(|drain| *drain == Drain::CutOff) => Close::CutOff.label(),
+    }
+}
+
+impl Connection {
+    fn new(established: Established, identity: Identity, shared: Shared) -> Self {
+        let policy = Arc::new(shared.settings.borrow().policy.clone());
+        let session = Session::new(identity.clone(), policy, &established.parameters, established.client_buffer, established.server_buffer);
+        let (client_in, client_out) = split(established.client);
+        let (server_in, server_out) = split(established.server);
+        Self {
+            session,
+            identity,
+            upstream: established.upstream_name,
+            cancel: established.cancel,
+            effects: Effects::default(),
+            client_in,
+            client_out,
+            to_client: Outbox::default(),
+            server_in,
+            server_out,
+            to_server: Outbox::default(),
+            client_read: BytesMut::new(),
+            server_read: BytesMut::new(),
+            client_open: true,
+            recording: None,
+            outcomes: JoinSet::new(),
+            shared,
+        }
+    }
+
+    async fn serve(mut self) -> (&'static str, Option<String>) {
+        self.step(SessionEvent::Begin);
+        if *self.shared.draining.borrow() != Drain::No {
+            self.step(SessionEvent::Drain);
+        }
+        let reason = loop {
+            if let Some(close) = self.effects.close {
+                break if close == Close::Client && !self.client_open { CLIENT_GONE } else { close.label() };
+            }
+            match self.turn().await {
+                Ok(Some(event)) => self.step(event),
+                Ok(None) => {}
+                Err(reason) => break reason,
+            }
+        };
+        let message = self.effects.farewell.take();
+        tokio::join!(self.release_locks(), self.farewell());
+        (reason, message)
+    }
+
+    /// Waits for the next thing to happen. What it reads is appended before it returns; everything it waits for is cancel safe.
+    async fn turn(&mut self) -> Result<Option<SessionEvent>, &'static str> {
+        let backlog_limit = self.shared.settings.borrow().policy.statement_bytes + READ;
+        let read_client = self.client_open && self.to_server.len() < HIGH_WATER && self.session.client_backlog() < backlog_limit;
+        let read_server = self.to_client.len() < HIGH_WATER;
+        self.client_read.reserve(READ);
+        self.server_read.reserve(READ);
+        tokio::select! {
+            read = self.client_in.read_buf(&mut self.client_read), if read_client => Ok(Some(self.client_said(read))),
+            read = self.server_in.read_buf(&mut self.server_read), if read_server => Ok(Some(self.server_said(read))),
+            wrote = self.to_client.push(&mut self.client_out), if self.to_client.has_work() => match wrote {
+                Ok(()) => Ok(None),
+                Err(_) => Ok(Some(self.client_lost())),
+            },
+            wrote = self.to_server.push(&mut self.server_out), if self.to_server.has_work() => match wrote {
+                Ok(()) => Ok(None),
+                Err(error) => Ok(Some(self.server_lost(Some(&error)))),
+            },
+            recorded = answer(&mut self.recording) => {
+                self.recording = None;
+                Ok(Some(SessionEvent::Recorded(recorded)))
+            }
+            changed = self.shared.settings.changed() => match changed {
+                Ok(()) => Ok(Some(SessionEvent::Policy(Arc::new(self.shared.settings.borrow_and_update().policy.clone())))),
+                Err(_) => Err("shutdown"),
+            },
+            changed = self.shared.draining.changed() => match changed {
+                Ok(()) => Ok(Some(if *self.shared.draining.borrow_and_update() == Drain::CutOff { SessionEvent::CutOff } else { SessionEvent::Drain })),
+                Err(_) => Err("shutdown"),
+            },
+        }
+    }
+
+    fn client_said(&mut self, read: io::Result<usize>) -> SessionEvent {
+        match read {
+            Ok(1..) => {
+                append(self.session.client_buffer(), &mut self.client_read);
+                SessionEvent::FromClient
+            }
+            _ => self.client_lost(),
+        }
+    }
+
+    fn client_lost(&mut self) -> SessionEvent {
+        self.client_open = false;
+        self.to_client = Outbox::default();
+        SessionEvent::ClientGone
+    }
+
+    fn server_said(&mut self, read: io::Result<usize>) -> SessionEvent {
+        match read {
+            Ok(1..) => {
+                append(self.session.server_buffer(), &mut self.server_read);
+                SessionEvent::FromServer
+            }
+            Ok(_) => self.server_lost(None),
+            Err(error) => self.server_lost(Some(&error)),
+        }
+    }
+
+    fn server_lost(&mut self, error: Option<&io::Error>) -> SessionEvent {
+        self.to_server = Outbox::default();
+        let message = error.map_or_else(|| "the server closed the connection".to_owned(), ToString::to_string);
+        UpstreamError { session: &self.identity.id, upstream: &self.upstream, kind: "lost", message: &message }.emit();
+        SessionEvent::ServerGone
+    }
+
+    fn step(&mut self, event: SessionEvent) {
+        let now = Instant::now();
+        if self.session.client_backlog() > PARSED_APART {
+            tokio::task::block_in_place(|| self.session.handle(event, now, &mut self.effects));
+        } else {
+            self.session.handle(event, now, &mut self.effects);
+        }
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        for observed in std::mem::take(&mut self.effects.observed) {
+            let Observed::Rewrite { rule, took, succeeded } = observed;
+            RewriteFinished { session: &self.identity.id, rule, duration: took, ok: succeeded }.emit();
+        }
+        if let Some(mut record) = self.effects.record.take() {
+            record.at_unix_micros = unix_micros();
+            self.recording = Some(Box::pin(make_durable(self.shared.clone(), *record)));
+        }
+        for (id, outcome) in std::mem::take(&mut self.effects.outcomes) {
+            DecisionEnded { session: &self.identity.id, id, outcome: &outcome }.emit();
+            self.outcomes.spawn(write_outcome(self.shared.clone(), self.identity.id.clone(), id, outcome));
+        }
+        self.to_client.extend(&mut self.effects.to_client);
+        self.to_server.extend(&mut self.effects.to_server);
+        if !self.client_open {
+            self.to_client = Outbox::default();
+        }
+    }
+
+    /// A server reads Terminate only when the statement that runs has ended: where its transaction is lost anyway, it need not.
+    fn release_locks(&mut self) -> impl Future<Output = ()> + use<> {
+        let lost = self.effects.close == Some(Close::CutOff) && self.session.is_in_transaction();
+        let (request, settings) = (self.cancel.take().filter(|_| lost), Arc::clone(&self.shared.settings.borrow()));
+        async move {
+            if let Some(request) = request {
+                cancel::forward(&request, &settings).await;
+            }
+        }
+    }
+
+    /// The last bytes to both sides, Terminate among them, and the outcomes still on their way to the store.
+    async fn farewell(mut self) {
+        if self.effects.close != Some(Close::Client) || !self.client_open {
+            self.to_server.extend(&mut [Bytes::from_static(b"X\0\0\0\x04")].into());
+        }
+        let (client, server) = (self.to_client.drain(&mut self.client_out), self.to_server.drain(&mut self.server_out));
+        // Both may be gone already; there is nobody left to tell.
+        let _ = timeout(FAREWELL, async { tokio::join!(client, server) }).await;
+        let _ = timeout(FAREWELL, async {
+            let _ = tokio::io::AsyncWriteExt::shutdown(&mut self.client_out).await;
+            let _ = tokio::io::AsyncWriteExt::shutdown(&mut self.server_out).await;
+        })
+        .await;
+        while self.outcomes.join_next().await.is_some() {}
+    }
+}
+
+/// The store's answer; never, when nothing was asked. Cancel safe.
+async fn answer(recording: &mut Option<Recording>) -> Result<DecisionId, String> {
+    match recording {
+        Some(recording) => recording.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Writes a decision down, within the store's deadline. Not cancel safe in the sense that the record may be written all the same.
+async fn make_durable(shared: Shared, record: Record) -> Result<DecisionId, String> {
+    let limit = shared.settings.borrow().timeouts.store;
+    let (session, started) = (record.session.clone(), Instant::now());
+    let written = timeout(limit, shared.store.record(record.clone())).await;
+    let (id, error) = match written {
+        Ok(Ok(id)) => (Ok(id), None),
+        Ok(Err(error)) => (Err(error.to_string()), Some(error)),
+        Err(_) => (Err(format!("it did not answer within {limit:?}")), None),
+    };
+    match &id {
+        Ok(id) => {
+            StoreWritten { operation: "record", duration: started.elapsed() }.emit();
+            Decision { id: Some(*id), record: &record }.emit();
+        }
+        Err(_) => StoreFailed { session: &session, operation: "record", error: error.as_ref() }.emit(),
+    }
+    id
+}
+
+/// Writes down how a decision ended, within the store's deadline. The log has it in any case.
+async fn write_outcome(shared: Shared, session: String, id: DecisionId, outcome: Outcome) {
+    let (limit, started) = (shared.settings.borrow().timeouts.store, Instant::now());
+    let error = match timeout(limit, shared.store.outcome(id, outcome)).await {
+        Ok(Ok(())) => return StoreWritten { operation: "outcome", duration: started.elapsed() }.emit(),
+        Ok(Err(error)) => Some(error),
+        Err(_) => None,
+    };
+    StoreFailed { session: &session, operation: "outcome", error: error.as_ref() }.emit();
+}
+
+fn append(inbox: &mut BytesMut, read: &mut BytesMut) {
+    if inbox.is_empty() {
+        std::mem::swap(inbox, read);
+        read.clear();
+    } else {
+        inbox.extend_from_slice(read);
+        read.clear();
+    }
+}
+
+fn unix_micros() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

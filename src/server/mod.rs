@@ -1,0 +1,14 @@
+//! The shell towards clients: sockets, TLS, login. Does what the core decides.
+
+pub mod accept;
+mod connection;
+mod descriptors;
+mod listener;
+pub mod login;
+pub mod login_error;
+mod outbox;
+mod presence;
+mod relay;
+mod run;
+
+pub use run::{ServeError, run};

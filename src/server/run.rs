@@ -1,0 +1,253 @@
+//! The process: opens everything, serves, reloads on SIGHUP, drains on SIGTERM.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::{self, AdminError, AdminState, Readiness};
+use crate::config::ConfigError;
+use crate::config::settings::{ListenerSettings, Settings};
+use crate::store::{Store, StoreError};
+use crate::telemetry::{self, ConfigRejected, ConfigReloaded, Draining, Event, Labels, Listening, RestartNeeded, Stopped, TooFewFiles};
+
+use super::connection::{Drain, Shared};
+use super::descriptors;
+use super::listener::{self, Front};
+use super::login_error::LoginError;
+use crate::transport::tls::{Acceptor, TlsError};
+
+/// Why the server stopped or could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Admin HTTP.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// Admin HTTP ended while it served.
+    #[error("admin HTTP ended: {0}")]
+    AdminEnded(String),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A listener's certificate or key.
+    #[error("listener {listener}: {source}")]
+    Tls {
+        /// Its name.
+        listener: String,
+        /// Why.
+        source: TlsError,
+    },
+    /// A listener's address.
+    #[error("listener {listener} cannot listen on {address}: {source}")]
+    Bind {
+        /// Its name.
+        listener: String,
+        /// As configured.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The store does not end.
+    #[error("the store did not close within {0:?}; what it had confirmed is on disk")]
+    StoreHangs(Duration),
+    /// Signals cannot be received.
+    #[error("signals: {0}")]
+    Signals(io::Error),
+}
+
+/// Sessions that are cut off have this long to say so.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// A listener's name, and where its next connections read what it is made of.
+type Fronts = Vec<watch::Sender<Front>>;
+
+/// Serves until told to stop.
+///
+/// # Errors
+/// When a listener, the store or admin HTTP cannot be opened.
+pub async fn run(settings: Settings, reload: impl Fn() -> Result<Settings, ConfigError> + Send + 'static) -> Result<(), ServeError> {
+    let mut signals = Signals::new().map_err(ServeError::Signals)?;
+    let store = Store::open(&settings.store)?;
+    let readiness = Readiness::default();
+    let admin = admin::bind(settings.admin).await?;
+    register(&settings);
+    let state = AdminState { readiness: readiness.clone(), store: store.clone(), metrics: telemetry::metrics() };
+    Listening { listener: "admin", address: local(&admin, settings.admin) }.emit();
+    let admin = tokio::spawn(admin::serve(admin, state));
+
+    if let Some((needed, allowed)) = descriptors::too_few(settings.max_sessions) {
+        TooFewFiles { sessions: settings.max_sessions, needed, allowed }.emit();
+    }
+    let started = settings.clone();
+    let (draining, settings_source) = (watch::Sender::new(Drain::No), watch::Sender::new(Arc::new(settings)));
+    let shared = Shared { settings: settings_source.subscribe(), draining: draining.subscribe(), store: store.clone() };
+    let sessions = TaskTracker::new();
+    let fronts = listen(&shared, &sessions).await?;
+    readiness.set_listening();
+
+    let stop = async {
+        while signals.next().await == Told::Reload {
+            reload_settings(&reload, &started, &settings_source, &fronts);
+        }
+    };
+    let failure = tokio::select! {
+        () = stop => None,
+        // Without its probes a process cannot be looked after: drain and let the supervisor start another.
+        ended = admin => Some(admin_ended(ended)),
+    };
+    readiness.set_draining();
+    let deadline = settings_source.borrow().timeouts.drain;
+    drain(&draining, &sessions, deadline, &mut signals).await;
+    let limit = settings_source.borrow().timeouts.store;
+    timeout(limit, store.close()).await.map_err(|_| ServeError::StoreHangs(limit))??;
+    failure.map_or(Ok(()), Err)
+}
+
+fn admin_ended(ended: Result<Result<(), AdminError>, tokio::task::JoinError>) -> ServeError {
+    let why = ended.map_or_else(|error| error.to_string(), |served| served.err().map_or_else(|| "it ended".to_owned(), |error| error.to_string()));
+    tracing::error!(event = "admin_failed", error = why, "admin HTTP ended; draining");
+    ServeError::AdminEnded(why)
+}
+
+/// The address as bound: port 0 in the config is some port here.
+fn local(socket: &TcpListener, configured: SocketAddr) -> SocketAddr {
+    socket.local_addr().unwrap_or(configured)
+}
+
+/// Labels that are known from the start show up as 0.
+fn register(settings: &Settings) {
+    let listeners: Vec<&str> = settings.listeners.iter().map(|listener| &*listener.name).collect();
+    let upstreams: Vec<&str> = settings.upstreams.iter().map(|upstream| &*upstream.name).collect();
+    let rules: Vec<&str> = crate::rules::ids().collect();
+    telemetry::register(Labels {
+        listeners: &listeners,
+        upstreams: &upstreams,
+        rules: &rules,
+        login_failures: LoginError::KINDS,
+        upstream_errors: &["connect", "lost"],
+    });
+}
+
+async fn listen(shared: &Shared, sessions: &TaskTracker) -> Result<Fronts, ServeError> {
+    let settings = Arc::clone(&shared.settings.borrow());
+    let room = Arc::new(Semaphore::new(settings.max_sessions.min(Semaphore::MAX_PERMITS)));
+    // All are open before the first one accepts: a start that fails must not end somebody's migration.
+    let mut bound = Vec::new();
+    for listener in &settings.listeners {
+        bound.push((bind(listener).await?, watch::Sender::new(front(listener)?)));
+    }
+    let mut fronts = Vec::new();
+    for (socket, front) in bound {
+        tokio::spawn(listener::accept(socket, front.subscribe(), shared.clone(), Arc::clone(&room), sessions.clone()));
+        fronts.push(front);
+    }
+    Ok(fronts)
+}
+
+async fn bind(listener: &ListenerSettings) -> Result<TcpListener, ServeError> {
+    let address = listener.address;
+    let bound = TcpListener::bind(address).await.map_err(|source| ServeError::Bind { listener: listener.name.clone(), address, source })?;
+    Listening { listener: &listener.name, address: local(&bound, address) }.emit();
+    Ok(bound)
+}
+
+fn front(listener: &ListenerSettings) -> Result<Front, ServeError> {
+    let tls = Acceptor::from_settings(&listener.tls).map_err(|source| ServeError::Tls { listener: listener.name.clone(), source })?;
+    Ok(Front { settings: listener.clone(), tls: tls.map(Arc::new) })
+}
+
+/// All of the new settings or none. Addresses, the store, admin and the number of sessions stay as they were at start.
+fn reload_settings(reload: &impl Fn() -> Result<Settings, ConfigError>, started: &Settings, source: &watch::Sender<Arc<Settings>>, fronts: &Fronts) {
+    let settings = match reload() {
+        Ok(settings) => settings,
+        Err(error) => return ConfigRejected { error: &error }.emit(),
+    };
+    let renewed: Result<Vec<Front>, ServeError> = settings.listeners.iter().map(front).collect();
+    match renewed {
+        Ok(renewed) => {
+            for sender in fronts {
+                let name = sender.borrow().settings.name.clone();
+                if let Some(front) = renewed.iter().find(|front| front.settings.name == name) {
+                    sender.send_replace(front.clone());
+                }
+            }
+            for setting in unreloadable(started, &settings) {
+                RestartNeeded { setting: &setting }.emit();
+            }
+            source.send_replace(Arc::new(settings));
+            ConfigReloaded.emit();
+        }
+        Err(error) => ConfigRejected { error: &error }.emit(),
+    }
+}
+
+/// What differs from the start and stays as it was there.
+fn unreloadable(started: &Settings, new: &Settings) -> Vec<String> {
+    let find = |settings: &Settings, name: &str| settings.listeners.iter().find(|listener| listener.name == name).map(|listener| listener.address);
+    let kept = started.listeners.iter().filter_map(|old| match find(new, &old.name) {
+        None => Some(format!("[[listener]] {}: removed", old.name)),
+        Some(address) => (address != old.address).then(|| format!("[[listener]] {}: address", old.name)),
+    });
+    let added =
+        new.listeners.iter().filter(|listener| find(started, &listener.name).is_none()).map(|listener| format!("[[listener]] {}", listener.name));
+    let process = [
+        ("[store] path", started.store != new.store),
+        ("[admin] address", started.admin != new.admin),
+        ("[limits] sessions", started.max_sessions != new.max_sessions),
+    ];
+    kept.chain(added).chain(process.into_iter().filter(|(_, changed)| *changed).map(|(setting, _)| setting.to_owned())).collect()
+}
+
+/// Waits for the sessions until the deadline, or until it is told a second time; then cuts off what is left.
+async fn drain(draining: &watch::Sender<Drain>, sessions: &TaskTracker, deadline: Duration, signals: &mut Signals) {
+    Draining { sessions: sessions.len(), deadline }.emit();
+    draining.send_replace(Drain::Finish);
+    sessions.close();
+    tokio::select! {
+        () = sessions.wait() => {}
+        () = tokio::time::sleep(deadline) => {}
+        () = signals.stop() => {}
+    }
+    let cut_off = sessions.len();
+    draining.send_replace(Drain::CutOff);
+    // What does not end now ends with the process; the server rolls it back.
+    let _ = timeout(FAREWELL, sessions.wait()).await;
+    Stopped { cut_off }.emit();
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { hangup: signal(SignalKind::hangup())?, terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The next signal to stop.
+    async fn stop(&mut self) {
+        while self.next().await != Told::Stop {}
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.hangup.recv() => Told::Reload,
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+        }
+    }
+}

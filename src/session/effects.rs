@@ -1,0 +1,114 @@
+//! What goes in and what comes out of the state machine.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::audit::record::{DecisionId, Outcome, Record};
+use crate::policy::settings::PolicySettings;
+
+/// Something happened at the edge.
+#[derive(Debug)]
+pub enum Event {
+    /// The session begins: the login is done, its ReadyForQuery is held back.
+    Begin,
+    /// Bytes were appended to the client's inbox.
+    FromClient,
+    /// Bytes were appended to the server's inbox.
+    FromServer,
+    /// The client closed its side.
+    ClientGone,
+    /// The server closed its side.
+    ServerGone,
+    /// The record asked for is durable; or it could not be made so: why.
+    Recorded(Result<DecisionId, String>),
+    /// The settings that decide were replaced.
+    Policy(Arc<PolicySettings>),
+    /// The process is about to end: finish what runs, take nothing new.
+    Drain,
+    /// The process ends now.
+    CutOff,
+}
+
+/// What the edge must do, in this order: records first, then writes, then the end.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Bytes for the client.
+    pub to_client: VecDeque<Bytes>,
+    /// Bytes for the server.
+    pub to_server: VecDeque<Bytes>,
+    /// Make this durable, then answer with [`Event::Recorded`].
+    pub record: Option<Box<Record>>,
+    /// Outcomes of decisions recorded earlier.
+    pub outcomes: Vec<(DecisionId, Outcome)>,
+    /// For logs and metrics.
+    pub observed: Vec<Observed>,
+    /// End the session once everything above is written.
+    pub close: Option<Close>,
+    /// What the client was told about it, for the log.
+    pub farewell: Option<String>,
+}
+
+/// Something that an operator counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observed {
+    /// A rewrite ran to its end.
+    Rewrite {
+        /// The rule that asked for it.
+        rule: &'static str,
+        /// From its first step to its last.
+        took: Duration,
+        /// It reached its end state.
+        succeeded: bool,
+    },
+}
+
+/// Why a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Close {
+    /// The client said Terminate, or went away.
+    Client,
+    /// The server ended it.
+    Server,
+    /// A peer broke the protocol.
+    Protocol,
+    /// Policy: a setting that must hold does not.
+    Policy,
+    /// Drained: nothing was running.
+    Drained,
+    /// Something was still running at the end of the drain.
+    CutOff,
+}
+
+impl Close {
+    /// The label in logs and metrics.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+            Self::Protocol => "protocol",
+            Self::Policy => "policy",
+            Self::Drained => "drained",
+            Self::CutOff => "cut-off",
+        }
+    }
+}
+
+impl Effects {
+    /// For the client, unless empty.
+    pub fn client(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.to_client.push_back(bytes);
+        }
+    }
+
+    /// For the server, unless empty.
+    pub fn server(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.to_server.push_back(bytes);
+        }
+    }
+}

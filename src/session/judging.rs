@@ -1,0 +1,174 @@
+//! From a statement to a decision that is on disk: ask, decide, record.
+
+use std::time::Instant;
+
+use crate::audit::record::DecisionId;
+use crate::catalog::facts::Facts;
+use crate::catalog::questions::{Answer, Inquiry};
+use crate::catalog::shadows::Shadows;
+use crate::policy::decide::{Outcome, decide};
+use crate::policy::plan::Refusal;
+use crate::sql::statement::{Parsed, Statement};
+use crate::wire::startup_settings::milliseconds;
+
+use super::completion::{Decided, Ran};
+use super::effects::Effects;
+use super::own::OwnExchange;
+use super::refusals;
+use super::runner::ServerError;
+use super::work::{Shape, Subject, Work};
+use super::{Fatal, Progress, Session, Status};
+
+impl Session {
+    /// Takes up a statement: asks what must be known, or decides at once.
+    pub(super) fn judge(&mut self, subject: Subject, out: &mut Effects) -> Progress {
+        if self.standby && may_wait_for_locks(&subject) {
+            let outcome = refusals::standby(self.identity.mode);
+            return self.decided(subject, outcome, out);
+        }
+        if self.shadows_stale && !self.has_failed() {
+            let question = Shadows::question();
+            self.run_own(question.sql, &question.parameters, self.own_ending(), out);
+            self.work = Work::Learning(Box::new(subject));
+            return Ok(());
+        }
+        let inquiry = Inquiry::with(&subject.script, &self.registry, &self.shadows);
+        if self.has_failed() || inquiry.is_empty() && !may_wait_for_locks(&subject) {
+            return self.decide(subject, &Facts { server_version: self.parameters.server_version, ..Facts::default() }, out);
+        }
+        self.ask(&inquiry.questions(), out);
+        self.work = Work::Asking(Box::new(subject), inquiry);
+        Ok(())
+    }
+
+    /// The names are in, and the statement is taken up again.
+    pub(super) fn learned(&mut self, subject: Subject, exchange: OwnExchange, out: &mut Effects) -> Progress {
+        if !exchange.answers.last().is_some_and(|answer| self.shadows.learn(answer)) {
+            return Err(Fatal::protocol("the functions of the database could not be looked up"));
+        }
+        self.shadows_stale = false;
+        self.judge(subject, out)
+    }
+
+    /// The answers are in.
+    pub(super) fn asked(&mut self, subject: Subject, inquiry: Inquiry, exchange: OwnExchange, out: &mut Effects) -> Progress {
+        let failed = exchange.error.is_some();
+        let count = inquiry.questions().len();
+        let guard = exchange.answers.len().saturating_sub(count + 1) / 2;
+        let mut answers = exchange.answers.into_iter();
+        let exceeds_cap = self.exceeds_cap(answers.next().as_ref());
+        if failed && self.status == Status::Failed {
+            // The savepoint of the guard holds: what was asked is unknown, and the client's transaction is unharmed.
+            self.roll_back_question(out);
+            self.work = Work::TakingBack(Box::new(subject), inquiry, exceeds_cap);
+            return Ok(());
+        }
+        let answers = if failed { Vec::new() } else { answers.skip(guard).take(count).collect() };
+        self.decide_under_cap(subject, inquiry, answers, exceeds_cap, out)
+    }
+
+    /// Brings lock_timeout down first where it stands above the cap.
+    pub(super) fn decide_under_cap(
+        &mut self,
+        subject: Subject,
+        inquiry: Inquiry,
+        answers: Vec<Answer>,
+        exceeds_cap: bool,
+        out: &mut Effects,
+    ) -> Progress {
+        if exceeds_cap {
+            self.run_own(&format!("SET lock_timeout = {}", self.lock_timeout_cap_ms), &[], self.own_ending(), out);
+            self.work = Work::Capping(Box::new(subject), inquiry, answers);
+            return Ok(());
+        }
+        self.decide_with(subject, &inquiry, &answers, out)
+    }
+
+    /// A way that no rule saw has raised lock_timeout. An answer that cannot be read has raised it.
+    fn exceeds_cap(&self, lock_timeout: Option<&Answer>) -> bool {
+        let cap = self.lock_timeout_cap_ms;
+        let now = match lock_timeout {
+            Some(Answer::Text(Some(text))) => milliseconds(text.as_bytes()),
+            _ => None,
+        };
+        cap > 0 && now.is_none_or(|now| now == 0 || now > cap)
+    }
+
+    pub(super) fn decide_with(&mut self, subject: Subject, inquiry: &Inquiry, answers: &[Answer], out: &mut Effects) -> Progress {
+        let facts = inquiry.facts(self.parameters.server_version, &self.parameters.time_zone, answers);
+        self.decide(subject, &facts, out)
+    }
+
+    fn decide(&mut self, subject: Subject, facts: &Facts, out: &mut Effects) -> Progress {
+        let outcome = decide(&subject.script, facts, &self.situation(subject.shape != Shape::Query, subject.in_transaction));
+        self.decided(subject, outcome, out)
+    }
+
+    /// A decision was taken: it is recorded before anything is done.
+    pub(super) fn decided(&mut self, subject: Subject, outcome: Outcome, out: &mut Effects) -> Progress {
+        if !outcome.record {
+            return self.act(subject, outcome, None, out);
+        }
+        let record = Box::new(self.record(&subject, &outcome));
+        out.record = Some(record);
+        self.work = Work::Recording(Box::new(subject), Box::new(outcome));
+        Ok(())
+    }
+
+    /// The store has answered.
+    pub(super) fn recorded(&mut self, result: Result<DecisionId, String>, now: Instant, out: &mut Effects) -> Progress {
+        let Work::Recording(subject, outcome) = std::mem::replace(&mut self.work, Work::Open) else { return Ok(()) };
+        match result {
+            Ok(id) if self.client_gone => {
+                // Nobody waits for it any more: as if it had never been sent.
+                Ran { decision: Some(Decided { id, at: now }), ..Ran::default() }.refused(CLIENT_GONE, now, out);
+                Ok(())
+            }
+            Ok(id) => self.act(*subject, *outcome, Some(Decided { id, at: now }), out),
+            Err(_) if self.is_skipped(&subject) => {
+                self.work = Work::Open;
+                Ok(())
+            }
+            Err(why) => {
+                self.refuse(&subject, &store_unavailable(&why), None, out);
+                Ok(())
+            }
+        }
+    }
+
+    /// In a batch without a block the server now skips to Sync: the batch is lost, and the client is told why.
+    pub(super) fn question_failed_in_batch(&mut self, error: &ServerError, out: &mut Effects) {
+        let message = format!("pgairlock could not look up what this statement touches, so it was not run: {}", error.message);
+        self.say_error(&error.sqlstate, &message, error.detail.as_deref(), None, out);
+        self.skipping = true;
+    }
+}
+
+/// Everything but rows and settings: it may queue for a lock, and then lock_timeout has to hold.
+fn may_wait_for_locks(subject: &Subject) -> bool {
+    let harmless = |parsed: &Parsed| {
+        matches!(
+            parsed.statement,
+            Statement::Query(_)
+                | Statement::Transaction(_)
+                | Statement::Setting(_)
+                | Statement::Copy(_)
+                | Statement::Prepare { .. }
+                | Statement::Deallocate(_)
+        )
+    };
+    !subject.script.statements.iter().all(harmless)
+}
+
+/// connection_failure.
+const CLIENT_GONE: &str = "08006";
+
+fn store_unavailable(why: &str) -> Refusal {
+    Refusal {
+        sqlstate: "PA005",
+        message: format!("pgairlock could not record its decision, so the statement was not run: {why}"),
+        detail: None,
+        hint: Some("Nothing passes unrecorded. See /readyz on the admin address; run the migration again once the store answers.".to_owned()),
+        position: None,
+    }
+}

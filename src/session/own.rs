@@ -1,0 +1,147 @@
+//! Our own statements on the client's session: sent behind what flows, their replies hidden and gathered.
+
+use bytes::Bytes;
+
+use crate::catalog::questions::{Answer, Question};
+use crate::wire::{errors, messages};
+
+use super::completion::Completion;
+use super::effects::Effects;
+use super::replies::{Kind, Owner};
+use super::runner::{Answered, ServerError};
+use super::{Session, Status};
+
+/// The replies gathered so far.
+#[derive(Debug)]
+pub(super) struct OwnExchange {
+    /// How it was sent.
+    pub(super) ending: Ending,
+    /// One for each statement that completed.
+    pub(super) answers: Vec<Answer>,
+    /// The value of the statement that runs.
+    row: Option<String>,
+    /// The body of an ErrorResponse.
+    pub(super) error: Option<Bytes>,
+    /// A frame of the client before ours failed, and took ours along.
+    pub(super) overtaken: bool,
+}
+
+/// How our statements end on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Sync: outside the client's batches, or inside an explicit block, where it closes nothing.
+    Sync,
+    /// Flush: inside a batch whose implicit transaction must stay open.
+    Flush,
+}
+
+/// SHOW needs no snapshot: before LOCK TABLE a SELECT of ours would change what the client sees.
+const READ_LOCK_TIMEOUT: &str = "SHOW lock_timeout";
+const SAVEPOINT: &str = "SAVEPOINT _pgairlock";
+const RELEASE: &str = "RELEASE SAVEPOINT _pgairlock";
+/// Also the way out after a failed question: the second statement runs only when the first did.
+const ROLLBACK_TO: &str = "ROLLBACK TO SAVEPOINT _pgairlock";
+
+impl OwnExchange {
+    fn new(ending: Ending) -> Self {
+        Self { ending, answers: Vec::new(), row: None, error: None, overtaken: false }
+    }
+
+    pub(super) fn row(&mut self, value: Option<&[u8]>) {
+        self.row = value.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    }
+
+    pub(super) fn completed(&mut self) {
+        self.answers.push(Answer::Text(self.row.take()));
+    }
+
+    /// The result of an exchange of one statement.
+    pub(super) fn into_answered(self) -> Answered {
+        match self.error {
+            Some(body) => Err(server_error(&body)),
+            None => Ok(self.answers.into_iter().next_back().and_then(|answer| match answer {
+                Answer::Text(text) => text,
+                Answer::Failed => None,
+            })),
+        }
+    }
+}
+
+/// The fields of an ErrorResponse that are kept.
+pub(super) fn server_error(body: &[u8]) -> ServerError {
+    let text = |code| errors::field(body, code).map(|value| String::from_utf8_lossy(value).into_owned());
+    ServerError { sqlstate: text(b'C').unwrap_or_default(), message: text(b'M').unwrap_or_default(), detail: text(b'D'), hint: text(b'H') }
+}
+
+impl Session {
+    /// Sends one statement of ours; what it answers arrives in `own_finished`.
+    pub(super) fn run_own(&mut self, sql: &str, parameters: &[String], ending: Ending, out: &mut Effects) {
+        self.run_owns(&[(sql, parameters)], ending, out);
+    }
+
+    /// The same for several; the answers come in their order.
+    pub(super) fn run_owns(&mut self, statements: &[(&str, &[String])], ending: Ending, out: &mut Effects) {
+        self.own = Some(OwnExchange::new(ending));
+        for (sql, parameters) in statements {
+            self.own_statement(sql, parameters, out);
+        }
+        self.own_end(ending, out);
+    }
+
+    /// Reads lock_timeout, which has no snapshot and cannot fail, and asks questions. Inside a block a savepoint keeps a failed question from
+    /// failing the client (facts: protocol, 3).
+    pub(super) fn ask(&mut self, questions: &[Question], out: &mut Effects) {
+        let ending = self.own_ending();
+        self.own = Some(OwnExchange::new(ending));
+        self.own_statement(READ_LOCK_TIMEOUT, &[], out);
+        let guarded = ending == Ending::Sync && self.status == Status::InTransaction && !questions.is_empty();
+        if guarded {
+            self.own_statement(SAVEPOINT, &[], out);
+        }
+        for question in questions {
+            self.own_statement(question.sql, &question.parameters, out);
+        }
+        if guarded {
+            self.own_statement(RELEASE, &[], out);
+        }
+        self.own_end(ending, out);
+    }
+
+    /// Takes back a guarded question that failed.
+    pub(super) fn roll_back_question(&mut self, out: &mut Effects) {
+        self.own = Some(OwnExchange::new(Ending::Sync));
+        self.own_statement(ROLLBACK_TO, &[], out);
+        self.own_statement(RELEASE, &[], out);
+        self.own_end(Ending::Sync, out);
+    }
+
+    /// A Sync would commit the client's implicit transaction in the middle of a batch; in an explicit block it closes nothing. Behind a COMMIT
+    /// or the like in the same batch it is not known which of the two it is.
+    pub(super) fn own_ending(&self) -> Ending {
+        let in_block = self.status == Status::InTransaction && !self.batch.controls;
+        if self.batch.open && !in_block { Ending::Flush } else { Ending::Sync }
+    }
+
+    /// Nothing but a Sync of ours: ends a batch that has executed nothing.
+    pub(super) fn leave_batch(&mut self, out: &mut Effects) {
+        self.own = Some(OwnExchange::new(Ending::Sync));
+        self.own_end(Ending::Sync, out);
+    }
+
+    fn own_statement(&mut self, sql: &str, parameters: &[String], out: &mut Effects) {
+        self.send(messages::own_statement(&self.own_name, sql, parameters), out);
+        for kind in [Kind::Close, Kind::Parse, Kind::Bind, Kind::Execute, Kind::Close, Kind::Close] {
+            self.replies.expect(kind, Owner::Own, Completion::Nothing);
+        }
+    }
+
+    fn own_end(&mut self, ending: Ending, out: &mut Effects) {
+        match ending {
+            Ending::Sync => {
+                self.send(messages::sync(), out);
+                self.replies.expect(Kind::Sync, Owner::Own, Completion::Nothing);
+            }
+            Ending::Flush => self.send(messages::flush(), out),
+        }
+    }
+}

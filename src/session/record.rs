@@ -1,0 +1,71 @@
+//! What the audit log says about a decision.
+
+use crate::audit::record::{Record, RecordedFinding};
+use crate::policy::decide::Outcome;
+use crate::policy::plan::{Certainty, Judged, Plan, Verdict};
+use crate::sql::redact::redact;
+use crate::sql::rewrite;
+
+use super::Session;
+use super::work::Subject;
+
+impl Session {
+    /// The record of a decision; its time is stamped where there is a clock.
+    pub(super) fn record(&self, subject: &Subject, outcome: &Outcome) -> Record {
+        let principal = &self.identity.principal;
+        Record {
+            at_unix_micros: 0,
+            session: self.identity.id.clone(),
+            listener: self.identity.listener.clone(),
+            client: self.identity.client.clone(),
+            role: principal.role.clone(),
+            database: principal.database.clone(),
+            application_name: principal.application_name.clone(),
+            sql: redact(&subject.script.text),
+            decision: label(outcome),
+            findings: outcome.decision.findings.iter().map(finding).collect(),
+            steps: steps(&outcome.decision.plan, &subject.script.text),
+            in_transaction: subject.in_transaction,
+        }
+    }
+}
+
+fn label(outcome: &Outcome) -> &'static str {
+    match (&outcome.decision.plan, &outcome.would) {
+        (Plan::Refuse(_), _) => "refuse",
+        (Plan::Rewrite { .. } | Plan::Edit(_), _) => "rewrite",
+        (Plan::Pass, Some(Plan::Rewrite { .. } | Plan::Edit(_))) => "would-rewrite",
+        (Plan::Pass, Some(Plan::Refuse(_))) => "would-refuse",
+        (Plan::Pass, Some(Plan::Pass) | None) => "pass",
+    }
+}
+
+fn steps(plan: &Plan, text: &str) -> Vec<String> {
+    match plan {
+        Plan::Rewrite { steps, .. } => steps.iter().map(|step| redact(&step.sql)).collect(),
+        Plan::Edit(edits) => vec![redact(&rewrite::apply(text, edits))],
+        Plan::Pass | Plan::Refuse(_) => Vec::new(),
+    }
+}
+
+fn finding(judged: &Judged) -> RecordedFinding {
+    let finding = &judged.finding;
+    RecordedFinding {
+        rule: finding.rule.0.to_owned(),
+        relation: finding.relation.as_ref().map(ToString::to_string),
+        verdict: match &judged.verdict {
+            Verdict::Enforced => "enforced".to_owned(),
+            Verdict::Warned => "warned".to_owned(),
+            Verdict::Off => "off".to_owned(),
+            Verdict::Exempted(reason) => format!("exempted: {reason}"),
+        },
+        certainty: match finding.certainty {
+            Certainty::Proven => "proven",
+            Certainty::Assumed => "assumed",
+        },
+        lock: finding.lock.map(|lock| lock.to_string()),
+        work: finding.work.to_string(),
+        bytes: finding.bytes,
+        message: finding.consequence.clone(),
+    }
+}

@@ -1,0 +1,55 @@
+//! Refusals that need no statement to be read.
+
+use crate::policy::decide::{LockTimeoutCare, Outcome};
+use crate::policy::plan::{Decision, Notice, Plan, Refusal};
+use crate::policy::settings::Mode;
+
+/// FunctionCall: its oid could be anything, also one that changes settings or schema.
+pub(super) fn function_call(mode: Mode) -> Outcome {
+    refused(
+        "0A000",
+        "pgairlock [opaque-code]: the FunctionCall message is not supported, since it hides what it runs; write SELECT function(…) instead",
+        mode,
+    )
+}
+
+/// Execute of a portal that we did not see made (or of one of SQL's DECLARE).
+pub(super) fn unknown_portal(name: &[u8], mode: Mode) -> Outcome {
+    let name = String::from_utf8_lossy(name);
+    refused(
+        "PA002",
+        &format!(
+            "pgairlock [opaque-code]: it is not known what the portal \"{name}\" runs, so it was not executed; \
+             send Parse and Bind on this connection first, or FETCH from a cursor by SQL"
+        ),
+        mode,
+    )
+}
+
+/// EXECUTE behind an unanswered frame of its own batch that may change what it runs.
+pub(super) fn changing_statement(mode: Mode) -> Outcome {
+    let message = "pgairlock [opaque-code]: EXECUTE follows a change of prepared statements in the same batch, so it is not known what it runs; send Sync first";
+    refused("PA002", message, mode)
+}
+
+/// DDL on a standby.
+pub(super) fn standby(mode: Mode) -> Outcome {
+    let message = "pgairlock: the database server is a standby, where nothing can be changed; point [[upstream]] at the primary (after a promotion: connect again)";
+    refused("25006", message, mode)
+}
+
+/// Bytes that are not UTF-8.
+pub(super) fn not_utf8(mode: Mode) -> Outcome {
+    refused("22021", "pgairlock [not-understood]: the statement is not valid UTF-8, so it cannot be read safely; send it in UTF-8", mode)
+}
+
+fn refused(sqlstate: &'static str, message: &str, mode: Mode) -> Outcome {
+    let refusal = Plan::Refuse(Refusal { sqlstate, message: message.to_owned(), detail: None, hint: None, position: None });
+    let warning = || Notice { severity: "WARNING", sqlstate: "01000", message: format!("{message} (only a warning on this listener)"), detail: None };
+    let (plan, would, notices) = match mode {
+        Mode::Enforce => (refusal, None, Vec::new()),
+        Mode::Warn | Mode::Off => (Plan::Pass, Some(refusal), vec![warning()]),
+    };
+    let decision = Decision { plan, findings: Vec::new(), notices };
+    Outcome { decision, would, effects: Vec::new(), lock_timeout: LockTimeoutCare::None, record: true }
+}

@@ -1,0 +1,173 @@
+//! Rewrites on the client's session, and where the replies to our own statements go.
+
+use std::time::Instant;
+
+use crate::audit::record::Outcome as Recorded;
+use crate::policy::decide::Outcome;
+use crate::policy::plan::{Notice, Step, Verdict};
+use crate::wire::messages;
+
+use super::batch::Batch;
+use super::completion::{Decided, Ran};
+use super::effects::{Effects, Observed};
+use super::own::{Ending, server_error};
+use super::runner::{Failure, Next, Runner};
+use super::server::micros;
+use super::work::{Care, Rewriting, Shape, Subject, Work};
+use super::{Fatal, Progress, Session};
+
+impl Session {
+    /// Begins a rewrite. In a batch the implicit transaction, in which nothing has run, is closed first.
+    pub(super) fn rewrite(
+        &mut self,
+        subject: Subject,
+        outcome: &Outcome,
+        steps: Vec<Step>,
+        tag: &'static str,
+        decided: Option<Decided>,
+        out: &mut Effects,
+    ) {
+        let leaving_batch = subject.shape != Shape::Query;
+        let finding = outcome.decision.findings.iter().find(|judged| judged.verdict == Verdict::Enforced).map(|judged| &judged.finding);
+        let rule = finding.map_or("", |finding| finding.rule.0);
+        let table = finding.and_then(|finding| finding.relation.as_ref()).map_or_else(String::new, ToString::to_string);
+        let rewriting = Rewriting {
+            runner: Runner::new(table, self.identity.step_timeout_ms, steps),
+            subject,
+            tag,
+            rule,
+            decided,
+            leaving_batch,
+            told_to_wait: false,
+        };
+        if leaving_batch {
+            self.batch = Batch::default();
+            self.leave_batch(out);
+        } else {
+            let next = rewriting.runner.start();
+            self.run_next(next, out);
+        }
+        self.work = Work::Running(Box::new(rewriting));
+    }
+
+    fn run_next(&mut self, next: Next, out: &mut Effects) -> Option<Result<(), Failure>> {
+        match next {
+            Next::Run(sql, parameters) => {
+                self.run_own(&sql, &parameters, Ending::Sync, out);
+                None
+            }
+            Next::Finished(result) => Some(result),
+        }
+    }
+
+    /// All replies to our statements are there.
+    pub(super) fn own_finished(&mut self, now: Instant, out: &mut Effects) -> Progress {
+        let Some(exchange) = self.own.take() else { return Ok(()) };
+        if exchange.overtaken {
+            self.work = Work::Open;
+            return Ok(());
+        }
+        if let (Some(error), Ending::Flush) = (&exchange.error, exchange.ending) {
+            self.work = Work::Open;
+            self.question_failed_in_batch(&server_error(error), out);
+            return Ok(());
+        }
+        match std::mem::replace(&mut self.work, Work::Open) {
+            Work::Greeting => self.greeted(exchange, out),
+            Work::Welcoming => {
+                self.say_ready(out);
+                Ok(())
+            }
+            Work::Learning(subject) => self.learned(*subject, exchange, out),
+            Work::Asking(subject, inquiry) => self.asked(*subject, inquiry, exchange, out),
+            Work::Capping(subject, inquiry, answers) if exchange.error.is_none() => self.decide_with(*subject, &inquiry, &answers, out),
+            Work::Capping(..) => Err(Fatal::protocol("lock_timeout could not be brought back under its cap")),
+            Work::TakingBack(subject, inquiry, exceeds_cap) => self.decide_under_cap(*subject, inquiry, Vec::new(), exceeds_cap, out),
+            Work::Lifting(subject, outcome, decided) => {
+                self.lifting(*subject, *outcome, decided, exchange, out);
+                Ok(())
+            }
+            // Lifting lock_timeout has been answered; the statement itself still runs, and is cared for when it has ended.
+            Work::Caring(care) if care != Care::Sent => {
+                self.work = Work::Caring(care);
+                Ok(())
+            }
+            Work::Running(mut rewriting) => {
+                let next = if std::mem::take(&mut rewriting.leaving_batch) {
+                    rewriting.runner.start()
+                } else {
+                    rewriting.runner.answered(exchange.into_answered())
+                };
+                if rewriting.runner.waits() && !std::mem::replace(&mut rewriting.told_to_wait, true) {
+                    self.say_notice(&another_rewrite(), out);
+                }
+                match self.run_next(next, out) {
+                    None => self.work = Work::Running(rewriting),
+                    Some(result) => self.rewritten(&rewriting, result, now, out),
+                }
+                Ok(())
+            }
+            other => {
+                if !matches!(other, Work::Caring(_)) {
+                    self.work = other;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn rewritten(&mut self, rewriting: &Rewriting, result: Result<(), Failure>, now: Instant, out: &mut Effects) {
+        let took = now.saturating_duration_since(rewriting.subject.since);
+        // Without a rule it is the client's own statement, only run by us.
+        if !rewriting.rule.is_empty() {
+            out.observed.push(Observed::Rewrite { rule: rewriting.rule, took, succeeded: result.is_ok() });
+        }
+        if let Some(decided) = rewriting.decided {
+            let sqlstate = result.as_ref().err().map(|failure| failure.error.sqlstate.clone());
+            let tag = result.is_ok().then(|| rewriting.tag.to_owned());
+            out.outcomes.push((decided.id, Recorded { tag, sqlstate, duration_micros: micros(now, decided.at) }));
+        }
+        let failed = result.is_err();
+        match result {
+            Ok(()) => self.say(messages::command_complete(rewriting.tag), out),
+            Err(failure) => self.say_failure(&failure, out),
+        }
+        match rewriting.subject.shape {
+            Shape::Query => self.say_ready(out),
+            Shape::Execute | Shape::Parse => {
+                self.batch = Batch { open: true, executed: true, controls: false };
+                self.skipping = failed;
+            }
+        }
+    }
+
+    /// The error as the original statement would have said it, and what stands in its way to being as before.
+    fn say_failure(&mut self, failure: &Failure, out: &mut Effects) {
+        let step = format!("pgairlock was running: {}", failure.step);
+        let detail = failure.error.detail.as_ref().map_or(step.clone(), |detail| format!("{detail}\n{step}"));
+        let hint = match &*failure.left_over {
+            [] => failure.error.hint.clone(),
+            left => Some(format!("Not everything could be taken back; run by hand: {};", left.join("; "))),
+        };
+        self.say_error(&failure.error.sqlstate, &failure.error.message, Some(&detail), hint.as_deref(), out);
+    }
+}
+
+fn another_rewrite() -> Notice {
+    Notice {
+        severity: "NOTICE",
+        sqlstate: "00000",
+        message: "pgairlock: another session is changing the same table in safe steps; this one waits for it".to_owned(),
+        detail: None,
+    }
+}
+
+impl Ran {
+    /// A refusal that the server never saw.
+    pub(super) fn refused(self, sqlstate: &str, since: Instant, out: &mut Effects) {
+        if let Some(decided) = self.decision {
+            let duration_micros = micros(decided.at, since);
+            out.outcomes.push((decided.id, Recorded { tag: None, sqlstate: Some(sqlstate.to_owned()), duration_micros }));
+        }
+    }
+}

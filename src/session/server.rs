@@ -1,0 +1,283 @@
+//! What the server says: forwarded in runs, hidden where it answers us, noted where it changes what we know.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::audit::record::Outcome;
+use crate::catalog::overlay::Effect;
+use crate::wire::{errors, views};
+
+use super::completion::{Completion, Ran};
+use super::effects::{Close, Effects};
+use super::replies::{Arrival, Expected, Kind, Owner};
+use super::work::Work;
+use super::{Fatal, Progress, Session, Status};
+
+/// Largest body that is held whole to be looked into; PostgreSQL's errors and tags stay far below.
+const MAX_LOOKED_INTO: usize = 16 << 20;
+
+impl Session {
+    pub(super) fn read_server(&mut self, now: Instant, out: &mut Effects) -> Progress {
+        while !self.closed {
+            let Some(frame) = self.server.peek()? else { break };
+            let (tag, complete, length) = (frame.tag, frame.is_complete(), frame.length);
+            let rows = matches!(tag, b'D' | b'd');
+            if rows && !self.replies.head_is_own() && !self.replies.is_empty() {
+                self.server.approve();
+                continue;
+            }
+            if !complete {
+                if length > MAX_LOOKED_INTO {
+                    return Err(Fatal::protocol(format!("the server sent a message of type {tag:#04x} with {length} bytes")));
+                }
+                break;
+            }
+            self.server_frame(tag, now, out)?;
+        }
+        out.client(self.server.take_run());
+        Ok(())
+    }
+
+    fn server_frame(&mut self, tag: u8, now: Instant, out: &mut Effects) -> Progress {
+        match tag {
+            b'N' | b'A' => self.server.approve(),
+            b'S' => self.parameter_status()?,
+            b'R' | b'K' | b'v' | b'W' => {
+                return Err(Fatal::protocol(format!("the server sent a message of type {tag:#04x} outside the login")));
+            }
+            _ => self.reply(tag, now, out)?,
+        }
+        Ok(())
+    }
+
+    fn parameter_status(&mut self) -> Progress {
+        if let Some((name, value)) = self.server.peek()?.and_then(|frame| views::parameter_status(frame.body)) {
+            let (name, value) = (name.to_owned(), value.to_owned());
+            self.parameters.note(&name, &value);
+        }
+        self.server.approve();
+        self.check_parameters()
+    }
+
+    /// Statements are read by PostgreSQL's grammar as it stands with these settings; with others a string could hide a statement.
+    pub(super) fn check_parameters(&self) -> Progress {
+        match &self.parameters.unsafe_setting {
+            None => Ok(()),
+            Some(setting) => Err(Fatal {
+                close: Close::Policy,
+                sqlstate: "PA006",
+                message: format!(
+                    "pgairlock [protected-setting]: {setting} on this session, and then SQL cannot be read safely; \
+                     connect with client_encoding=UTF8 and standard_conforming_strings=on"
+                ),
+            }),
+        }
+    }
+
+    fn reply(&mut self, tag: u8, now: Instant, out: &mut Effects) -> Progress {
+        match self.replies.arrive(tag) {
+            Arrival::Within => self.within(tag, out),
+            Arrival::Completes(entry) => {
+                let body = self.deliver(&entry.owner, out);
+                self.completes(entry, tag, &body, now, out)
+            }
+            Arrival::Fails { failed, skipped } => self.fails(failed, &skipped, now, out),
+            Arrival::Unasked => {
+                self.deliver(&Owner::Client, out);
+                Ok(())
+            }
+            Arrival::Violation => Err(Fatal::protocol(format!("the server sent a message of type {tag:#04x} that nothing asked for"))),
+        }
+    }
+
+    /// Forwards or hides the next frame; its body for a look.
+    fn deliver(&mut self, owner: &Owner, out: &mut Effects) -> Bytes {
+        out.client(self.server.take_run());
+        let frame = self.server.take_frame().unwrap_or_default();
+        let body = frame.slice(frame.len().min(crate::wire::frames::HEADER)..);
+        match owner {
+            Owner::Own => {}
+            Owner::Client => {
+                self.server_said_goodbye |= frame.first() == Some(&b'E') && is_fatal(&body);
+                out.client(frame);
+            }
+            Owner::Refused(replacement) if frame.first() == Some(&b'E') => out.client(replacement.clone()),
+            Owner::Refused(_) => out.client(frame),
+        }
+        body
+    }
+
+    fn within(&mut self, tag: u8, out: &mut Effects) -> Progress {
+        let Some(entry) = self.replies.head() else { return Ok(()) };
+        let (owner, kind) = (entry.owner.clone(), entry.kind);
+        if owner == Owner::Client && matches!(tag, b'T' | b't' | b'c' | b'H') {
+            self.server.approve();
+            return Ok(());
+        }
+        let body = self.deliver(&owner, out);
+        match (tag, &owner) {
+            (b'D', Owner::Own) => {
+                if let (Some(own), Some(value)) = (&mut self.own, views::first_column(&body)) {
+                    own.row(value);
+                }
+            }
+            (b'E', Owner::Own) => {
+                if let Some(own) = &mut self.own {
+                    own.error = Some(body);
+                }
+            }
+            (b'E', _) => self.note_error(told(&owner, &body)),
+            (b'C' | b'I', _) if kind == Kind::Query => self.command_completed(&body),
+            (b'G', _) => self.copy_in_begins(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn note_error(&mut self, body: &[u8]) {
+        if let Some(Expected { completion: Completion::Ran(ran), .. }) = self.replies.head_mut() {
+            ran.fail(body);
+        }
+    }
+
+    fn command_completed(&mut self, body: &[u8]) {
+        let Some(Expected { completion: Completion::Ran(ran), .. }) = self.replies.head_mut() else { return };
+        let (effect, statement) = ran.complete(body);
+        self.overlay.apply(&effect);
+        if let Some((text, statement)) = statement {
+            self.registry.completed(&text, &statement);
+        }
+    }
+
+    fn completes(&mut self, entry: Expected, tag: u8, body: &Bytes, now: Instant, out: &mut Effects) -> Progress {
+        if entry.owner == Owner::Own {
+            if entry.kind == Kind::Execute
+                && let Some(own) = &mut self.own
+            {
+                own.completed();
+            }
+            if tag == b'Z' {
+                self.ready(body);
+            }
+            return if self.replies.owes_own() { Ok(()) } else { self.own_finished(now, out) };
+        }
+        self.settle(entry.completion, tag, body, now, out);
+        match (entry.kind, tag) {
+            (Kind::Query, _) => {
+                self.registry.query_ran();
+                self.ready(body);
+                self.query_ended(out);
+                Ok(())
+            }
+            (Kind::Sync, _) => {
+                self.ready(body);
+                Ok(())
+            }
+            (Kind::Execute, _) if self.work.is_await_copy() => {
+                self.work = Work::Open;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn settle(&mut self, completion: Completion, tag: u8, body: &Bytes, now: Instant, out: &mut Effects) {
+        match completion {
+            Completion::Nothing => {}
+            Completion::Prepared { name, script } => self.registry.prepared(name, script),
+            Completion::Bound { portal, script } => self.registry.bound(portal, script),
+            Completion::Closed { kind, name } => self.registry.closed(kind, &name),
+            Completion::Ran(mut ran) => {
+                if tag != b'Z' {
+                    let (effect, statement) = ran.complete(body);
+                    self.overlay.apply(&effect);
+                    if let Some((text, statement)) = statement {
+                        self.registry.completed(&text, &statement);
+                    }
+                }
+                ran.report(now, out);
+            }
+        }
+    }
+
+    fn fails(&mut self, mut failed: Expected, skipped: &[Expected], now: Instant, out: &mut Effects) -> Progress {
+        let body = self.deliver(&failed.owner, out);
+        if failed.owner == Owner::Own {
+            if let Some(own) = &mut self.own {
+                own.error = Some(body);
+            }
+        } else {
+            if let Completion::Ran(ran) = &mut failed.completion {
+                ran.fail(told(&failed.owner, &body));
+                ran.report(now, out);
+            }
+            self.skipping = !self.replies.owes_client_sync();
+            self.copying_in = false;
+            if self.work.is_await_copy() {
+                self.work = Work::Open;
+            }
+            if skipped.iter().any(|entry| entry.owner == Owner::Own)
+                && let Some(own) = &mut self.own
+            {
+                own.overtaken = true;
+            }
+        }
+        if self.own.is_some() && !self.replies.owes_own() { self.own_finished(now, out) } else { Ok(()) }
+    }
+
+    fn ready(&mut self, body: &[u8]) {
+        self.status = match body.first() {
+            Some(b'T') => Status::InTransaction,
+            Some(b'E') => Status::Failed,
+            _ => Status::Idle,
+        };
+        if self.status == Status::Idle {
+            self.overlay.apply(&Effect::Ended);
+            self.registry.transaction_ended();
+        }
+    }
+}
+
+impl Ran {
+    /// A statement completed: what it changes, and the statement itself where the registry wants to know.
+    fn complete(&mut self, body: &[u8]) -> (Effect, Option<(std::sync::Arc<str>, crate::sql::statement::Statement)>) {
+        if let Some(tag) = views::command_tag(body) {
+            self.tags.push(tag.to_owned());
+        }
+        let statement = self.script.as_ref().and_then(|script| {
+            let parsed = script.statements.get(self.completed)?;
+            Some((std::sync::Arc::clone(&script.text), parsed.statement.clone()))
+        });
+        self.completed += 1;
+        (self.effects.pop_front().unwrap_or(Effect::Nothing), statement)
+    }
+
+    fn fail(&mut self, body: &[u8]) {
+        self.sqlstate = errors::field(body, b'C').map(|value| String::from_utf8_lossy(value).into_owned());
+    }
+
+    /// The outcome of a recorded decision.
+    fn report(self: &mut Ran, now: Instant, out: &mut Effects) {
+        let Some(decided) = self.decision.take() else { return };
+        let tag = if self.sqlstate.is_none() { Some(self.tags.join("; ")) } else { None };
+        out.outcomes.push((decided.id, Outcome { tag, sqlstate: self.sqlstate.take(), duration_micros: micros(now, decided.at) }));
+    }
+}
+
+/// The body of the error that the client hears.
+fn told<'a>(owner: &'a Owner, body: &'a [u8]) -> &'a [u8] {
+    match owner {
+        Owner::Refused(replacement) => replacement.get(crate::wire::frames::HEADER..).unwrap_or_default(),
+        Owner::Client | Owner::Own => body,
+    }
+}
+
+fn is_fatal(body: &[u8]) -> bool {
+    matches!(errors::field(body, b'V'), Some(b"FATAL" | b"PANIC"))
+}
+
+/// Microseconds from `then` to `now`.
+pub(super) fn micros(now: Instant, then: Instant) -> i64 {
+    i64::try_from(now.saturating_duration_since(then).as_micros()).unwrap_or(i64::MAX)
+}

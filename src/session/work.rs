@@ -1,0 +1,104 @@
+//! What a session is busy with; while it is, the client's next frames wait.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::catalog::questions::{Answer, Inquiry};
+use crate::policy::decide::Outcome;
+use crate::sql::statement::Script;
+
+use super::completion::Decided;
+use super::runner::Runner;
+
+/// See the module; one variant at a time, each with only its own data.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// Nothing: frames flow.
+    Open,
+    /// The questions after the login.
+    Greeting,
+    /// The role's stricter lock_timeout is being set; then the client hears ReadyForQuery.
+    Welcoming,
+    /// COPY FROM STDIN was sent: the server says whether it wants data.
+    AwaitCopy,
+    /// The names of functions that a text may call unseen, since the last string may have made some.
+    Learning(Box<Subject>),
+    /// Facts for a statement.
+    Asking(Box<Subject>, Inquiry),
+    /// lock_timeout stood above the cap: it is brought down before anything is decided. With the answers.
+    Capping(Box<Subject>, Inquiry, Vec<Answer>),
+    /// A question failed inside a block: back to the savepoint before it. With whether lock_timeout stood above the cap.
+    TakingBack(Box<Subject>, Inquiry, bool),
+    /// A decision is being made durable.
+    Recording(Box<Subject>, Box<Outcome>),
+    /// lock_timeout is being lifted for the statement.
+    Lifting(Box<Subject>, Box<Outcome>, Option<Decided>),
+    /// The statement runs, and lock_timeout is set again behind it.
+    Caring(Care),
+    /// A rewrite.
+    Running(Box<Rewriting>),
+}
+
+/// The statement that the session is busy with.
+#[derive(Debug)]
+pub(super) struct Subject {
+    /// What it is.
+    pub(super) script: Arc<Script>,
+    /// The client's frame, taken out; `None` while it stands at the front of the inbox, perhaps not all of it there.
+    pub(super) frame: Option<Bytes>,
+    /// How it came.
+    pub(super) shape: Shape,
+    /// It shares a transaction with others.
+    pub(super) in_transaction: bool,
+    /// When it came.
+    pub(super) since: Instant,
+}
+
+/// How a statement came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Simple protocol.
+    Query,
+    /// Extended protocol.
+    Execute,
+    /// Extended protocol: a Parse whose text is not understood.
+    Parse,
+}
+
+/// What is set after a statement, unless its transaction failed and took it along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Care {
+    /// lock_timeout back to what the client had.
+    Restore(String),
+    /// lock_timeout not above the cap.
+    Reapply,
+    /// It has been sent.
+    Sent,
+}
+
+/// A rewrite on its way.
+#[derive(Debug)]
+pub(super) struct Rewriting {
+    pub(super) runner: Runner,
+    pub(super) subject: Subject,
+    pub(super) tag: &'static str,
+    pub(super) rule: &'static str,
+    pub(super) decided: Option<Decided>,
+    /// The client's implicit transaction is closed first.
+    pub(super) leaving_batch: bool,
+    /// The client knows that another rewrite is waited for.
+    pub(super) told_to_wait: bool,
+}
+
+impl Work {
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Self::Open)
+    }
+
+    /// A client that went away takes this along; a rewrite goes on to its end.
+    pub(super) fn may_be_abandoned(&self) -> bool {
+        !matches!(self, Self::Running(_) | Self::Recording(..))
+    }
+}

@@ -1,0 +1,11 @@
+//! SQL: split, parsed, named, edited.
+
+pub mod functions;
+pub mod keyword;
+pub mod name;
+pub mod naming;
+pub mod parse;
+pub mod redact;
+pub mod rewrite;
+pub mod statement;
+pub mod tokens;

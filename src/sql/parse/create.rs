@@ -1,0 +1,117 @@
+//! CREATE TABLE in its forms, CREATE INDEX, REINDEX.
+
+use pg_query::protobuf::{ConstrType, CreateStmt, CreateTableAsStmt, IndexStmt, IntoClause, RangeVar, ReindexObjectType, ReindexStmt};
+use pg_query::{Node, NodeEnum};
+
+use super::super::name::RelationName;
+use super::super::naming;
+use super::super::statement::{CreateIndex, CreateTable, Reindex, ReindexTarget, Statement};
+use super::{figure, tree, walk};
+
+/// CREATE TABLE.
+pub(super) fn table(stmt: &CreateStmt) -> CreateTable {
+    let mut parents = tree::relations(&stmt.inh_relations);
+    let partition_of = stmt.partbound.is_some().then(|| parents.pop()).flatten();
+    CreateTable {
+        relation: tree::required(stmt.relation.as_ref()),
+        if_not_exists: stmt.if_not_exists,
+        temporary: is_temporary(stmt.relation.as_ref()),
+        references: references(stmt),
+        partition_of,
+        inherits: parents,
+        from_query: false,
+        execute: None,
+    }
+}
+
+fn is_temporary(var: Option<&RangeVar>) -> bool {
+    var.is_some_and(|var| var.relpersistence == "t" || var.schemaname == "pg_temp")
+}
+
+/// The tables that foreign keys name, beside columns and inside them.
+fn references(stmt: &CreateStmt) -> Vec<RelationName> {
+    let mut found = Vec::new();
+    for element in stmt.table_elts.iter().chain(&stmt.constraints).filter_map(tree::kind) {
+        match element {
+            NodeEnum::ColumnDef(column) => column.constraints.iter().for_each(|node| add_reference(&mut found, node)),
+            other => add_reference_of(&mut found, other),
+        }
+    }
+    found
+}
+
+fn add_reference(found: &mut Vec<RelationName>, node: &Node) {
+    if let Some(kind) = tree::kind(node) {
+        add_reference_of(found, kind);
+    }
+}
+
+fn add_reference_of(found: &mut Vec<RelationName>, node: &NodeEnum) {
+    if let NodeEnum::Constraint(constraint) = node
+        && ConstrType::try_from(constraint.contype) == Ok(ConstrType::ConstrForeign)
+        && let Some(table) = &constraint.pktable
+    {
+        walk::push_once(found, tree::relation(table));
+    }
+}
+
+/// CREATE TABLE AS and CREATE MATERIALIZED VIEW.
+pub(super) fn table_as(stmt: &CreateTableAsStmt) -> Statement {
+    let execute = match tree::inner(stmt.query.as_deref()) {
+        Some(NodeEnum::ExecuteStmt(execute)) => Some(execute.name.clone()),
+        _ => None,
+    };
+    match &stmt.into {
+        Some(into) => Statement::CreateTable(from_into(into, stmt.if_not_exists, execute)),
+        None => super::statement::unjudged("CREATE TABLE AS"),
+    }
+}
+
+/// What an INTO clause makes.
+pub(super) fn from_into(into: &IntoClause, if_not_exists: bool, execute: Option<String>) -> CreateTable {
+    CreateTable {
+        relation: tree::required(into.rel.as_ref()),
+        if_not_exists,
+        temporary: is_temporary(into.rel.as_ref()),
+        references: Vec::new(),
+        partition_of: None,
+        inherits: Vec::new(),
+        from_query: true,
+        execute,
+    }
+}
+
+/// CREATE INDEX.
+pub(super) fn index(stmt: &IndexStmt) -> CreateIndex {
+    let keys = stmt.index_params.iter().chain(&stmt.index_including_params);
+    CreateIndex {
+        name: tree::filled(&stmt.idxname),
+        table: tree::required(stmt.relation.as_ref()),
+        only: stmt.relation.as_ref().is_some_and(|table| !table.inh),
+        unique: stmt.unique,
+        concurrently: stmt.concurrent,
+        if_not_exists: stmt.if_not_exists,
+        key_names: naming::distinct(keys.filter_map(key_name)),
+    }
+}
+
+fn key_name(node: &Node) -> Option<String> {
+    let NodeEnum::IndexElem(key) = tree::kind(node)? else { return None };
+    let figured = || key.expr.as_deref().and_then(figure::column_name).unwrap_or_else(|| "expr".to_owned());
+    Some(tree::filled(&key.name).unwrap_or_else(figured))
+}
+
+/// REINDEX.
+pub(super) fn reindex(stmt: &ReindexStmt) -> Option<Statement> {
+    use ReindexObjectType as Kind;
+    let relation = || tree::required(stmt.relation.as_ref());
+    let target = match Kind::try_from(stmt.kind).ok()? {
+        Kind::ReindexObjectIndex => ReindexTarget::Index(relation()),
+        Kind::ReindexObjectTable => ReindexTarget::Table(relation()),
+        Kind::ReindexObjectSchema => ReindexTarget::Schema(stmt.name.clone()),
+        Kind::ReindexObjectDatabase => ReindexTarget::Database,
+        Kind::ReindexObjectSystem => ReindexTarget::System,
+        Kind::Undefined => return None,
+    };
+    Some(Statement::Reindex(Reindex { target, concurrently: tree::switched_on(&stmt.params, "concurrently") }))
+}

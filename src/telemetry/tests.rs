@@ -1,0 +1,204 @@
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::audit::record::{DecisionId, Outcome, Record, RecordedFinding};
+use crate::config::{ConfigError, Place, Problem};
+use crate::store::StoreError;
+
+/// Log lines in memory.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What `events` logs (without timestamps) and what the metrics say afterwards.
+fn observe(events: impl FnOnce()) -> (Vec<Value>, String) {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let recorder = builder().unwrap().build_recorder();
+    let log = subscriber(EnvFilter::new("debug"), move || writer.clone());
+    tracing::subscriber::with_default(log, || {
+        metrics::with_local_recorder(&recorder, || {
+            names::describe();
+            events();
+        });
+    });
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    (text.lines().map(without_timestamp).collect(), recorder.handle().render())
+}
+
+fn without_timestamp(line: &str) -> Value {
+    let mut object: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap();
+    assert!(object.remove("timestamp").is_some(), "{line}");
+    Value::Object(object)
+}
+
+fn finding(rule: &str) -> RecordedFinding {
+    RecordedFinding {
+        rule: rule.into(),
+        relation: None,
+        verdict: "enforced".into(),
+        certainty: "proven",
+        lock: None,
+        work: "none".into(),
+        bytes: None,
+        message: "m".into(),
+    }
+}
+
+fn record(findings: Vec<RecordedFinding>) -> Record {
+    Record {
+        at_unix_micros: 1,
+        session: "s".into(),
+        listener: "l".into(),
+        client: "c".into(),
+        role: "r".into(),
+        database: "d".into(),
+        application_name: None,
+        sql: "DROP TABLE \"t\"\n".into(),
+        decision: "refuse",
+        findings,
+        steps: vec![],
+        in_transaction: true,
+    }
+}
+
+#[track_caller]
+fn assert_has(metrics: &str, sample: &str) {
+    assert!(metrics.lines().any(|line| line == sample), "no line {sample:?} in:\n{metrics}");
+}
+
+#[test]
+fn a_decision_is_one_line_and_counts_under_each_of_its_rules() {
+    let twice = record(vec![finding("drop-table"), finding("drop-column"), finding("drop-table")]);
+    let (lines, metrics) = observe(|| {
+        Decision { id: Some(DecisionId(7)), record: &twice }.emit();
+        Decision { id: None, record: &record(vec![]) }.emit();
+        let outcome = Outcome { tag: None, sqlstate: Some("57P01".into()), duration_micros: 1_500_000 };
+        DecisionEnded { session: "s", id: DecisionId(7), outcome: &outcome }.emit();
+    });
+    assert_eq!(
+        lines[0],
+        json!({"level": "INFO", "event": "decision", "message": "decision", "id": 7, "session": "s", "listener": "l", "client": "c", "role": "r",
+               "database": "d", "sql": "DROP TABLE \"t\"\n", "decision": "refuse", "rules": "drop-column,drop-table", "steps": 0, "in_transaction": true})
+    );
+    assert_eq!((lines.len(), lines[1].get("id"), &lines[1]["rules"]), (3, None, &json!("")));
+    assert_eq!(
+        (&lines[2]["event"], &lines[2]["id"], &lines[2]["sqlstate"], &lines[2]["seconds"]),
+        (&json!("outcome"), &json!(7), &json!("57P01"), &json!(1.5))
+    );
+    for rule in ["drop-table", "drop-column", "none"] {
+        assert_has(&metrics, &format!("pgairlock_decisions_total{{rule=\"{rule}\",decision=\"refuse\"}} 1"));
+    }
+}
+
+#[test]
+fn sessions_are_counted_and_gauged_by_listener() {
+    let opened =
+        SessionOpened { session: "s", listener: "l", client: "c", role: "r", database: "d", application_name: Some("alembic"), upstream: "main" };
+    let closed = SessionClosed { session: "s", listener: "l", reason: "terminate", message: None, duration: Duration::from_millis(1_500) };
+    let (lines, metrics) = observe(|| {
+        opened.emit();
+        opened.emit();
+        closed.emit();
+    });
+    assert_eq!((&lines[0]["event"], &lines[0]["application_name"]), (&json!("session_opened"), &json!("alembic")));
+    assert_eq!((&lines[2]["event"], &lines[2]["reason"], &lines[2]["seconds"]), (&json!("session_closed"), &json!("terminate"), &json!(1.5)));
+    assert_has(&metrics, "pgairlock_sessions{listener=\"l\"} 1");
+    assert_has(&metrics, "pgairlock_sessions_total{listener=\"l\"} 2");
+}
+
+#[test]
+fn failures_are_counted_by_kind() {
+    let error = StoreError::Full("no room".into());
+    let (lines, metrics) = observe(|| {
+        LoginFailed { listener: "l", client: "c", kind: "tls-required", message: "plain" }.emit();
+        UpstreamError { session: "s", upstream: "main", kind: "refused", message: "no" }.emit();
+        StoreFailed { session: "s", operation: "record", error: Some(&error) }.emit();
+        StoreFailed { session: "s", operation: "record", error: None }.emit();
+    });
+    assert_has(&metrics, "pgairlock_login_failures_total{kind=\"tls-required\"} 1");
+    assert_has(&metrics, "pgairlock_upstream_errors_total{upstream=\"main\",kind=\"refused\"} 1");
+    assert_has(&metrics, "pgairlock_store_errors_total{kind=\"full\"} 1");
+    assert_has(&metrics, "pgairlock_store_errors_total{kind=\"timeout\"} 1");
+    let levels: Vec<_> = lines.iter().map(|line| line["level"].as_str().unwrap()).collect();
+    assert_eq!(levels, ["WARN", "WARN", "ERROR", "ERROR"]);
+    assert_eq!(lines[2]["error"], "store is full: no room");
+}
+
+#[test]
+fn times_are_histograms_in_seconds() {
+    let (_, metrics) = observe(|| {
+        RewriteFinished { session: "s", rule: "set-not-null-scan", duration: Duration::from_secs(2), ok: true }.emit();
+        StoreWritten { operation: "record", duration: Duration::from_millis(2) }.emit();
+    });
+    assert_has(&metrics, "pgairlock_rewrite_seconds_bucket{rule=\"set-not-null-scan\",le=\"1\"} 0");
+    assert_has(&metrics, "pgairlock_rewrite_seconds_bucket{rule=\"set-not-null-scan\",le=\"5\"} 1");
+    assert_has(&metrics, "pgairlock_rewrite_seconds_sum{rule=\"set-not-null-scan\"} 2");
+    assert_has(&metrics, "pgairlock_store_seconds_bucket{operation=\"record\",le=\"0.0025\"} 1");
+    assert_has(&metrics, "# TYPE pgairlock_rewrite_seconds histogram");
+}
+
+#[test]
+fn the_life_of_the_process_is_told() {
+    let error = ConfigError { file: "p.toml".into(), problems: vec![Problem { place: Place::Line(3), message: "wrong".into() }] };
+    let (lines, metrics) = observe(|| {
+        Listening { listener: "l", address: "127.0.0.1:1".parse().unwrap() }.emit();
+        ConfigReloaded.emit();
+        RestartNeeded { setting: "[store] path" }.emit();
+        ConfigRejected { error: &error }.emit();
+        TooFewFiles { sessions: 1000, needed: 2064, allowed: 1024 }.emit();
+        Panicked { place: "src/x.rs:1:2" }.emit();
+        Draining { sessions: 2, deadline: Duration::from_secs(30) }.emit();
+        Stopped { cut_off: 1 }.emit();
+    });
+    let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["listening", "config_reloaded", "restart_needed", "config_rejected", "too_few_files", "panic", "draining", "stopped"]);
+    assert_eq!((&lines[0]["address"], &lines[3]["error"]), (&json!("127.0.0.1:1"), &json!("p.toml:3: wrong")));
+    assert_has(&metrics, "pgairlock_panics_total 1");
+    assert_has(&metrics, "pgairlock_config_reloads_total{result=\"ok\"} 1");
+    assert_has(&metrics, "pgairlock_config_reloads_total{result=\"rejected\"} 1");
+}
+
+#[test]
+fn what_is_known_starts_at_zero_and_registering_again_changes_nothing() {
+    let labels = Labels { listeners: &["l"], upstreams: &["u"], rules: &["r"], login_failures: &["f"], upstream_errors: &["e"] };
+    let (_, metrics) = observe(|| {
+        register(labels);
+        LoginFailed { listener: "l", client: "c", kind: "f", message: "m" }.emit();
+        register(labels);
+    });
+    for zero in [
+        "pgairlock_sessions{listener=\"l\"} 0",
+        "pgairlock_sessions_total{listener=\"l\"} 0",
+        "pgairlock_decisions_total{rule=\"r\",decision=\"would-refuse\"} 0",
+        "pgairlock_decisions_total{rule=\"none\",decision=\"pass\"} 0",
+        "pgairlock_upstream_errors_total{upstream=\"u\",kind=\"e\"} 0",
+        "pgairlock_config_reloads_total{result=\"rejected\"} 0",
+    ] {
+        assert_has(&metrics, zero);
+    }
+    assert_has(&metrics, "pgairlock_login_failures_total{kind=\"f\"} 1");
+    for line in metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let name = line.split(' ').next().unwrap();
+        assert!(metrics.contains(&format!("# HELP {name} ")), "{name} is not described");
+    }
+}
+
+#[test]
+fn a_filter_that_cannot_be_read_is_told() {
+    let error = init("nonsense=loud").unwrap_err().to_string();
+    assert!(error.starts_with("log filter \"nonsense=loud\": "), "{error}");
+}

@@ -1,0 +1,4 @@
+//! Sockets and TLS, towards either side.
+
+pub mod stream;
+pub mod tls;

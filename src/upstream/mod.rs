@@ -1,0 +1,4 @@
+//! The shell towards servers: connect and cancel.
+
+pub mod cancel;
+pub mod connect;

@@ -1,0 +1,100 @@
+//! Views of the few bodies that are looked into. Borrowed, bounds-checked, never panicking; `None` is a malformed body.
+
+/// Query: the string.
+#[must_use]
+pub fn query(body: &[u8]) -> Option<&[u8]> {
+    let (text, rest) = c_string(body)?;
+    rest.is_empty().then_some(text)
+}
+
+/// Parse: statement name, string, and the rest (parameter types) as it came.
+#[must_use]
+pub fn parse(body: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (name, rest) = c_string(body)?;
+    let (text, types) = c_string(rest)?;
+    Some((name, text, types))
+}
+
+/// Bind: portal and statement name; the body may be cut behind them.
+#[must_use]
+pub fn bind(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (portal, rest) = c_string(body)?;
+    let (statement, _) = c_string(rest)?;
+    Some((portal, statement))
+}
+
+/// Execute: the portal.
+#[must_use]
+pub fn execute(body: &[u8]) -> Option<&[u8]> {
+    let (portal, rest) = c_string(body)?;
+    (rest.len() == 4).then_some(portal)
+}
+
+/// Describe and Close: `S` or `P`, and the name.
+#[must_use]
+pub fn target(body: &[u8]) -> Option<(u8, &[u8])> {
+    let (kind, rest) = body.split_first()?;
+    let (name, end) = c_string(rest)?;
+    (end.is_empty() && matches!(kind, b'S' | b'P')).then_some((*kind, name))
+}
+
+/// ParameterStatus: name and value.
+#[must_use]
+pub fn parameter_status(body: &[u8]) -> Option<(&str, &str)> {
+    let (name, rest) = c_string(body)?;
+    let (value, _) = c_string(rest)?;
+    Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?))
+}
+
+/// CommandComplete: the tag.
+#[must_use]
+pub fn command_tag(body: &[u8]) -> Option<&str> {
+    std::str::from_utf8(c_string(body)?.0).ok()
+}
+
+/// DataRow: its first column as text; the inner `None` is NULL.
+#[must_use]
+pub fn first_column(body: &[u8]) -> Option<Option<&[u8]>> {
+    let rest = body.get(2..)?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    match i32::from_be_bytes(*length) {
+        -1 => Some(None),
+        length => Some(Some(rest.get(..usize::try_from(length).ok()?)?)),
+    }
+}
+
+fn c_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == 0)?;
+    Some((bytes.get(..end)?, bytes.get(end + 1..)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_is_there() {
+        assert_eq!(query(b"SELECT 1\0"), Some(&b"SELECT 1"[..]));
+        assert_eq!(parse(b"s\0SELECT 1\0\0\0"), Some((&b"s"[..], &b"SELECT 1"[..], &b"\0\0"[..])));
+        assert_eq!(bind(b"p\0s\0\0\0"), Some((&b"p"[..], &b"s"[..])));
+        assert_eq!(execute(b"p\0\0\0\0\0"), Some(&b"p"[..]));
+        assert_eq!(target(b"Ss\0"), Some((b'S', &b"s"[..])));
+        assert_eq!(parameter_status(b"TimeZone\0UTC\0"), Some(("TimeZone", "UTC")));
+        assert_eq!(command_tag(b"ALTER TABLE\0"), Some("ALTER TABLE"));
+        assert_eq!(first_column(b"\0\x01\0\0\0\x02hi"), Some(Some(&b"hi"[..])));
+        assert_eq!(first_column(b"\0\x01\xff\xff\xff\xff"), Some(None));
+    }
+
+    #[test]
+    fn malformed_bodies_are_none() {
+        assert_eq!(query(b"SELECT 1"), None);
+        assert_eq!(query(b"SELECT 1\0; DROP TABLE t\0"), None);
+        assert_eq!(parse(b"s\0SELECT 1"), None);
+        assert_eq!(bind(b"p\0s"), None);
+        assert_eq!(execute(b"p\0\0"), None);
+        assert_eq!(target(b"Xs\0"), None);
+        assert_eq!(target(b""), None);
+        assert_eq!(first_column(b"\0\x01\0\0\0\x09hi"), None);
+        assert_eq!(first_column(b"\0\x01\xff\xff\xff\xfe"), None);
+    }
+}

@@ -1,0 +1,33 @@
+-- Indexes.
+CREATE INDEX users_email_idx ON users (email);
+CREATE INDEX ON users (email);
+CREATE UNIQUE INDEX users_email_key ON public.users (lower(email));
+CREATE INDEX CONCURRENTLY users_a ON users (a, b DESC NULLS LAST);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS users_a ON users USING btree (a);
+CREATE INDEX IF NOT EXISTS "IX_Users_Name" ON "Users" ("Name");
+CREATE UNIQUE INDEX CONCURRENTLY u ON users (a) WHERE deleted_at IS NULL;
+CREATE INDEX gin_idx ON docs USING gin (body);
+CREATE INDEX gin2 ON docs USING gin (to_tsvector('english', body));
+CREATE INDEX trgm ON docs USING gin (title gin_trgm_ops);
+CREATE INDEX inc ON users (a) INCLUDE (b, c);
+CREATE INDEX part ON ONLY events (at);
+CREATE INDEX opt ON users (a) WITH (fillfactor = 70) TABLESPACE fast;
+CREATE UNIQUE INDEX nnd ON users (a) NULLS NOT DISTINCT;
+CREATE INDEX expr ON users ((data ->> 'name'), (a + b));
+CREATE INDEX brin ON events USING brin (at);
+CREATE INDEX "ünïcode" ON métiers (naïve);
+CREATE INDEX /* why */ c -- really
+  ON users (c);
+DROP INDEX users_email_idx;
+DROP INDEX IF EXISTS public.users_email_idx, other CASCADE;
+DROP INDEX CONCURRENTLY users_email_idx;
+DROP INDEX CONCURRENTLY IF EXISTS "IX_Users_Name";
+REINDEX INDEX users_email_idx;
+REINDEX TABLE CONCURRENTLY users;
+REINDEX (VERBOSE) SCHEMA public;
+REINDEX DATABASE app;
+ALTER INDEX a RENAME TO b;
+ALTER INDEX IF EXISTS public.a RENAME TO b;
+ALTER INDEX parent ATTACH PARTITION child;
+ALTER INDEX a SET (fillfactor = 70);
+CLUSTER users USING users_pkey;

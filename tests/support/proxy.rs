@@ -1,0 +1,144 @@
+//! The real binary on free ports.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::{Cluster, Session, connect_to, directory, free_port};
+
+/// A running pgairlock. It is killed when this is dropped.
+pub struct Proxy {
+    pub port: u16,
+    pub admin_port: u16,
+    pub store: PathBuf,
+    pub config: PathBuf,
+    child: Child,
+    log: Arc<Mutex<String>>,
+    reader: Arc<Mutex<Reader>>,
+}
+
+/// Who reads the log.
+#[derive(Debug, Clone, Copy)]
+pub enum Reader {
+    /// Keeps every line.
+    Reads,
+    /// Holds the pipe and takes nothing more.
+    Hangs,
+    /// Has closed the pipe.
+    Gone,
+}
+
+impl Proxy {
+    /// In front of one server, plain on both sides; `more` is further TOML, of top-level tables.
+    pub fn in_front_of(cluster: &Cluster, mode: &str, more: &str) -> Self {
+        let port = cluster.port;
+        Self::start(&format!(
+            "[[listener]]\nname = \"migrations\"\naddress = \"{{listen}}\"\nmode = \"{mode}\"\n\
+             [[upstream]]\nname = \"main\"\ndatabases = [\"*\"]\nhosts = [\"127.0.0.1:{port}\"]\ntls = {{ mode = \"disable\" }}\n{more}"
+        ))
+    }
+
+    /// With this configuration, in which `{listen}` stands for an address to listen on. `[store]` and `[admin]` are added.
+    pub fn start(config: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let home = directory("proxies").join(COUNT.fetch_add(1, Ordering::Relaxed).to_string());
+        std::fs::create_dir_all(&home).unwrap();
+        let (port, admin_port) = (free_port(), free_port());
+        let (file, store) = (home.join("pgairlock.toml"), home.join("pgairlock.db"));
+        let ours = format!("\n[store]\npath = \"{}\"\n[admin]\naddress = \"127.0.0.1:{admin_port}\"\n", store.display());
+        std::fs::write(&file, config.replace("{listen}", &format!("127.0.0.1:{port}")) + &ours).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pgairlock"));
+        command.args(["serve", "--config"]).arg(&file).stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let (stderr, kept) = (child.stderr.take().unwrap(), Arc::clone(&log));
+        let reader = Arc::new(Mutex::new(Reader::Reads));
+        let stays = Arc::clone(&reader);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                match *stays.lock().unwrap() {
+                    Reader::Reads => kept.lock().unwrap().push_str(&(line + "\n")),
+                    Reader::Gone => return,
+                    Reader::Hangs => loop {
+                        std::thread::park();
+                    },
+                }
+            }
+        });
+        let mut proxy = Self { port, admin_port, store, config: file, child, log, reader };
+        proxy.wait_until_ready();
+        proxy
+    }
+
+    fn wait_until_ready(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.http("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("pgairlock ended with {status}: {}", self.log());
+            }
+            assert!(Instant::now() < deadline, "pgairlock is not ready: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Status line, headers and body of an admin page; `None` while nobody listens.
+    pub fn http(&self, path: &str) -> Option<String> {
+        let mut socket = TcpStream::connect(("127.0.0.1", self.admin_port)).ok()?;
+        socket.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+        write!(socket, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+
+    /// What it has written to stderr so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// From the next line on.
+    pub fn log_is_read_by(&self, reader: Reader) {
+        *self.reader.lock().unwrap() = reader;
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Is the process still running?
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Sends a signal by its name, as `kill` knows it.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for its end and returns its exit code.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
+    /// A session of the superuser through the proxy.
+    pub async fn connect(&self, database: &str) -> Session {
+        connect_to(self.port, &format!("user=postgres password=postgres dbname={database}"))
+            .await
+            .unwrap_or_else(|error| panic!("{error:?}\n{}", self.log()))
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- pgairlock's log:\n{}", self.log());
+        }
+    }
+}

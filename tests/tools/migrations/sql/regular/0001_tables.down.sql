@@ -1,0 +1,3 @@
+DROP INDEX invoices_account_id_idx;
+DROP TABLE invoices;
+DROP TABLE accounts;

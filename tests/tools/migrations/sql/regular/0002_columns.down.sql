@@ -1,0 +1,2 @@
+ALTER TABLE accounts DROP COLUMN plan;
+ALTER TABLE accounts DROP COLUMN nickname;

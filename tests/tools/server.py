@@ -1,0 +1,225 @@
+"""What the sets run against: a throw-away cluster, and the proxy in front of it."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import psycopg
+
+import install
+import tools
+
+sys.path.append(str(install.ROOT / "tests" / "drivers"))
+from runner import certificates  # noqa: E402 - the driver matrix makes the same ones
+
+CLUSTER_SCRIPT = install.ROOT / "scripts" / "cluster"
+DEADLINE = 30  # seconds to be ready, and to end
+# What a client sends to ask for TLS; the server answers one letter.
+SSL_REQUEST = bytes([0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F])
+
+
+def speaks_tls(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as connection:
+        connection.sendall(SSL_REQUEST)
+        return connection.recv(1) == b"S"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Cluster:
+    """One server; every statement it runs is written to its log together with the database."""
+
+    def __init__(self, version, directory):
+        self.version = version
+        self.directory = pathlib.Path(directory)
+        self.port = free_port()
+
+    def start(self):
+        command = [CLUSTER_SCRIPT, "start", self.version, self.directory, str(self.port)]
+        command += ["log_statement=all", "log_line_prefix=%d|"]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        try:
+            output, _ = process.communicate()
+        except BaseException:
+            # Half started, the server could not be found again to stop it.
+            process.communicate()
+            raise
+        if process.returncode != 0:
+            raise install.Missing(f"no PostgreSQL {self.version}: {output[-2000:]}")
+
+    def create_database(self, name):
+        with self.connect("postgres") as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return name
+
+    def connect(self, database):
+        return psycopg.connect(
+            host="127.0.0.1", port=self.port, user=tools.USER, password=tools.PASSWORD, dbname=database, autocommit=True
+        )
+
+    def statements(self, database):
+        """What the server was asked to run in one database, in order (continuation lines of a statement are left out)."""
+        log = (self.directory / "data" / "server.log").read_text(errors="replace").splitlines()
+        lines = [line.removeprefix(f"{database}|LOG:  ") for line in log if line.startswith(f"{database}|LOG:  ")]
+        return [line.split(": ", 1)[1] for line in lines if line.startswith(("statement: ", "execute "))]
+
+    def drop(self):
+        subprocess.run([CLUSTER_SCRIPT, "drop", self.directory], check=False)
+
+
+class Proxy:
+    """One pgairlock with its own configuration, ports and store; with certificates it takes clients by TLS only."""
+
+    def __init__(self, directory, upstream_port, rules, certificates_directory=None):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir()
+        self.port, self.admin_port = free_port(), free_port()
+        config = self.directory / "pgairlock.toml"
+        config.write_text(self._config(upstream_port, rules, certificates_directory))
+        self.log = open(self.directory / "log", "w+")
+        self.process = subprocess.Popen(
+            [proxy_program(), "serve", "--config", config],
+            cwd=self.directory,
+            env=tools.clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
+
+    def _config(self, upstream_port, rules, certificates_directory):
+        text = json.dumps  # a JSON string is a TOML string
+        lines = ["[[listener]]", 'name = "migrations"', f'address = "127.0.0.1:{self.port}"', 'mode = "enforce"']
+        upstream = ["[[upstream]]", 'name = "main"', 'databases = ["*"]', f'hosts = ["127.0.0.1:{upstream_port}"]']
+        if certificates_directory:
+            certificate, key = (text(str(certificates_directory / name)) for name in ("server.crt", "server.key"))
+            lines += [f'tls = {{ mode = "require", certificate = {certificate}, key = {key} }}']
+            upstream += ['tls = { mode = "disable" }']
+        lines += upstream + ["[rules]"] + [f"{rule} = {text(setting)}" for rule, setting in rules.items()]
+        lines += ["[store]", f"path = {text(str(self.directory / 'pgairlock.db'))}"]
+        lines += ["[admin]", f'address = "127.0.0.1:{self.admin_port}"']
+        return "\n".join(lines) + "\n"
+
+    def wait_until_ready(self):
+        deadline = time.monotonic() + DEADLINE
+        while not self._ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the proxy did not become ready (exit code {self.process.poll()}):\n{self.last_lines()}")
+            time.sleep(0.05)
+
+    def _ready(self):
+        try:
+            return urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/readyz", timeout=2).status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def last_lines(self, count=20):
+        return "\n".join((self.directory / "log").read_text(errors="replace").splitlines()[-count:])
+
+    def running(self):
+        return self.process.poll() is None
+
+    def stop(self):
+        """Asks it to end, as a deployment does; answers its exit code, or None when it had to be killed."""
+        if self.running():
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return None
+        finally:
+            self.log.close()
+
+
+def proxy_program():
+    candidates = [install.TARGET / "release" / "pgairlock", install.TARGET / "debug" / "pgairlock"]
+    if "PGAIRLOCK_BIN" in os.environ:
+        candidates = [pathlib.Path(os.environ["PGAIRLOCK_BIN"]).resolve()]
+    for candidate in candidates:
+        if os.access(candidate, os.X_OK):
+            return candidate
+    raise install.Missing("no pgairlock: build it first, or name it in PGAIRLOCK_BIN")
+
+
+class Lab:
+    """A cluster with proxies before it: one as it comes, one that lets columns and tables be dropped, one with TLS."""
+
+    def __init__(self, version, directory, direct_only):
+        self.directory = pathlib.Path(directory)
+        self.version = version
+        self.direct_only = direct_only
+        self.cluster = None
+        self.proxies = {}
+
+    def __enter__(self):
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _start(self):
+        if not self.direct_only:
+            proxy_program()
+        self.cluster = Cluster(self.version, self.directory / "cluster")
+        self.cluster.start()
+        if self.direct_only:
+            return
+        self._start_proxy("default", {})
+        self._start_proxy("drops-allowed", {"drop-column": "off", "drop-table": "off"})
+
+    def _start_proxy(self, name, rules, certificates_directory=None):
+        self.proxies[name] = Proxy(self.directory / name, self.cluster.port, rules, certificates_directory)
+        self.proxies[name].wait_until_ready()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        """Ends everything; answers the exit codes of the proxies by name."""
+        codes = {name: proxy.stop() for name, proxy in self.proxies.items()}
+        if self.cluster:
+            self.cluster.drop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.proxies, self.cluster = {}, None
+        return codes
+
+    def direct(self, database):
+        return tools.Endpoint(self.cluster.port, database)
+
+    def proxied(self, database, proxy="default"):
+        return self.direct(database) if self.direct_only else tools.Endpoint(self.proxies[proxy].port, database)
+
+    def encrypted(self, database, authority="ca"):
+        """By TLS; the server's certificate is signed by the authority `ca`, and not by `other`."""
+        ca = self._certificates() / f"{authority}.crt"
+        if not self.direct_only and "tls" not in self.proxies:
+            self._start_proxy("tls", {}, self._certificates())
+        return dataclasses.replace(self.proxied(database, "tls"), ca=ca)
+
+    def _certificates(self):
+        directory = self.directory / "certificates"
+        if not directory.exists():
+            if shutil.which("openssl") is None:
+                raise install.Missing("no openssl")
+            directory.mkdir()
+            certificates.make(directory)
+        return directory

@@ -1,0 +1,163 @@
+"""The tools as a user runs them: their own command lines, given a URL and nothing else that knows of the proxy."""
+
+import dataclasses
+import os
+import pathlib
+import signal
+import subprocess
+import typing
+
+import connection
+import install
+
+MIGRATIONS = pathlib.Path(__file__).resolve().parent / "migrations"
+USER = PASSWORD = "postgres"
+DEADLINE = 180  # seconds for one run of one tool
+SHOWN_LINES = 30  # of the output of a run that went wrong
+
+
+@dataclasses.dataclass(frozen=True)
+class Endpoint:
+    """Where a tool connects: the server itself or the proxy."""
+
+    port: int
+    database: str
+    ca: typing.Optional[pathlib.Path] = None  # with it: by TLS, and only to a server that this authority vouches for
+
+    def url(self, scheme):
+        return connection.string(scheme, f"{USER}:{PASSWORD}", f"127.0.0.1:{self.port}/{self.database}", self.ca)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What one run of a tool left behind."""
+
+    command: str
+    code: int
+    output: str
+
+    def summary(self):
+        return f"$ {self.command}\n[exit {self.code}]"
+
+    def full(self):
+        lines = self.output.rstrip().splitlines()
+        cut = [f"({len(lines) - SHOWN_LINES} lines above)"] if len(lines) > SHOWN_LINES else []
+        return "\n".join([f"$ {self.command}", *cut, *lines[-SHOWN_LINES:], f"[exit {self.code}]"])
+
+
+class Alembic:
+    name = "alembic"
+    drivers = ("psycopg2", "psycopg")
+    transactional = True
+    can_go_down = True
+
+    def __init__(self, driver, transaction="all"):
+        self.driver = driver
+        self.transaction = transaction
+
+    def install(self):
+        self.program = install.python_packages().parent / "alembic"
+
+    def up(self, endpoint, migrations, version=None):
+        return self._alembic(endpoint, migrations, "upgrade", f"{version:04}" if version else "head")
+
+    def down(self, endpoint, migrations, steps=None):
+        return self._alembic(endpoint, migrations, "downgrade", f"-{steps}" if steps else "base")
+
+    def after_failure(self, endpoint, migrations, version):
+        """Nothing to clean up: version and schema are one transaction."""
+
+    def _alembic(self, endpoint, migrations, *arguments):
+        # Plain, it has no sslmode: libpq's own default (prefer) asks for TLS first and takes the answer.
+        environment = {"MIGRATIONS_URL": endpoint.url(f"postgresql+{self.driver}"), "MIGRATIONS_TRANSACTION": self.transaction}
+        return run([self.program, "-c", MIGRATIONS / "alembic.ini", "--name", migrations, *arguments], environment)
+
+
+class GolangMigrate:
+    name = "golang-migrate"
+    drivers = ("postgres", "pgx5")
+    transactional = False
+    can_go_down = True
+
+    def __init__(self, driver):
+        self.driver = driver
+
+    def install(self):
+        self.program = install.golang_migrate()
+
+    def up(self, endpoint, migrations, version=None):
+        return self._migrate(endpoint, migrations, *(["goto", str(version)] if version else ["up"]))
+
+    def down(self, endpoint, migrations, steps=None):
+        return self._migrate(endpoint, migrations, "down", str(steps) if steps else "-all")
+
+    def after_failure(self, endpoint, migrations, version):
+        """A failed file leaves the version dirty; the user says which version the database really has."""
+        return self._migrate(endpoint, migrations, "force", str(version))
+
+    def _migrate(self, endpoint, migrations, *arguments):
+        url = endpoint.url(self.driver)
+        return run([self.program, "-path", MIGRATIONS / "sql" / migrations, "-database", url, *arguments])
+
+
+class Flyway:
+    name = "flyway"
+    drivers = ("pgjdbc",)
+    transactional = True
+    can_go_down = False  # `undo` is not in the community edition
+
+    def __init__(self, driver):
+        self.driver = driver
+
+    def install(self):
+        self.program = install.flyway()
+
+    def up(self, endpoint, migrations, version=None):
+        # The same files as golang-migrate's; only their naming is told. pgjdbc's default is sslmode=prefer.
+        settings = {
+            "url": endpoint.url("jdbc:postgresql"),
+            "user": USER,
+            "password": PASSWORD,
+            "locations": f"filesystem:{MIGRATIONS / 'sql' / migrations}",
+            "sqlMigrationPrefix": "",
+            "sqlMigrationSeparator": "_",
+            "sqlMigrationSuffixes": ".up.sql",
+            "target": str(version) if version else "latest",
+        }
+        environment = {"FLYWAY_SKIP_CHECK_FOR_UPDATE": "true", "REDGATE_DISABLE_TELEMETRY": "true"}
+        return run([self.program, *(f"-{key}={value}" for key, value in settings.items()), "migrate"], environment)
+
+
+def clean_environment():
+    """The caller's environment without what would change a tool, a driver or the proxy behind our back."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("PG", "FLYWAY_", "DATABASE_URL"))}
+
+
+def run(command, environment=None):
+    """Runs a tool in a process group of its own, so that nothing of it (a JVM behind a shell) outlives the run."""
+    command = [str(part) for part in command]
+    process = subprocess.Popen(
+        command,
+        env={**clean_environment(), "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=DEADLINE)
+    except subprocess.TimeoutExpired:
+        _end_group(process)
+        output = process.communicate()[0] + f"\n(ended after {DEADLINE} s)".encode()
+    except BaseException:
+        _end_group(process)
+        process.wait()
+        raise
+    return Run(" ".join(command), process.returncode, output.decode(errors="replace"))
+
+
+def _end_group(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # it ended by itself meanwhile
