@@ -285,3 +285,24 @@ fn prometheus_reads_the_admin_port() {
     assert!(ours["metrics_path"].is_null() || ours["metrics_path"] == "/metrics");
     assert!(volumes(&compose()["services"]["prometheus"]).iter().any(|(source, _)| source == "./config/prometheus.yml"));
 }
+
+/// A machine with LLVM but without clang has libclang-cpp, which is no libclang; the runtime library alone has no headers.
+#[test]
+fn libclang_is_found_only_where_bindgen_can_use_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let found = || {
+        let mut command = std::process::Command::new(root().join("scripts/has-libclang"));
+        command.env_remove("LIBCLANG_PATH").arg(directory.path()).status().unwrap().success()
+    };
+    let touch = |name: &str| {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+    };
+    touch("libclang-cpp.so.14");
+    assert!(!found());
+    touch("libclang-14.so.1");
+    assert!(!found());
+    touch("clang/14.0.6/include/stddef.h");
+    assert!(found());
+}

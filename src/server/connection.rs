@@ -178,9 +178,21 @@ impl Connection {
         let read_server = self.to_client.len() < HIGH_WATER;
         self.client_read.reserve(READ);
         self.server_read.reserve(READ);
+        // In this order: what the process says comes before what a peer says, and a server that still speaks is heard before its client goes on.
         tokio::select! {
-            read = self.client_in.read_buf(&mut self.client_read), if read_client => Ok(Some(self.client_said(read))),
-            read = self.server_in.read_buf(&mut self.server_read), if read_server => Ok(Some(self.server_said(read))),
+            biased;
+            changed = self.shared.draining.changed() => match changed {
+                Ok(()) => Ok(Some(if *self.shared.draining.borrow_and_update() == Drain::CutOff { SessionEvent::CutOff } else { SessionEvent::Drain })),
+                Err(_) => Err("shutdown"),
+            },
+            changed = self.shared.settings.changed() => match changed {
+                Ok(()) => Ok(Some(SessionEvent::Policy(Arc::new(self.shared.settings.borrow_and_update().policy.clone())))),
+                Err(_) => Err("shutdown"),
+            },
+            recorded = answer(&mut self.recording) => {
+                self.recording = None;
+                Ok(Some(SessionEvent::Recorded(recorded)))
+            }
             wrote = self.to_client.push(&mut self.client_out), if self.to_client.has_work() => match wrote {
                 Ok(()) => Ok(None),
                 Err(_) => Ok(Some(self.client_lost())),
@@ -189,18 +201,8 @@ impl Connection {
                 Ok(()) => Ok(None),
                 Err(error) => Ok(Some(self.server_lost(Some(&error)))),
             },
-            recorded = answer(&mut self.recording) => {
-                self.recording = None;
-                Ok(Some(SessionEvent::Recorded(recorded)))
-            }
-            changed = self.shared.settings.changed() => match changed {
-                Ok(()) => Ok(Some(SessionEvent::Policy(Arc::new(self.shared.settings.borrow_and_update().policy.clone())))),
-                Err(_) => Err("shutdown"),
-            },
-            changed = self.shared.draining.changed() => match changed {
-                Ok(()) => Ok(Some(if *self.shared.draining.borrow_and_update() == Drain::CutOff { SessionEvent::CutOff } else { SessionEvent::Drain })),
-                Err(_) => Err("shutdown"),
-            },
+            read = self.server_in.read_buf(&mut self.server_read), if read_server => Ok(Some(self.server_said(read))),
+            read = self.client_in.read_buf(&mut self.client_read), if read_client => Ok(Some(self.client_said(read))),
         }
     }
 

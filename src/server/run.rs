@@ -206,8 +206,9 @@ fn unreloadable(started: &Settings, new: &Settings) -> Vec<String> {
 
 /// Waits for the sessions until the deadline, or until it is told a second time; then cuts off what is left.
 async fn drain(draining: &watch::Sender<Drain>, sessions: &TaskTracker, deadline: Duration, signals: &mut Signals) {
-    Draining { sessions: sessions.len(), deadline }.emit();
+    // Told first: what reaches a session after this line is in the log finds it draining.
     draining.send_replace(Drain::Finish);
+    Draining { sessions: sessions.len(), deadline }.emit();
     sessions.close();
     tokio::select! {
         () = sessions.wait() => {}
