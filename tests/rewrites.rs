@@ -356,6 +356,49 @@ async fn two_deploys_at_once_end_with_the_index() {
     }
 }
 
+/// What a client writes itself by the extended protocol waits for others of its own table, and for nobody else.
+#[tokio::test]
+async fn one_table_waits_for_no_other() {
+    let constraints = "ALTER TABLE big ADD CONSTRAINT later CHECK (a > 0) NOT VALID; ALTER TABLE keyed ADD CONSTRAINT later CHECK (k > 0) NOT VALID;";
+    for scene in scenes(&format!("{TABLES} {constraints}")).await {
+        let holder = scene.cluster.connect(&scene.database).await;
+        holder.batch_execute("BEGIN; LOCK TABLE big IN SHARE UPDATE EXCLUSIVE MODE").await.unwrap();
+        let (mut first, mut rewritten, mut other) = (scene.raw().await, scene.raw().await, scene.raw().await);
+        let asking = async {
+            until_locks_wait(&scene).await;
+            assert_eq!(other.ask_extended("ALTER TABLE keyed VALIDATE CONSTRAINT later").await.tags, ["ALTER TABLE"], "it need not wait");
+            let again = rewritten.ask("CREATE INDEX ON public.big (a)");
+            let release = async {
+                until_naps(&scene).await;
+                holder.batch_execute("COMMIT").await.unwrap();
+            };
+            tokio::join!(again, release).0
+        };
+        let (validated, built) = tokio::join!(first.ask_extended("ALTER TABLE big VALIDATE CONSTRAINT later"), asking);
+        assert_eq!((&validated.tags[..], &built.tags[..]), (&["ALTER TABLE".to_owned()][..], &["CREATE INDEX".to_owned()][..]));
+        assert!(built.notices.iter().any(|text| text.contains("another session")), "{built:?}");
+    }
+}
+
+/// Until somebody waits for the lock of a relation.
+async fn until_locks_wait(scene: &Scene) {
+    until(scene, "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'relation'").await;
+}
+
+/// Until a rewrite naps because another one has its table.
+async fn until_naps(scene: &Scene) {
+    until(scene, "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'").await;
+}
+
+/// Until this question is answered with yes.
+async fn until(scene: &Scene, question: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while scene.direct.value(question).await != "t" {
+        assert!(Instant::now() < deadline, "it does not come to {question}: {}", scene.proxy.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Until a concurrent build waits for something of this kind.
 async fn until_waiting(scene: &Scene, event: &str) {
     let builds = format!(

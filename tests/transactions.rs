@@ -188,6 +188,69 @@ async fn what_a_query_or_transaction_makes_it_may_index() {
     }
 }
 
+/// What the server refuses inside of any transaction runs by the extended protocol too, where questions of ours would have opened one.
+#[tokio::test]
+async fn what_needs_no_transaction_around_it_gets_none() {
+    let alike = ["VACUUM big", "VACUUM ANALYZE big", "VACUUM (VERBOSE)", "ANALYZE big", "DISCARD ALL", "REINDEX TABLE parts"];
+    let exempted = [
+        "VACUUM FULL big",
+        "CLUSTER",
+        "REINDEX SCHEMA public",
+        "CREATE DATABASE one_WHO",
+        "DROP DATABASE one_WHO",
+        "ALTER SYSTEM SET deadlock_timeout = '1001ms'",
+        "ALTER SYSTEM RESET deadlock_timeout",
+        "SET allow_in_place_tablespaces = on",
+        "CREATE TABLESPACE two_WHO LOCATION ''",
+        "DROP TABLESPACE two_WHO",
+        "CREATE SUBSCRIPTION three_WHO CONNECTION 'dbname=nowhere' PUBLICATION p WITH (connect = false)",
+        "ALTER SUBSCRIPTION three_WHO SET (slot_name = NONE)",
+        "DROP SUBSCRIPTION three_WHO",
+    ];
+    let setup = format!("{BIG} CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF parts DEFAULT");
+    for (mode, statements) in [("enforce", &alike[..]), ("warn", &exempted[..])] {
+        for scene in scenes_with(mode, "", &setup).await {
+            let (mut through, mut past) = (scene.raw().await, scene.raw_direct().await);
+            let session = scene.connect().await;
+            for sql in statements {
+                let own = |who: &str| sql.replace("WHO", &format!("{who}_{}", scene.database));
+                let of_ours = [through.ask(&own("a")).await, through.ask_extended(&own("b")).await].map(Reply::quiet);
+                let direct = [past.ask(&own("c")).await, past.ask_extended(&own("d")).await].map(Reply::quiet);
+                assert_eq!(of_ours, direct, "{mode} {sql} on {}", scene.cluster.version);
+                assert!(direct.iter().all(|reply| reply.errors.is_empty()), "{sql} on {}: {direct:?}", scene.cluster.version);
+                session.run(Protocol::Extended, &own("e")).await.unwrap_or_else(|error| panic!("{mode} {sql}: {error:?}"));
+            }
+            // Where there is a transaction, the server says what it always says.
+            for bytes in [[statement("SELECT 1"), statement("VACUUM"), sync()].concat(), [query("BEGIN"), statement("VACUUM"), sync()].concat()] {
+                let replies = if bytes[0] == b'Q' { 2 } else { 1 };
+                let last = through.exchange(&bytes, replies).await.pop().unwrap();
+                assert_eq!(last.sqlstate(), "25001", "{last:?}");
+            }
+            assert_eq!(through.ask("ROLLBACK").await.status, b'I');
+            assert_eq!(through.ask("SHOW lock_timeout").await.rows, ["2s"]);
+        }
+    }
+}
+
+/// Questions of ours would take the snapshot that must come after these.
+#[tokio::test]
+async fn nothing_stands_before_what_must_come_before_the_snapshot() {
+    for scene in scenes(&setup()).await {
+        let session = scene.connect().await;
+        for (protocol, name) in [(Protocol::Simple, "one"), (Protocol::Extended, "two")] {
+            for first in ["SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE", "LOCK TABLE big"] {
+                session.run(protocol, &format!("CREATE OR REPLACE FUNCTION {name}() RETURNS int LANGUAGE sql AS 'SELECT 1'")).await.unwrap();
+                session.run(protocol, "BEGIN ISOLATION LEVEL REPEATABLE READ").await.unwrap();
+                session.run(protocol, first).await.unwrap_or_else(|error| panic!("{protocol:?} {first}: {error:?}"));
+                scene.direct.batch_execute("INSERT INTO log VALUES (1)").await.unwrap();
+                assert_eq!(session.value("SELECT count(*), abs(-1) FROM log").await, "1", "{protocol:?} {first}: the snapshot is taken here");
+                session.run(protocol, "COMMIT").await.unwrap();
+                scene.direct.batch_execute("TRUNCATE log").await.unwrap();
+            }
+        }
+    }
+}
+
 /// As pgjdbc sends the first statement after setAutoCommit(false).
 fn with_begin(sql: &str) -> Vec<u8> {
     [parse("", "BEGIN"), bind("", ""), execute(""), parse("", sql), bind("", ""), describe(""), execute(""), sync()].concat()

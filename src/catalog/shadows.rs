@@ -18,6 +18,8 @@ use super::questions::{Answer, Question};
 pub struct Shadows {
     calls: HashSet<String>,
     attributes: HashSet<String>,
+    /// They could not be asked for: any name may be one.
+    any: bool,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +36,12 @@ impl Shadows {
         Question { sql: include_str!("sql/shadows.sql"), parameters: vec![harmless.join(" ")] }
     }
 
+    /// Where the answer did not come: every name needs a look.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self { any: true, ..Self::default() }
+    }
+
     /// Adds what came back; whether it could be read. Nothing is forgotten: a ROLLBACK brings a dropped function back.
     pub fn learn(&mut self, answer: &Answer) -> bool {
         let Answer::Text(Some(text)) = answer else { return false };
@@ -45,18 +53,32 @@ impl Shadows {
 
     /// Some user function has this name, which otherwise needs no look.
     pub(super) fn calls(&self, name: &str) -> bool {
-        self.calls.contains(name)
+        self.any || self.calls.contains(name)
     }
 
     /// `row.name` may call a user function.
     pub(super) fn attributes(&self, name: &str) -> bool {
-        self.attributes.contains(name)
+        self.any || self.attributes.contains(name)
     }
 
     #[cfg(test)]
     pub(crate) fn of(names: impl Iterator<Item = String> + Clone) -> Self {
-        Self { calls: names.clone().collect(), attributes: names.collect() }
+        Self { calls: names.clone().collect(), attributes: names.collect(), any: false }
     }
+}
+
+/// Whether the names can matter for `script`: it calls something, or runs what was prepared earlier. Before anything else no question may stand:
+/// SET TRANSACTION and LOCK TABLE come before the transaction's first snapshot.
+#[must_use]
+pub fn matter_to(script: &Script) -> bool {
+    script.statements.iter().any(|parsed| {
+        let by_name = match &parsed.statement {
+            Statement::Execute { .. } => true,
+            Statement::CreateTable(create) => create.execute.is_some(),
+            _ => false,
+        };
+        by_name || !parsed.functions.is_empty() || !parsed.attributes.is_empty()
+    })
 }
 
 /// Whether the names have to be asked again once `script` has run.

@@ -10,6 +10,7 @@ use crate::sql::functions;
 use crate::sql::parse::ParseError;
 use crate::sql::statement::{Copy, Parsed, Script, Statement};
 
+use super::by_itself::ByItself;
 use super::judge::{self, Found};
 use super::lock_timeout::{self, Held};
 use super::message::{self, Place};
@@ -40,15 +41,15 @@ pub struct Situation<'a> {
 }
 
 /// What the session does about lock_timeout around a string.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LockTimeoutCare {
     /// Nothing.
     None,
     /// A lone statement that waits without harm (an advisory lock, CONCURRENTLY, VALIDATE): no lock_timeout while it runs.
     LiftDuring,
-    /// The same by the extended protocol, where our own questions stand in the same implicit transaction, which such a command refuses: it is run
-    /// as a statement of ours, with the limits off, and answered with this tag.
-    RunByItself(&'static str),
+    /// The same by the extended protocol, or anything else that refuses a transaction: our own questions stand in the same implicit one, so it is
+    /// run as a statement of ours.
+    RunByItself(ByItself),
     /// It may have raised lock_timeout: set the cap again afterwards.
     ReapplyAfter,
 }
@@ -72,13 +73,13 @@ pub struct Outcome {
 #[must_use]
 pub fn decide(script: &Script, facts: &Facts, situation: &Situation<'_>) -> Outcome {
     let judgement = judge::script(script, facts, situation);
-    let held = lock_timeout::hold(script, situation);
+    let held = lock_timeout::hold(script, facts, situation);
     let judged: Vec<(Found, Verdict)> = judgement.found.into_iter().map(|found| (found.clone(), rule_on(&found.finding, situation))).collect();
     let acting: Vec<&Found> = judged.iter().filter(|(_, verdict)| *verdict == Verdict::Enforced).map(|(found, _)| found).collect();
     let plan = plan(script, facts, situation, &acting);
     let record = !judged.is_empty() || script.statements.iter().any(is_recorded);
     let runs = situation.mode != Mode::Enforce || plan == Plan::Pass;
-    let care = if runs { held.care } else { LockTimeoutCare::None };
+    let care = if runs { held.care.clone() } else { LockTimeoutCare::None };
     let findings = |mode: Mode| judged.iter().map(|(found, verdict)| report(found, verdict, mode)).collect();
     match (situation.mode, plan) {
         (Mode::Enforce, plan) => {

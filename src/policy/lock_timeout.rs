@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use crate::catalog::facts::Facts;
 use crate::rules::duration;
 use crate::sql::functions::{self, Special};
 use crate::sql::statement::{AlterAction, Parsed, Script, SettingChange, Statement};
 
-use super::compose;
+use super::by_itself;
 use super::decide::{LockTimeoutCare, Situation};
 use super::plan::Notice;
 
@@ -18,12 +19,10 @@ pub(super) struct Held {
 }
 
 /// Looks through the settings of a script.
-pub(super) fn hold(script: &Script, situation: &Situation<'_>) -> Held {
+pub(super) fn hold(script: &Script, facts: &Facts, situation: &Situation<'_>) -> Held {
     let mut held = Held { edits: Vec::new(), notices: Vec::new(), care: LockTimeoutCare::None };
-    if let [parsed] = script.statements.as_slice()
-        && runs_by_itself(parsed, situation)
-    {
-        held.care = LockTimeoutCare::RunByItself(compose::tag(&parsed.statement));
+    if let Some(by_itself) = by_itself::of(script, facts, situation) {
+        held.care = LockTimeoutCare::RunByItself(by_itself);
         return held;
     }
     if situation.lock_timeout_cap_ms == 0 {
@@ -86,7 +85,7 @@ impl Held {
 }
 
 /// Nobody queues behind it, unless the transaction holds a strong lock already: an advisory lock, CONCURRENTLY, VALIDATE. A lock_timeout would only break it off, and leave an INVALID index behind.
-fn waits_without_harm(parsed: &Parsed) -> bool {
+pub(super) fn waits_without_harm(parsed: &Parsed) -> bool {
     match &parsed.statement {
         Statement::Query(query) => query.lone_call.as_ref().is_some_and(|call| functions::special(&call.function) == Some(Special::AdvisoryLock)),
         Statement::CreateIndex(create) => create.concurrently,
@@ -98,11 +97,6 @@ fn waits_without_harm(parsed: &Parsed) -> bool {
             .all(|command| matches!(command.action, AlterAction::ValidateConstraint(_) | AlterAction::Brief("DETACH PARTITION … CONCURRENTLY"))),
         _ => false,
     }
-}
-
-/// A command that waits without harm, alone in its batch of the extended protocol.
-fn runs_by_itself(parsed: &Parsed, situation: &Situation<'_>) -> bool {
-    situation.extended && !situation.in_transaction && !matches!(parsed.statement, Statement::Query(_)) && waits_without_harm(parsed)
 }
 
 fn notice(value: &str, cap: u64) -> Notice {

@@ -55,13 +55,14 @@ impl Session {
     }
 
     fn forward_subject(&mut self, subject: Subject, outcome: Outcome, decided: Option<Decided>, out: &mut Effects) {
-        match outcome.lock_timeout {
+        match &outcome.lock_timeout {
             LockTimeoutCare::LiftDuring if self.lock_timeout_cap_ms > 0 && self.status != Status::Failed => {
                 self.run_own(READ, &[], self.own_ending(), out);
                 self.work = Work::Lifting(Box::new(subject), Box::new(outcome), decided);
             }
-            LockTimeoutCare::RunByItself(tag) => {
-                let steps = vec![Step::long(subject.script.text.to_string())];
+            LockTimeoutCare::RunByItself(by_itself) => {
+                let (tag, wait) = (by_itself.tag, by_itself.wait);
+                let steps = vec![Step { wait, ..Step::short(subject.script.text.to_string()) }];
                 self.rewrite(subject, &outcome, steps, tag, decided, out);
             }
             LockTimeoutCare::ReapplyAfter if self.lock_timeout_cap_ms > 0 => self.run_subject(&subject, outcome, decided, Some(Care::Reapply), out),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::catalog::facts::Facts;
 use crate::catalog::questions::Inquiry;
+use crate::catalog::shadows;
 use crate::policy::decide::{LockTimeoutCare, Outcome, Situation, decide, not_understood};
 use crate::policy::plan::Plan;
 use crate::sql::parse::{self, ParseError};
@@ -300,8 +301,7 @@ impl Session {
             Statement::Copy(copy) => matches!(copy, Copy::FromClient | Copy::ToClient),
             _ => false,
         });
-        let controls = script.statements.iter().all(|parsed| matches!(parsed.statement, Statement::Transaction(_)));
-        let unknown = self.shadows_stale && !controls;
+        let unknown = self.shadows_stale && shadows::matter_to(script);
         if !only_rows || unknown || !Inquiry::with(script, &self.registry, &self.shadows).is_empty() {
             return None;
         }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::audit::record::DecisionId;
 use crate::catalog::facts::Facts;
 use crate::catalog::questions::{Answer, Inquiry};
-use crate::catalog::shadows::Shadows;
+use crate::catalog::shadows::{self, Shadows};
 use crate::policy::decide::{Outcome, decide};
 use crate::policy::plan::Refusal;
 use crate::sql::statement::{Parsed, Statement};
@@ -17,7 +17,7 @@ use super::own::OwnExchange;
 use super::refusals;
 use super::runner::ServerError;
 use super::work::{Shape, Subject, Work};
-use super::{Fatal, Progress, Session, Status};
+use super::{Progress, Session, Status};
 
 impl Session {
     /// Takes up a statement: asks what must be known, or decides at once.
@@ -26,13 +26,16 @@ impl Session {
             let outcome = refusals::standby(self.identity.mode);
             return self.decided(subject, outcome, out);
         }
-        if self.shadows_stale && !self.has_failed() {
-            let question = Shadows::question();
-            self.run_own(question.sql, &question.parameters, self.own_ending(), out);
+        if self.shadows_stale && !self.has_failed() && shadows::matter_to(&subject.script) {
+            self.ask(&[Shadows::question()], out);
             self.work = Work::Learning(Box::new(subject));
             return Ok(());
         }
         let inquiry = Inquiry::with(&subject.script, &self.registry, &self.shadows);
+        self.inquire(subject, inquiry, out)
+    }
+
+    fn inquire(&mut self, subject: Subject, inquiry: Inquiry, out: &mut Effects) -> Progress {
         if self.has_failed() || inquiry.is_empty() && !may_wait_for_locks(&subject) {
             return self.decide(subject, &Facts { server_version: self.parameters.server_version, ..Facts::default() }, out);
         }
@@ -43,11 +46,22 @@ impl Session {
 
     /// The names are in, and the statement is taken up again.
     pub(super) fn learned(&mut self, subject: Subject, exchange: OwnExchange, out: &mut Effects) -> Progress {
-        if !exchange.answers.last().is_some_and(|answer| self.shadows.learn(answer)) {
-            return Err(Fatal::protocol("the functions of the database could not be looked up"));
+        if exchange.error.is_none() && exchange.answers.iter().any(|answer| self.shadows.learn(answer)) {
+            self.shadows_stale = false;
+            return self.judge(subject, out);
         }
-        self.shadows_stale = false;
-        self.judge(subject, out)
+        if self.status == Status::Failed {
+            self.roll_back_question(out);
+            self.work = Work::Unlearning(Box::new(subject));
+            return Ok(());
+        }
+        self.unlearned(subject, out)
+    }
+
+    /// The names did not come, so any name that the statement calls may be one of them. They are asked for again before the next.
+    pub(super) fn unlearned(&mut self, subject: Subject, out: &mut Effects) -> Progress {
+        let inquiry = Inquiry::with(&subject.script, &self.registry, &Shadows::unknown());
+        self.inquire(subject, inquiry, out)
     }
 
     /// The answers are in.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::audit::record::Outcome as Recorded;
-use crate::policy::decide::Outcome;
+use crate::policy::decide::{LockTimeoutCare, Outcome};
 use crate::policy::plan::{Notice, Step, Verdict};
 use crate::wire::messages;
 
@@ -30,7 +30,11 @@ impl Session {
         let leaving_batch = subject.shape != Shape::Query;
         let finding = outcome.decision.findings.iter().find(|judged| judged.verdict == Verdict::Enforced).map(|judged| &judged.finding);
         let rule = finding.map_or("", |finding| finding.rule.0);
-        let table = finding.and_then(|finding| finding.relation.as_ref()).map_or_else(String::new, ToString::to_string);
+        let table = match (&outcome.lock_timeout, finding) {
+            // Without a table it stands in nobody's way, and waits for nobody.
+            (LockTimeoutCare::RunByItself(by_itself), _) => by_itself.table.as_ref().map_or_else(|| self.identity.id.clone(), ToString::to_string),
+            (_, finding) => finding.and_then(|finding| finding.relation.as_ref()).map_or_else(String::new, ToString::to_string),
+        };
         let rewriting = Rewriting {
             runner: Runner::new(table, self.identity.step_timeout_ms, steps),
             subject,
@@ -79,6 +83,7 @@ impl Session {
                 Ok(())
             }
             Work::Learning(subject) => self.learned(*subject, exchange, out),
+            Work::Unlearning(subject) => self.unlearned(*subject, out),
             Work::Asking(subject, inquiry) => self.asked(*subject, inquiry, exchange, out),
             Work::Capping(subject, inquiry, answers) if exchange.error.is_none() => self.decide_with(*subject, &inquiry, &answers, out),
             Work::Capping(..) => Err(Fatal::protocol("lock_timeout could not be brought back under its cap")),

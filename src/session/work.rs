@@ -25,6 +25,8 @@ pub(super) enum Work {
     AwaitCopy,
     /// The names of functions that a text may call unseen, since the last string may have made some.
     Learning(Box<Subject>),
+    /// That question failed inside a block: back to the savepoint before it.
+    Unlearning(Box<Subject>),
     /// Facts for a statement.
     Asking(Box<Subject>, Inquiry),
     /// lock_timeout stood above the cap: it is brought down before anything is decided. With the answers.

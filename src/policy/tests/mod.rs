@@ -18,6 +18,7 @@ use crate::sql::name::RelationName;
 use crate::sql::parse;
 use crate::sql::statement::Script;
 
+use super::by_itself::ByItself;
 use super::decide::{LockTimeoutCare, Outcome, Situation, decide, not_understood};
 use super::plan::{Plan, Refusal, Verdict};
 use super::settings::{Exemption, Mode, PolicySettings, Principal, Severity};

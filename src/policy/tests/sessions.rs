@@ -32,9 +32,33 @@ fn lock_timeout_stays_at_the_cap() {
     assert_eq!((extended.decision.plan, extended.lock_timeout), (Plan::Pass, LockTimeoutCare::ReapplyAfter));
     Ask { cap: 0, ..ask() }.passes("SET lock_timeout = 0");
     for cap in [0, 2000] {
-        let by_itself = Ask { extended: true, cap, ..ask() }.of("DROP INDEX CONCURRENTLY i").lock_timeout;
-        assert_eq!(by_itself, LockTimeoutCare::RunByItself("DROP INDEX"));
+        let by_itself = Ask { extended: true, cap, ..ask() }.of("DROP INDEX CONCURRENTLY t_b_idx").lock_timeout;
+        let table = Some(RelationName::qualified("public", "t"));
+        assert_eq!(by_itself, LockTimeoutCare::RunByItself(ByItself { tag: "DROP INDEX", wait: Wait::Long, table }));
     }
+}
+
+#[test]
+fn what_refuses_a_transaction_is_run_by_itself() {
+    let exempt = |mode| Ask { extended: true, mode, ..ask() };
+    for (mode, sql, tag) in [
+        (Mode::Enforce, "VACUUM t", "VACUUM"),
+        (Mode::Enforce, "DROP TABLESPACE x", "DROP TABLESPACE"),
+        (Mode::Enforce, "REINDEX TABLE s", "REINDEX"),
+        (Mode::Enforce, "ALTER SYSTEM SET work_mem = '5MB'", "ALTER SYSTEM"),
+        (Mode::Warn, "VACUUM FULL t", "VACUUM"),
+        (Mode::Warn, "CLUSTER", "CLUSTER"),
+        (Mode::Warn, "CREATE DATABASE d", "CREATE DATABASE"),
+        (Mode::Warn, "ALTER DATABASE d SET TABLESPACE x", "ALTER DATABASE"),
+        (Mode::Warn, "/* gone */ drop subscription s", "DROP SUBSCRIPTION"),
+    ] {
+        let by_itself = LockTimeoutCare::RunByItself(ByItself { tag, wait: Wait::Short, table: None });
+        assert_eq!(exempt(mode).of(sql).lock_timeout, by_itself, "{sql}");
+        assert_eq!(Ask { in_transaction: true, ..exempt(mode) }.of(sql).lock_timeout, LockTimeoutCare::None, "{sql}");
+        assert_eq!(Ask { extended: false, ..exempt(mode) }.of(sql).lock_timeout, LockTimeoutCare::None, "{sql}");
+    }
+    assert_eq!(exempt(Mode::Enforce).of("ANALYZE t").lock_timeout, LockTimeoutCare::None);
+    assert_eq!(exempt(Mode::Enforce).of("VACUUM FULL t").lock_timeout, LockTimeoutCare::None, "it is refused");
 }
 
 /// Behind it no statement of ours can come in time.

@@ -234,8 +234,8 @@ fn functions_made_on_the_way_are_asked_for_before_the_next_query() {
     talk.server(&[own("2s"), ready(b'I')].concat());
     talk.server(&[complete("CREATE FUNCTION"), ready(b'I')].concat());
     let left = talk.client(&messages::query("SELECT abs(true)"));
-    assert_eq!(left.tags().0, "CPBECCS");
-    let left = talk.server(&[own(r#"{"calls": ["abs"], "attributes": null}"#), ready(b'I')].concat());
+    assert_eq!(left.tags().0, "CPBECCCPBECCS");
+    let left = talk.server(&[own("2s"), own(r#"{"calls": ["abs"], "attributes": null}"#), ready(b'I')].concat());
     assert!(!left.server.contains(&b'Q'), "it may run anything now: {left:?}");
     assert_eq!(talk.client(&messages::query("COMMIT")).server, b"", "the next frame waits");
 }
@@ -245,6 +245,37 @@ fn a_commit_never_waits_for_the_names_of_functions() {
     let (mut talk, _) = greeted_with(r#"{"pid": 1, "standby": false, "settings": null}"#);
     talk.session.shadows_stale = true;
     assert_eq!(talk.client(&messages::query("ROLLBACK")).tags().0, "Q");
+}
+
+/// In a block that has begun, after a string that may have made functions.
+fn stale_in_a_block() -> Conversation {
+    let (mut talk, _) = greeted_with(r#"{"pid": 1, "standby": false, "settings": null}"#);
+    talk.session.shadows_stale = true;
+    talk.client(&messages::query("BEGIN"));
+    talk.server(&[complete("BEGIN"), ready(b'T')].concat());
+    talk
+}
+
+#[test]
+fn what_must_come_before_the_snapshot_waits_for_no_names() {
+    let mut talk = stale_in_a_block();
+    assert_eq!(talk.client(&messages::query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")).tags().0, "Q");
+    talk.server(&[complete("SET"), ready(b'T')].concat());
+    let left = talk.client(&messages::query("LOCK TABLE t"));
+    assert_eq!(left.tags().0, "CPBECCS", "SHOW alone, which takes no snapshot");
+    assert!(String::from_utf8_lossy(&left.server).contains("SHOW lock_timeout"));
+}
+
+#[test]
+fn names_that_do_not_come_leave_the_transaction_as_it_is_and_every_name_in_doubt() {
+    let mut talk = stale_in_a_block();
+    let left = talk.client(&messages::query("SELECT abs(1)"));
+    assert!(String::from_utf8_lossy(&left.server).contains("SAVEPOINT _pgairlock"), "a failed question is not the client's");
+    let left = talk.server(&[own("2s"), own(""), own_failed("57014"), ready(b'E')].concat());
+    assert!(String::from_utf8_lossy(&left.server).contains("ROLLBACK TO SAVEPOINT _pgairlock"), "{left:?}");
+    let left = talk.server(&[own(""), own(""), ready(b'T')].concat());
+    assert!(String::from_utf8_lossy(&left.server).contains("abs"), "the function itself is asked for: {left:?}");
+    assert!(!left.server.contains(&b'Q') && talk.session.shadows_stale);
 }
 
 #[test]
