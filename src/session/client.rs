@@ -89,6 +89,7 @@ impl Session {
             b'X' => {
                 self.client.approve();
                 out.server(self.client.take_run());
+                self.client_left(now, out);
                 self.close(Close::Client, out);
                 Ok(Flow::Next)
             }

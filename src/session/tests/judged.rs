@@ -60,6 +60,17 @@ fn a_client_that_leaves_does_not_stop_a_rewrite() {
     assert_eq!(talk.out.close, Some(Close::Client));
 }
 
+/// Terminate without having waited for the answer: nobody hears how it ends, and the record says so.
+#[test]
+fn a_client_that_terminates_behind_ddl_leaves_no_record_open() {
+    let mut talk = conversation();
+    talk.client(&[messages::query("CREATE VIEW v AS SELECT 1").to_vec(), frame(b'X', b"")].concat());
+    let left = talk.server(&[own("2s"), ready(b'I')].concat());
+    assert_eq!((left.tags().0, talk.out.close), ("QX".into(), Some(Close::Client)));
+    let ends: Vec<_> = talk.out.outcomes.iter().map(|(id, outcome)| (*id, outcome.sqlstate.as_deref())).collect();
+    assert_eq!(ends, [(DecisionId(1), Some("08006"))]);
+}
+
 #[test]
 fn a_batch_is_rewritten_only_when_sync_follows() {
     let batch = |rest: &[Vec<u8>]| [vec![parse("", "CREATE INDEX i ON t (a)"), bind("", ""), execute("")], rest.to_vec()].concat().concat();
