@@ -18,6 +18,9 @@ debug_binary := $(target)/debug/pgairlock
 # Where time is measured, or ten thousand sessions are opened, the optimised one is used.
 release_binary := $(target)/release/pgairlock
 
+# The versions that the servers of the integration tests said they have.
+tested_on := $(target)/tested-on
+
 .PHONY: help
 help: ## this list
 	@echo 'usage: make TASK'
@@ -92,9 +95,10 @@ style:
 	cargo clippy --locked --all-targets -- -D warnings
 
 cargo-test:
-	@echo "PostgreSQL versions of the integration tests: $(PGAIRLOCK_TEST_VERSIONS)"
 	@for version in $(PGAIRLOCK_TEST_VERSIONS); do scripts/postgres "$$version" >/dev/null; done
-	cargo test --locked
+	@rm -f '$(tested_on)'
+	PGAIRLOCK_TESTED_ON='$(tested_on)' cargo test --locked
+	@echo "PostgreSQL $$(sort -uV '$(tested_on)' | paste -sd, | sed 's/,/, /g'): integration tests"
 
 # with_tool NAME,COMMAND,HOW TO INSTALL: locally a missing tool is only said; in CI it is a failure.
 define with_tool

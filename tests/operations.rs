@@ -24,7 +24,7 @@ use serde_json::Value;
 use support::{Cluster, Proxy, Session};
 
 /// What is waited for comes within this, or the test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until something that can only be asked for has happened.
 async fn until(what: &str, mut happened: impl AsyncFnMut() -> bool) {

@@ -105,21 +105,30 @@ async fn compare(protocol: Protocol) {
             let (here, there) = (run(&mut through, protocol, sql).await, run(&mut past, protocol, sql).await);
             let announced = here.notices.iter().any(|text| text.starts_with(&format!("pgairlock [{rule}]: ")) && text.contains("runs as: "));
             let untouched = !here.notices.iter().any(|text| text.starts_with("pgairlock"));
-            if !(if rule.is_empty() { untouched || here.errors.is_empty() } else { announced }) {
+            if !(if rule.is_empty() { untouched } else { announced }) {
                 wrong.push(format!("{sql}: notices {:?}", here.notices));
             }
-            let (ours, theirs) = (catalog(&seen).await, catalog(&known).await);
+            if rule.is_empty() && !passed_as_written(&proxy, &ours, sql).await {
+                wrong.push(format!("{sql}: it was not sent as it was written"));
+            }
+            let (made, direct) = (catalog(&seen).await, catalog(&known).await);
             if here.clone().quiet() != there.clone().quiet() {
                 wrong.push(format!("{sql}: {here:?}, not {there:?}"));
             }
-            if ours != theirs {
+            if made != direct {
                 let lines =
                     |one: &str, other: &str| one.lines().filter(|line| !other.lines().any(|known| known == *line)).collect::<Vec<_>>().join("\n  ");
-                wrong.push(format!("{sql}:\n  {}\nnot\n  {}", lines(&ours, &theirs), lines(&theirs, &ours)));
+                wrong.push(format!("{sql}:\n  {}\nnot\n  {}", lines(&made, &direct), lines(&direct, &made)));
             }
         }
         assert!(wrong.is_empty(), "{protocol:?} on {}:\n{}", cluster.version, wrong.join("\n\n"));
     }
+}
+
+/// The record says "pass", with nothing run in its place, and that the statement succeeded.
+async fn passed_as_written(proxy: &Proxy, database: &str, sql: &str) -> bool {
+    let rows = stored(proxy, database).await;
+    rows.last().is_some_and(|row| row.sql == sql && row.decision == "pass" && row.steps == 0 && row.tag.is_some())
 }
 
 #[tokio::test]
@@ -197,7 +206,7 @@ async fn log_in_with_key(scene: &Scene) -> (RawClient, Vec<u8>) {
 /// Waits until a concurrent build of this session waits for older transactions.
 async fn until_it_waits(scene: &Scene, pid: &[u8]) {
     let pid = u32::from_be_bytes(pid.try_into().unwrap());
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let waiting = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid} AND wait_event = 'virtualxid' AND query ~* 'concurrently'");
     while scene.direct.value(&waiting).await != "1" {
         assert!(Instant::now() < deadline, "no build waits: {}", scene.proxy.log());
@@ -248,7 +257,7 @@ async fn a_rewrite_whose_client_went_away_comes_to_its_end() {
         until_it_waits(&scene, &key[..4]).await;
         drop(client);
         holder.batch_execute("COMMIT").await.unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         let done = "SELECT count(*) FROM pg_constraint c JOIN pg_index i ON i.indexrelid = c.conindid WHERE c.conname = 'once' AND i.indisvalid";
         while scene.direct.value(done).await != "1" {
             assert!(Instant::now() < deadline, "the constraint does not come: {}", scene.proxy.log());
@@ -274,7 +283,7 @@ async fn a_rewrite_whose_server_went_away_is_finished_by_the_next_run() {
             holder.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await.unwrap();
             let mut client = RawClient::log_in(proxy.port, &ours).await;
             client.send(&support::frontend::query(sql)).await;
-            let deadline = Instant::now() + Duration::from_secs(20);
+            let deadline = Instant::now() + Duration::from_secs(60);
             let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                        WHERE datname = current_database() AND wait_event = 'virtualxid' AND query ~* 'concurrently'";
             while direct.value(end).await != "1" {
@@ -320,7 +329,7 @@ async fn an_index_that_is_being_built_is_left_to_its_builder() {
 /// A step has a deadline of its own, so that a build does not wait for a forgotten transaction for ever.
 #[tokio::test]
 async fn a_step_that_takes_too_long_is_cancelled_and_cleaned_up() {
-    for scene in scenes_with("enforce", "[timeouts]\nstep = \"300ms\"\n", TABLES).await {
+    for scene in scenes_with("enforce", "[timeouts]\nstep = \"2s\"\n", TABLES).await {
         let holder = scene.cluster.connect(&scene.database).await;
         holder.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await.unwrap();
         let mut client = scene.raw().await;
@@ -329,7 +338,10 @@ async fn a_step_that_takes_too_long_is_cancelled_and_cleaned_up() {
         assert!(!scene.has("forgotten").await);
         assert_eq!(client.ask("SHOW statement_timeout").await.rows, ["0"]);
         holder.batch_execute("COMMIT").await.unwrap();
-        assert_eq!(client.ask("CREATE INDEX forgotten ON big (a)").await.tags, ["CREATE INDEX"]);
+        // Nothing stands in its way now; how long a build takes here is no matter of this test.
+        let patient = Proxy::in_front_of(scene.cluster, "enforce", "");
+        let mut again = RawClient::log_in(patient.port, &scene.database).await;
+        assert_eq!(again.ask("CREATE INDEX forgotten ON big (a)").await.tags, ["CREATE INDEX"]);
     }
 }
 
@@ -352,7 +364,9 @@ async fn two_deploys_at_once_end_with_the_index() {
                 assert_eq!(scene.direct.value(&format!("SELECT indisvalid FROM pg_index WHERE indexrelid = '{name}'::regclass")).await, "t");
             }
         }
-        assert_eq!(scene.direct.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").await, "0", "nothing of ours is left");
+        let ours =
+            "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE locktype = 'advisory' AND datname = current_database()";
+        assert_eq!(scene.direct.value(ours).await, "0", "nothing of ours is left");
     }
 }
 
@@ -404,7 +418,7 @@ async fn until_waiting(scene: &Scene, event: &str) {
     let builds = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = '{event}' AND query ~* 'index concurrently'"
     );
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while scene.direct.value(&builds).await == "0" {
         assert!(Instant::now() < deadline, "no build waits: {}", scene.proxy.log());
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -577,7 +591,7 @@ struct Row {
 /// What the store holds of one database, once every outcome is there.
 async fn stored(proxy: &Proxy, database: &str) -> Vec<Row> {
     let store = Connection::open_with_flags(&proxy.store, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let mut question = store
             .prepare(

@@ -16,10 +16,10 @@ const QUESTIONS: &[&str] = &[
      FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
      WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND OURS",
-    // From 18 on NOT NULL is a constraint, too; the column says it already, and whether it is validated only the constraint.
+    // From 18 on NOT NULL is a constraint, too, with a name, NO INHERIT and NOT VALID.
     "SELECT format('constraint %s %s.%s %s validated=%s', n.nspname, c.relname, k.conname, pg_get_constraintdef(k.oid), k.convalidated)
      FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE (k.contype <> 'n' OR NOT k.convalidated) AND OURS",
+     WHERE OURS",
     "SELECT format('index %s %s valid=%s ready=%s clustered=%s replica_identity=%s', n.nspname, pg_get_indexdef(i.indexrelid), i.indisvalid,
         i.indisready, i.indisclustered, i.indisreplident)
      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('i', 'I') AND OURS",

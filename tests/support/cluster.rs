@@ -1,6 +1,8 @@
 //! Throw-away PostgreSQL servers, one per version and test process, dropped when the process ends, however it ends.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -38,6 +40,7 @@ CREATE ROLE hashed LOGIN PASSWORD 'hashed';";
 /// The servers of PGAIRLOCK_TEST_VERSIONS (default: 15 and 18) that are to be had. One that is not is said, and is a failure in CI.
 pub fn clusters() -> Vec<&'static Cluster> {
     let versions = std::env::var("PGAIRLOCK_TEST_VERSIONS").unwrap_or_else(|_| "15 18".to_owned());
+    assert!(!versions.trim().is_empty(), "PGAIRLOCK_TEST_VERSIONS names no version: nothing would be tested");
     versions
         .split_whitespace()
         .filter_map(|version| shared(version).map_err(|reason| skipped(&format!("PostgreSQL {version}: {reason}"))).ok())
@@ -103,8 +106,9 @@ impl Cluster {
             session.batch_execute(&format!("ALTER SYSTEM SET {setting}")).await.unwrap();
         }
         session.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        tested_on(&session.value("SHOW server_version").await);
         // A reload happens some time later: it is there when a new session sees it.
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while !self.connect("postgres").await.value("SHOW ssl").await.eq("on") {
             assert!(Instant::now() < deadline, "the server does not reload its configuration");
         }
@@ -130,7 +134,7 @@ impl Cluster {
     pub async fn until_asleep(&self, pid: &[u8]) {
         let pid = u32::from_be_bytes(pid.try_into().unwrap());
         let session = self.connect("postgres").await;
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while session.value(&format!("SELECT wait_event FROM pg_stat_activity WHERE pid = {pid}")).await != "PgSleep" {
             assert!(Instant::now() < deadline, "session {pid} does not sleep");
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -140,6 +144,14 @@ impl Cluster {
     /// A session of the superuser, directly.
     pub async fn connect(&self, database: &str) -> Session {
         connect_to(self.port, &format!("user=postgres password=postgres dbname={database}")).await.unwrap()
+    }
+}
+
+/// Notes a server's own word for its version in the file PGAIRLOCK_TESTED_ON, where somebody (`make test`) wants to know what really ran.
+fn tested_on(version: &str) {
+    if let Some(file) = std::env::var_os("PGAIRLOCK_TESTED_ON") {
+        let mut file = OpenOptions::new().create(true).append(true).open(file).unwrap();
+        file.write_all(format!("{version}\n").as_bytes()).unwrap();
     }
 }
 

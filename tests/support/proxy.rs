@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::{Cluster, Session, connect_to, directory, free_port};
@@ -19,6 +20,7 @@ pub struct Proxy {
     child: Child,
     log: Arc<Mutex<String>>,
     reader: Arc<Mutex<Reader>>,
+    reads: Option<JoinHandle<()>>,
 }
 
 /// Who reads the log.
@@ -58,9 +60,10 @@ impl Proxy {
         let (stderr, kept) = (child.stderr.take().unwrap(), Arc::clone(&log));
         let reader = Arc::new(Mutex::new(Reader::Reads));
         let stays = Arc::clone(&reader);
-        std::thread::spawn(move || {
+        let reads = std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                match *stays.lock().unwrap() {
+                let now = *stays.lock().unwrap();
+                match now {
                     Reader::Reads => kept.lock().unwrap().push_str(&(line + "\n")),
                     Reader::Gone => return,
                     Reader::Hangs => loop {
@@ -69,13 +72,13 @@ impl Proxy {
                 }
             }
         });
-        let mut proxy = Self { port, admin_port, store, config: file, child, log, reader };
+        let mut proxy = Self { port, admin_port, store, config: file, child, log, reader, reads: Some(reads) };
         proxy.wait_until_ready();
         proxy
     }
 
     fn wait_until_ready(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while !self.http("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("pgairlock ended with {status}: {}", self.log());
@@ -88,7 +91,7 @@ impl Proxy {
     /// Status line, headers and body of an admin page; `None` while nobody listens.
     pub fn http(&self, path: &str) -> Option<String> {
         let mut socket = TcpStream::connect(("127.0.0.1", self.admin_port)).ok()?;
-        socket.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+        socket.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
         write!(socket, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
         let mut answer = String::new();
         socket.read_to_string(&mut answer).ok()?;
@@ -120,9 +123,14 @@ impl Proxy {
         assert!(status.success());
     }
 
-    /// Waits for its end and returns its exit code.
+    /// Waits for its end and returns its exit code; the log is complete then, unless its reader hangs.
     pub fn wait(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+        let code = self.child.wait().unwrap().code();
+        let hangs = matches!(*self.reader.lock().unwrap(), Reader::Hangs);
+        if let Some(reads) = self.reads.take().filter(|_| !hangs) {
+            reads.join().unwrap();
+        }
+        code
     }
 
     /// A session of the superuser through the proxy.

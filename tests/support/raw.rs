@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::certificates::certificates;
 
 /// An event that is waited for comes within this, or the test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 trait Duplex: AsyncRead + AsyncWrite + Send {}
 impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
