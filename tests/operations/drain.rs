@@ -4,7 +4,7 @@ use tokio::net::TcpStream;
 
 use super::support::raw::{frame, text};
 use super::support::{Proxy, RawClient, clusters};
-use super::{blocker, events, stored, until, until_logged, until_running, with_large_table};
+use super::{blocker, events, stored, unfinished, until, until_logged, until_running, with_large_table};
 
 const PATIENT: &str = "[timeouts]\ndrain = \"1h\"\n";
 
@@ -93,6 +93,7 @@ async fn a_running_rewrite_reaches_its_end() {
         assert_eq!(client.fatal().await.0, "57P01");
         assert_eq!(proxy.wait(), Some(0));
         assert_eq!(stored(&proxy, "SELECT outcome_tag FROM decisions"), ["CREATE INDEX"]);
+        assert_eq!(unfinished(&proxy), [""; 0]);
     }
 }
 
@@ -114,6 +115,7 @@ async fn a_rewrite_that_is_cut_says_what_it_leaves() {
         assert!(message.contains("DROP INDEX CONCURRENTLY"), "{message}");
         assert_eq!(proxy.wait(), Some(0));
         assert_eq!(stored(&proxy, "SELECT outcome_sqlstate FROM decisions"), ["57P01"]);
+        assert_eq!(unfinished(&proxy), ["CREATE INDEX i ON large (id)"]);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::support::raw::{Message, frame, text};
 use super::support::{Cluster, Proxy, RawClient, clusters};
-use super::{blocker, events, stored, until, until_logged, until_running, with_large_table};
+use super::{blocker, events, stored, unfinished, until, until_logged, until_running, with_large_table};
 
 /// Servers of their own, since they are stopped.
 fn own_clusters() -> Vec<Cluster> {
@@ -56,6 +56,7 @@ async fn a_server_that_dies_under_a_rewrite_leaves_instructions_and_an_outcome()
         assert!(message.contains("CREATE INDEX CONCURRENTLY i ON large (id)") && message.contains("DROP INDEX CONCURRENTLY"), "{message}");
         until_logged(&proxy, "session_closed").await;
         until("outcome", async || stored(&proxy, "SELECT outcome_sqlstate FROM decisions") == ["08006"]).await;
+        assert_eq!(unfinished(&proxy), ["CREATE INDEX i ON large (id)"]);
     }
 }
 
@@ -74,6 +75,7 @@ async fn a_killed_pgairlock_leaves_a_decision_without_outcome() {
         assert!(client.until(b'Z').await.iter().all(|(tag, _)| *tag == b'N'), "nothing was confirmed");
         let open = "SELECT decision || ' ' || steps FROM decisions WHERE outcome_tag IS NULL AND outcome_sqlstate IS NULL";
         assert_eq!(stored(&proxy, open), ["rewrite [\"CREATE INDEX CONCURRENTLY i ON large (id)\"]"]);
+        assert_eq!(unfinished(&proxy), ["CREATE INDEX i ON large (id)"]);
         blocking.batch_execute("COMMIT").await.unwrap();
         let valid = "SELECT indisvalid::text FROM pg_index WHERE indexrelid = to_regclass('i')";
         until("the server has built it", async || direct.value(valid).await == "true").await;
