@@ -106,6 +106,9 @@ def matrix(quick):
     for kind in (tools.Alembic, tools.GolangMigrate, tools.Flyway):
         for driver in kind.drivers:
             yield from all_sets(kind(driver))
+    yield Row(tools.Flyway("pgjdbc", transactional=False), "index-alone", sets.index_alone, needs_proxy=True)
+    for driver in tools.GolangMigrate.drivers:
+        yield Row(tools.GolangMigrate(driver, split=True), "indexes-split", sets.indexes_split, needs_proxy=True)
     for driver in tools.Alembic.drivers:
         yield Row(tools.Alembic(driver, transaction="each"), "regular-each", sets.regular)
 

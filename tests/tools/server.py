@@ -73,8 +73,9 @@ class Cluster:
         )
 
     def statements(self, database):
-        """What the server was asked to run in one database, in order (continuation lines of a statement are left out)."""
-        log = (self.directory / "data" / "server.log").read_text(errors="replace").splitlines()
+        """What the server was asked to run in one database, in order."""
+        # The further lines of a statement begin with a tab.
+        log = (self.directory / "data" / "server.log").read_text(errors="replace").replace("\n\t", " ").splitlines()
         lines = [line.removeprefix(f"{database}|LOG:  ") for line in log if line.startswith(f"{database}|LOG:  ")]
         return [line.split(": ", 1)[1] for line in lines if line.startswith(("statement: ", "execute "))]
 

@@ -8,6 +8,8 @@ FILL_ORDERS = "INSERT INTO orders (customer, note) SELECT i % 977, repeat('x', 2
 FILL_ACCOUNTS = "INSERT INTO accounts (email, nickname) SELECT 'a' || i, 'n' || i FROM generate_series(1, 50) i"
 SMALL_TABLE = 1024 * 1024
 INDEX = "orders_customer_idx"
+# What each set of naive migrations builds on the large table.
+INDEXES = {"naive": [INDEX], "naive-alone": [INDEX], "naive-several": [INDEX, "orders_note_idx"]}
 
 
 class Difference(Exception):
@@ -119,53 +121,65 @@ def drops(case):
     case.expect_same(case.snapshot(direct), case.snapshot(proxied), "direct, columns dropped", "proxied, columns dropped")
 
 
-def naive_index(case):
+def naive_index(case, migrations="naive"):
     """CREATE INDEX on a large table: made concurrent where a tool runs it alone, refused where it is in a transaction."""
     tool, lab = case.tool, case.lab
     direct, proxied = case.database("direct"), case.database("proxied")
     for database in (direct, proxied):
-        _fill_orders(case, database)
+        _fill_orders(case, database, migrations)
     before = case.snapshot(proxied)
-    case.run(tool.up, lab.direct(direct), "naive")
-    _expect_valid_index(case, direct)
-    case.expect(_builds(case, direct) == ["CREATE INDEX"], f"the direct build was not plain: {_builds(case, direct)}")
-    (_refused if tool.transactional else _made_concurrent)(case, direct, proxied, before)
+    case.run(tool.up, lab.direct(direct), migrations)
+    for index in INDEXES[migrations]:
+        _expect_valid_index(case, direct, index)
+        case.expect(_builds(case, direct, index) == ["CREATE INDEX"], f"the direct build was not plain: {_builds(case, direct, index)}")
+    (_refused if tool.transactional else _made_concurrent)(case, direct, proxied, before, migrations)
 
 
-def _refused(case, direct, proxied, before):
-    run = case.run(case.tool.up, case.lab.proxied(proxied), "naive", succeeds=False)
+def index_alone(case):
+    """The same by a tool that is told to run the script outside a transaction."""
+    naive_index(case, "naive-alone")
+
+
+def indexes_split(case):
+    """The same for a file of several statements that the tool sends one by one."""
+    naive_index(case, "naive-several")
+
+
+def _refused(case, direct, proxied, before, migrations):
+    run = case.run(case.tool.up, case.lab.proxied(proxied), migrations, succeeds=False)
     _expect_in_output(case, run, "[create-index-blocking]")
     _expect_in_output(case, run, f"CREATE INDEX CONCURRENTLY {INDEX} ON")
     case.expect_same(before, case.snapshot(proxied), "before the refused migration", "after it")
 
 
-def _made_concurrent(case, direct, proxied, before):
-    case.run(case.tool.up, case.lab.proxied(proxied), "naive")
-    _expect_valid_index(case, proxied)
-    builds = _builds(case, proxied)
-    if builds == ["CREATE INDEX"]:
-        raise Unjudged("the index was built by a plain CREATE INDEX")
-    case.expect(builds == ["CREATE INDEX CONCURRENTLY"], f"the server was asked to build the index by: {builds}")
+def _made_concurrent(case, direct, proxied, before, migrations):
+    case.run(case.tool.up, case.lab.proxied(proxied), migrations)
+    for index in INDEXES[migrations]:
+        _expect_valid_index(case, proxied, index)
+        builds = _builds(case, proxied, index)
+        if builds == ["CREATE INDEX"]:
+            raise Unjudged(f"{index} was built by a plain CREATE INDEX")
+        case.expect(builds == ["CREATE INDEX CONCURRENTLY"], f"the server was asked to build {index} by: {builds}")
     case.expect_same(case.snapshot(direct), case.snapshot(proxied), "direct, with the index", "proxied, with the index")
 
 
-def _fill_orders(case, database):
-    case.run(case.tool.up, case.lab.direct(database), "naive", version=1)
+def _fill_orders(case, database, migrations):
+    case.run(case.tool.up, case.lab.direct(database), migrations, version=1)
     case.execute(database, FILL_ORDERS)
     size = case.value(database, "SELECT pg_relation_size('orders')")
     case.expect(size > SMALL_TABLE, f"the table is too small for this test: {size} bytes")
 
 
-def _expect_valid_index(case, database):
-    valid = case.value(database, f"SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass('{INDEX}') AND indisvalid")
-    case.expect(valid == 1, f"{database} has no valid index {INDEX}")
+def _expect_valid_index(case, database, index):
+    valid = case.value(database, f"SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass('{index}') AND indisvalid")
+    case.expect(valid == 1, f"{database} has no valid index {index}")
 
 
-def _builds(case, database):
+def _builds(case, database, index):
     """How the server was told to build the index: the words before its name, from the server's own log."""
     statements = [" ".join(statement.replace('"', "").split()) for statement in case.lab.cluster.statements(database)]
-    builds = [statement for statement in statements if statement.startswith("CREATE INDEX") and INDEX in statement]
-    return [build.split(f" {INDEX}")[0] for build in builds]
+    builds = [statement for statement in statements if statement.startswith("CREATE INDEX") and index in statement]
+    return [build.split(f" {index}")[0] for build in builds]
 
 
 def _expect_in_output(case, run, text):

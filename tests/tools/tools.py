@@ -79,8 +79,9 @@ class GolangMigrate:
     transactional = False
     can_go_down = True
 
-    def __init__(self, driver):
+    def __init__(self, driver, split=False):
         self.driver = driver
+        self.split = split
 
     def install(self):
         self.program = install.golang_migrate()
@@ -97,17 +98,21 @@ class GolangMigrate:
 
     def _migrate(self, endpoint, migrations, *arguments):
         url = endpoint.url(self.driver)
+        if self.split:
+            # The tool's own setting: it sends the statements of a file one by one.
+            url += f"{'&' if '?' in url else '?'}x-multi-statement=true"
         return run([self.program, "-path", MIGRATIONS / "sql" / migrations, "-database", url, *arguments])
 
 
 class Flyway:
     name = "flyway"
     drivers = ("pgjdbc",)
-    transactional = True
     can_go_down = False  # `undo` is not in the community edition
 
-    def __init__(self, driver):
+    def __init__(self, driver, transactional=True):
+        """Without transactions: for scripts whose .conf says so, and then the tool's own lock must not be one either."""
         self.driver = driver
+        self.transactional = transactional
 
     def install(self):
         self.program = install.flyway()
@@ -123,6 +128,7 @@ class Flyway:
             "sqlMigrationSeparator": "_",
             "sqlMigrationSuffixes": ".up.sql",
             "target": str(version) if version else "latest",
+            "postgresql.transactional.lock": str(self.transactional).lower(),
         }
         environment = {"FLYWAY_SKIP_CHECK_FOR_UPDATE": "true", "REDGATE_DISABLE_TELEMETRY": "true"}
         return run([self.program, *(f"-{key}={value}" for key, value in settings.items()), "migrate"], environment)
