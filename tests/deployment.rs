@@ -306,3 +306,21 @@ fn libclang_is_found_only_where_bindgen_can_use_it() {
     touch("clang/14.0.6/include/stddef.h");
     assert!(found());
 }
+
+/// Without its programs there is nothing to copy, and an empty name for them would mean the root of the file system.
+#[test]
+fn a_server_that_is_not_to_be_had_is_not_started_and_nothing_is_copied() {
+    let home = std::env::temp_dir().join(format!("pgairlock-test-{}-no-server", std::process::id()));
+    let (programs, cluster) = (home.join("bin"), home.join("cluster"));
+    std::fs::create_dir_all(&programs).unwrap();
+    // In the place of the real one, which a mistake would give the whole disk to copy.
+    std::fs::write(programs.join("cp"), "#!/bin/sh\necho copied >&2\nexit 1\n").unwrap();
+    std::fs::set_permissions(programs.join("cp"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let mut command = std::process::Command::new(root().join("scripts/cluster"));
+    let output = command.args(["start", "99"]).arg(&cluster).arg("1").env("PATH", path).env("TMPDIR", &home).output().unwrap();
+    let (said, started) = (String::from_utf8_lossy(&output.stderr).into_owned(), cluster.exists());
+    std::fs::remove_dir_all(&home).unwrap();
+    assert!(!output.status.success() && said.contains("usage: scripts/postgres"), "{said}");
+    assert!(!said.contains("copied") && !started, "{said}");
+}
