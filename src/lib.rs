@@ -8,6 +8,7 @@ pub mod audit;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod deferred;
 pub mod policy;
 pub mod rules;
 pub mod server;

@@ -637,7 +637,8 @@ async fn decisions_and_their_outcomes_are_in_the_store() {
             session.run(protocol, "ALTER TABLE keyed DROP COLUMN IF EXISTS pad").await.unwrap();
             session.run(protocol, "BEGIN").await.unwrap();
             session.run(protocol, "ALTER TABLE big ADD COLUMN IF NOT EXISTS c int").await.unwrap();
-            session.refusal(protocol, "CREATE INDEX ON big (b)").await;
+            session.run(protocol, "CREATE INDEX ON big (b)").await.unwrap();
+            session.refusal(protocol, "ALTER TABLE big DROP COLUMN a").await;
             session.run(protocol, "ROLLBACK").await.unwrap();
             session.refusal(protocol, "ALTER TABLE no_such ADD COLUMN c int").await;
             session.run(protocol, "SELECT 1").await.unwrap();
@@ -653,12 +654,13 @@ async fn decisions_and_their_outcomes_are_in_the_store() {
             "refuse drop-column 0 false None Some(\"PA001\")",
             "pass drop-column 0 false Some(\"ALTER TABLE\") None",
             "pass  0 true Some(\"ALTER TABLE\") None",
-            "refuse create-index-blocking 0 true None Some(\"PA001\")",
+            "defer create-index-blocking 1 true Some(\"CREATE INDEX\") None",
+            "refuse drop-column 0 true None Some(\"PA001\")",
             "pass  0 false None Some(\"42P01\")",
         ];
         let mut expected: Vec<&str> = [of_one_protocol, of_one_protocol].concat();
         // The second time the column is gone.
-        expected[10] = "pass  0 false Some(\"ALTER TABLE\") None";
+        expected[11] = "pass  0 false Some(\"ALTER TABLE\") None";
         expected.push("refuse not-understood 0 false None Some(\"PA002\")");
         assert_eq!(rows.iter().map(short).collect::<Vec<_>>(), expected, "on {}", cluster.version);
         assert_eq!(rows[0].sql, "CREATE INDEX ON big (a)");

@@ -4,12 +4,15 @@
 mod support;
 
 use pgairlock::catalog::overlay::Overlay;
+use pgairlock::deferred::step::Step;
 use pgairlock::policy::decide::{Situation, decide};
-use pgairlock::policy::plan::Plan;
+use pgairlock::policy::plan::{Plan, SafeForm};
 use pgairlock::policy::settings::{Mode, PolicySettings, Principal};
-use pgairlock::rules::rule::Step;
+use pgairlock::session::runner::{Failure, Next, Runner, ServerError};
+use pgairlock::sql::name::Literal;
 use support::asking::{NothingPrepared, facts, script};
 use support::{Session, catalog, clusters};
+use tokio_postgres::SimpleQueryMessage;
 
 /// Statements whose steps must end where they themselves do.
 const NAIVE: &[&str] = &[
@@ -67,9 +70,8 @@ async fn the_steps_end_in_the_same_schema() {
             direct.batch_execute(TABLES).await.unwrap();
             stepwise.batch_execute(TABLES).await.unwrap();
             direct.batch_execute(naive).await.unwrap();
-            for Step { sql, .. } in steps(&stepwise, naive).await {
-                stepwise.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{naive}: {sql}: {error:?}"));
-            }
+            let ran = run(&stepwise, naive).await;
+            assert_eq!(ran, Ok(()), "{naive} on {}", cluster.version);
             assert_eq!(catalog(&stepwise).await, catalog(&direct).await, "{naive} on {}", cluster.version);
         }
     }
@@ -104,8 +106,9 @@ async fn a_step_that_fails_is_taken_back_and_tells_the_servers_own_error() {
             }
             let before = catalog(&stepwise).await;
             let expected = direct.error(naive).await;
-            let (code, message) = run(&stepwise, steps(&stepwise, naive).await).await;
-            assert_eq!((code.as_str(), message.as_str()), (expected.code().code(), expected.message()), "{naive} on {}", cluster.version);
+            let failure = run(&stepwise, naive).await.unwrap_err();
+            let told = (failure.error.sqlstate.as_str(), failure.error.message.as_str(), failure.left_over.len());
+            assert_eq!(told, (expected.code().code(), expected.message(), 0), "{naive} on {}", cluster.version);
             assert_eq!(catalog(&stepwise).await, before, "{naive} on {}", cluster.version);
         }
     }
@@ -137,9 +140,7 @@ async fn set_not_null_is_finished_by_the_next_run() {
             direct.batch_execute(sql).await.unwrap();
             stepwise.batch_execute(TABLES).await.unwrap();
             stepwise.batch_execute(left).await.unwrap();
-            for Step { sql, .. } in steps(&stepwise, sql).await {
-                stepwise.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-            }
+            assert_eq!(run(&stepwise, sql).await, Ok(()), "{left} on {}", cluster.version);
             assert_eq!(catalog(&stepwise).await, catalog(&direct).await, "{left} on {}", cluster.version);
         }
         let session = cluster.connect(&cluster.database().await).await;
@@ -147,45 +148,66 @@ async fn set_not_null_is_finished_by_the_next_run() {
         let before = catalog(&session).await;
         session.batch_execute("UPDATE t SET a = NULL WHERE id = 1").await.unwrap();
         session.batch_execute(&left[0]).await.unwrap();
-        let (code, _) = run(&session, steps(&session, sql).await).await;
-        assert_eq!((code.as_str(), catalog(&session).await), ("23502", before), "on {}", cluster.version);
+        let failure = run(&session, sql).await.unwrap_err();
+        assert_eq!((failure.error.sqlstate.as_str(), catalog(&session).await), ("23502", before), "on {}", cluster.version);
     }
 }
 
-/// Runs steps that must fail somewhere, and takes back what was done: the error as the client would see it.
-async fn run(session: &Session, steps: Vec<Step>) -> (String, String) {
-    for (index, step) in steps.iter().enumerate() {
-        let Err(error) = session.batch_execute(&step.sql).await else { continue };
-        let undo = steps[..index].iter().rev().filter_map(|done| done.undo.as_ref());
-        for sql in step.debris.iter().chain(undo) {
-            session.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+/// Runs what a statement becomes as a session does, and takes back what was done when a step fails.
+async fn run(session: &Session, sql: &str) -> Result<(), Failure> {
+    let form = match plan(session, sql).await {
+        Plan::Rewrite(form) => form,
+        Plan::Pass => SafeForm { now: Some(Step::short(sql)), then: Vec::new(), tag: "" },
+        other => panic!("{sql}: {other:?}"),
+    };
+    let mut runner = Runner::new("lock", 60_000, form);
+    let mut next = runner.start();
+    loop {
+        match next {
+            Next::Run(sql, parameters) => next = runner.answered(answer(session, sql, &parameters).await),
+            Next::Finished(result) => return result,
         }
-        let error = support::client::db_error(&error);
-        return match &step.errors {
-            Some(mapping) if mapping.from == error.code().code() => (mapping.to.to_owned(), mapping.message.clone()),
-            _ => (error.code().code().to_owned(), error.message().to_owned()),
-        };
     }
-    panic!("no step failed");
 }
 
-/// What is run for a statement; every table with rows counts as large.
+/// The last row's first value, or the error.
+async fn answer(session: &Session, sql: String, parameters: &[String]) -> Result<Option<String>, ServerError> {
+    let numbered = parameters.iter().enumerate();
+    let sql = numbered.fold(sql, |sql, (index, value)| sql.replace(&format!("${}", index + 1), &Literal(value).to_string()));
+    match session.simple_query(&sql).await {
+        Ok(messages) => {
+            let rows = messages.iter().filter_map(|message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None });
+            Ok(rows.last().and_then(|row| row.get(0).map(str::to_owned)))
+        }
+        Err(error) => {
+            let error = support::client::db_error(&error);
+            Err(ServerError { sqlstate: error.code().code().into(), message: error.message().into(), ..ServerError::default() })
+        }
+    }
+}
+
 async fn steps(session: &Session, sql: &str) -> Vec<Step> {
+    match plan(session, sql).await {
+        Plan::Rewrite(form) => form.steps(),
+        Plan::Pass => vec![Step::short(sql)],
+        other => panic!("{sql}: {other:?}"),
+    }
+}
+
+/// What is done with a statement; every table with rows counts as large.
+async fn plan(session: &Session, sql: &str) -> Plan {
     let settings = PolicySettings { small_table_bytes: 1, ..PolicySettings::default() };
     let situation = Situation {
         principal: &Principal::default(),
         settings: &settings,
         mode: Mode::Enforce,
         in_transaction: false,
+        in_block: false,
         failed_transaction: false,
         overlay: &Overlay::default(),
         lock_timeout_cap_ms: 2_000,
         prepared: &NothingPrepared,
         extended: false,
     };
-    match decide(&script(sql), &facts(session, sql).await, &situation).decision.plan {
-        Plan::Rewrite { steps, .. } => steps,
-        Plan::Pass => vec![Step::short(sql)],
-        other => panic!("{sql}: {other:?}"),
-    }
+    decide(&script(sql), &facts(session, sql).await, &situation).decision.plan
 }

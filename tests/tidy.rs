@@ -10,23 +10,24 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("sql", &[]),
-    ("catalog", &["sql"]),
-    ("rules", &["sql", "catalog"]),
-    ("policy", &["sql", "catalog", "rules"]),
+    ("deferred", &["sql"]),
+    ("catalog", &["sql", "deferred"]),
+    ("rules", &["sql", "catalog", "deferred"]),
+    ("policy", &["sql", "catalog", "deferred", "rules"]),
     ("audit", &[]),
     ("config", &["policy"]),
-    ("session", &["wire", "sql", "catalog", "policy", "audit"]),
-    ("store", &["audit"]),
-    ("telemetry", &["audit", "store"]),
+    ("session", &["wire", "sql", "catalog", "deferred", "policy", "audit"]),
+    ("store", &["audit", "deferred"]),
+    ("telemetry", &["audit", "deferred", "store"]),
     ("transport", &["config", "wire"]),
     ("upstream", &["config", "wire", "transport"]),
     ("admin", &["store", "telemetry"]),
-    ("server", &["session", "wire", "policy", "audit", "config", "store", "telemetry", "transport", "upstream", "admin", "rules"]),
+    ("server", &["session", "wire", "policy", "audit", "deferred", "config", "store", "telemetry", "transport", "upstream", "admin", "rules"]),
     ("cli", &["server", "config", "policy", "rules", "telemetry"]),
 ];
 
 /// Rooms that decide: values in, values out.
-const CORE: &[&str] = &["wire", "sql", "catalog", "rules", "policy", "audit", "session"];
+const CORE: &[&str] = &["wire", "sql", "catalog", "deferred", "rules", "policy", "audit", "session"];
 
 /// What the core must not touch, and why.
 const OUTSIDE: &[(&str, &str)] = &[

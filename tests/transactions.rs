@@ -64,7 +64,7 @@ async fn drivers_commit_nothing_of_a_refused_transaction() {
         for protocol in PROTOCOLS {
             for refused in [
                 "ALTER TABLE big DROP COLUMN a",
-                "CREATE INDEX ON big (a)",
+                "ALTER TABLE big ALTER a TYPE bigint",
                 "DO $$ BEGIN EXECUTE 'DROP TABLE big'; END $$",
                 "DROP TABLE big FROBNICATE",
             ] {
@@ -87,17 +87,13 @@ async fn drivers_commit_nothing_of_a_refused_transaction() {
 async fn the_way_out_is_in_the_message() {
     for scene in scenes(&setup()).await {
         let session = scene.connect().await;
-        for protocol in PROTOCOLS {
-            session.run(protocol, "BEGIN").await.unwrap();
-            let error = session.run(protocol, "create index big_a_idx on big (a) -- why").await.unwrap_err();
-            session.run(protocol, "ROLLBACK").await.unwrap();
-            assert_eq!((error.code().code(), error.severity()), ("PA001", "ERROR"));
-            assert!(error.message().starts_with("pgairlock [create-index-blocking]: "), "{}", error.message());
-            assert!(error.message().to_lowercase().contains("create index concurrently big_a_idx on big (a)"), "{}", error.message());
-            let (detail, hint) = (error.detail().unwrap_or_default(), error.hint().unwrap_or_default());
-            assert!(detail.contains("Share") && detail.contains("public.big"), "{detail}");
-            assert!(hint.contains("create-index-blocking"), "{hint}");
-        }
+        let error = session.error("SELECT 1; create index big_a_idx on big (a) -- why").await;
+        assert_eq!((error.code().code(), error.severity()), ("PA001", "ERROR"));
+        assert!(error.message().starts_with("pgairlock [create-index-blocking]: "), "{}", error.message());
+        assert!(error.message().to_lowercase().contains("create index concurrently big_a_idx on big (a)"), "{}", error.message());
+        let (detail, hint) = (error.detail().unwrap_or_default(), error.hint().unwrap_or_default());
+        assert!(detail.contains("Share") && detail.contains("public.big"), "{detail}");
+        assert!(hint.contains("create-index-blocking"), "{hint}");
     }
 }
 
@@ -265,7 +261,7 @@ async fn begin_pipelined_with_ddl() {
         assert_eq!(client.ask_extended("CREATE INDEX ON made (id)").await.tags, ["CREATE INDEX"]);
         assert_eq!(client.ask_extended("COMMIT").await.tags, ["COMMIT"]);
         assert!(scene.has("made_id_idx").await);
-        let reply = client.exchange(&with_begin("CREATE INDEX ON big (a)"), 1).await.remove(0);
+        let reply = client.exchange(&with_begin("ALTER TABLE big DROP COLUMN a"), 1).await.remove(0);
         assert_eq!((reply.sqlstate(), reply.status), ("PA001", b'E'), "{reply:?}");
         assert_eq!(client.ask_extended("SELECT 1").await.sqlstate(), "25P02");
         let reply = client.ask_extended("COMMIT").await;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::deferred::promise::Deferred;
 use crate::sql::name::RelationName;
 
 /// The transaction so far.
@@ -26,6 +27,10 @@ struct Changes {
     left: BTreeSet<RelationName>,
     /// Names, without schema, that a relation was given here: what is known of them is known of something else.
     given: BTreeSet<String>,
+    /// What is left for after COMMIT.
+    deferred: Vec<Deferred>,
+    /// A migration tool noted here that a migration is applied.
+    version_written: bool,
 }
 
 /// What a statement changes when it succeeds.
@@ -50,6 +55,12 @@ pub enum Effect {
     },
     /// Relations that were there before became children of this one: dropping it drops them.
     Adopted(RelationName),
+    /// It left this for after COMMIT.
+    Deferred(Vec<Deferred>),
+    /// It took back what had been left for after COMMIT, by the place in the list.
+    Settled(Vec<usize>),
+    /// A migration tool noted that a migration is applied, or is not any more.
+    VersionWritten,
     /// SAVEPOINT.
     Savepoint(String),
     /// RELEASE.
@@ -105,6 +116,18 @@ impl Overlay {
         self.now.left.is_empty() && self.now.given.is_empty()
     }
 
+    /// What is left for after COMMIT, in the order of the statements.
+    #[must_use]
+    pub fn deferred(&self) -> &[Deferred] {
+        &self.now.deferred
+    }
+
+    /// The COMMIT of this transaction makes a tool take a migration for applied.
+    #[must_use]
+    pub fn version_written(&self) -> bool {
+        self.now.version_written
+    }
+
     /// The statement of this effect succeeded.
     pub fn apply(&mut self, effect: &Effect) {
         match effect {
@@ -120,6 +143,12 @@ impl Overlay {
                 self.now.created.remove(name);
                 self.now.given.insert(name.name.clone());
             }
+            Effect::Deferred(operations) => self.now.deferred.extend(operations.iter().cloned()),
+            Effect::Settled(places) => {
+                let mut place = 0..;
+                self.now.deferred.retain(|_| place.next().is_none_or(|place| !places.contains(&place)));
+            }
+            Effect::VersionWritten => self.now.version_written = true,
             Effect::Savepoint(name) => self.savepoints.push((name.clone(), self.now.clone())),
             Effect::Release(name) => self.release(name),
             Effect::RollbackTo(name) => self.roll_back_to(name),

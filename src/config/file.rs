@@ -26,6 +26,7 @@ pub(super) struct File {
     pub(super) timeouts: Maybe<Timeouts>,
     pub(super) rules: Maybe<BTreeMap<Spanned<String>, Written<Severity>>>,
     pub(super) exempt: Maybe<Vec<Spanned<Exempt>>>,
+    pub(super) after_commit: Maybe<AfterCommit>,
     pub(super) store: Maybe<Store>,
     pub(super) admin: Maybe<Admin>,
     pub(super) limits: Maybe<Limits>,
@@ -105,6 +106,14 @@ pub(super) struct Store {
 #[serde(deny_unknown_fields)]
 pub(super) struct Admin {
     pub(super) address: Maybe<Address>,
+}
+
+/// `[after_commit]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AfterCommit {
+    pub(super) hold: Maybe<DurationText>,
+    pub(super) search: Maybe<DurationText>,
 }
 
 /// `[limits]`.

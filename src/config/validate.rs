@@ -34,7 +34,8 @@ pub(super) fn settings(written: File, context: &Context<'_>, problems: &mut Prob
     context.overrides.upstreams(&mut upstreams, problems);
     let limits = policy::limits(table(written.limits, "limits", problems), problems);
     let rules = written.rules.and_then(|rules| take(rules, "[rules]", problems)).unwrap_or_default();
-    let policy = policy::settings(&limits, rules, sections(written.exempt, "exempt", problems), context, problems);
+    let after_commit = after_commit(table(written.after_commit, "after_commit", problems), problems);
+    let policy = policy::settings(&limits, after_commit, rules, sections(written.exempt, "exempt", problems), context, problems);
     let timeouts = timeouts(table(written.timeouts, "timeouts", problems), problems);
     let store = store(table(written.store, "store", problems), context, problems);
     let admin = admin(table(written.admin, "admin", problems), context, problems);
@@ -51,6 +52,14 @@ fn timeouts(written: Option<file::Timeouts>, problems: &mut Problems<'_>) -> Tim
         drain: optional(written.drain, "[timeouts] drain", problems).map_or(default.drain, |(drain, _)| drain.0),
         store: positive(written.store, "[timeouts] store", problems).unwrap_or(default.store),
         step: server_timeout(written.step, "[timeouts] step", "0 would let a step wait for ever", problems).unwrap_or(default.step),
+    }
+}
+
+fn after_commit(written: Option<file::AfterCommit>, problems: &mut Problems<'_>) -> policy::AfterCommit {
+    let written = written.unwrap_or_default();
+    policy::AfterCommit {
+        hold: server_timeout(written.hold, "[after_commit] hold", "0 would let a COMMIT wait for ever", problems),
+        search: server_timeout(written.search, "[after_commit] search", "0 would let the search go on for ever", problems),
     }
 }
 

@@ -1,15 +1,18 @@
 //! One plan of steps for a statement with several findings.
 
 use crate::catalog::facts::{RelationFacts, Scope};
-use crate::rules::rule::{Remedy, Rewrite, Step};
+use crate::deferred::operation::Operation;
+use crate::deferred::step::Step;
+use crate::rules::rule::{Remedy, Rewrite};
 use crate::sql::name::{Identifier, RelationName};
 use crate::sql::rewrite::{self, Command, Meaning};
 use crate::sql::statement::{AlterAction, AlterTable, ConstraintKind, Parsed, Statement};
 
 use super::judge::Found;
+use super::plan::SafeForm;
 
-/// The steps that do what `parsed` asks for, with every finding settled; none when no such plan can be taken back half-way.
-pub(super) fn steps(text: &str, parsed: &Parsed, acting: &[&Found], scope: Option<&Scope>) -> Option<Vec<Step>> {
+/// What does what `parsed` asks for, with every finding settled; none when no such plan can be taken back half-way.
+pub(super) fn safe_form(text: &str, parsed: &Parsed, acting: &[&Found], scope: Option<&Scope>) -> Option<SafeForm> {
     let rewrites: Vec<(&Found, &Rewrite)> = acting
         .iter()
         .map(|found| match &found.finding.remedy {
@@ -17,9 +20,13 @@ pub(super) fn steps(text: &str, parsed: &Parsed, acting: &[&Found], scope: Optio
             Remedy::Rewrite(_) | Remedy::Advice(_) => None,
         })
         .collect::<Option<_>>()?;
+    let tag = tag(&parsed.statement);
     match (&parsed.statement, rewrites.as_slice()) {
-        (Statement::AlterTable(alter), rewrites) => Alter { text, parsed, alter, rewrites, facts: facts(scope, &alter.relation) }.steps(),
-        (_, [(_, rewrite)]) => Some(rewrite.then.clone()),
+        (Statement::AlterTable(alter), rewrites) => {
+            let (now, then) = Alter { text, parsed, alter, rewrites, facts: facts(scope, &alter.relation) }.parts()?;
+            Some(SafeForm { now, then, tag }).filter(|form| is_sound(&form.steps()))
+        }
+        (_, [(_, rewrite)]) => Some(SafeForm { now: None, then: rewrite.then.clone(), tag }),
         _ => None,
     }
 }
@@ -59,30 +66,28 @@ struct Part {
     kept: Option<Command>,
     /// None: it cannot be taken back. An empty text: there is nothing to take back.
     undo: Option<String>,
-    then: Vec<Step>,
+    then: Vec<Operation>,
 }
 
 impl Alter<'_> {
-    fn steps(&self) -> Option<Vec<Step>> {
+    fn parts(&self) -> Option<(Option<Step>, Vec<Operation>)> {
         let parts = (0..self.alter.commands.len()).map(|index| self.part(index)).collect::<Option<Vec<Part>>>()?;
         let kept: Vec<(usize, Command)> = parts.iter().enumerate().filter_map(|(index, part)| Some((index, part.kept.clone()?))).collect();
         // A primary key wants what the other commands make NOT NULL.
         let (keys, others): (Vec<_>, Vec<_>) = parts.iter().zip(&self.alter.commands).partition(|(_, command)| adds_primary_key(&command.action));
-        let then = others.into_iter().chain(keys).flat_map(|(part, _)| part.then.iter().cloned());
-        let mut steps = Vec::new();
-        if !kept.is_empty() {
-            let first = self.alter.commands.first()?.span.start;
-            let mut main = Step::short(rewrite::compose_alter(self.text, self.parsed, first, &kept).ok()?);
-            let takes_back = parts.iter().filter(|part| part.kept.is_some());
-            main.undo = match takes_back.map(|part| part.undo.as_deref()).collect::<Option<Vec<_>>>() {
-                Some(undo) => self.undo(&undo),
-                None if parts.iter().any(|part| !part.then.is_empty()) => return None,
-                None => None,
-            };
-            steps.push(main);
+        let then = others.into_iter().chain(keys).flat_map(|(part, _)| part.then.iter().cloned()).collect();
+        if kept.is_empty() {
+            return Some((None, then));
         }
-        steps.extend(then);
-        is_sound(&steps).then_some(steps)
+        let first = self.alter.commands.first()?.span.start;
+        let mut now = Step::short(rewrite::compose_alter(self.text, self.parsed, first, &kept).ok()?);
+        let takes_back = parts.iter().filter(|part| part.kept.is_some());
+        now.undo = match takes_back.map(|part| part.undo.as_deref()).collect::<Option<Vec<_>>>() {
+            Some(undo) => self.undo(&undo),
+            None if parts.iter().any(|part| !part.then.is_empty()) => return None,
+            None => None,
+        };
+        Some((Some(now), then))
     }
 
     fn part(&self, index: usize) -> Option<Part> {

@@ -14,7 +14,7 @@ use super::by_itself::ByItself;
 use super::judge::{self, Found};
 use super::lock_timeout::{self, Held};
 use super::message::{self, Place};
-use super::plan::{Decision, Judged, Notice, Plan, Verdict};
+use super::plan::{Decision, Judged, Notice, Operation, Plan, SafeForm, Verdict};
 use super::settings::{Mode, PolicySettings, Principal};
 use super::{compose, verdict};
 
@@ -28,6 +28,8 @@ pub struct Situation<'a> {
     pub mode: Mode,
     /// It runs in an explicit block, or in an implicit transaction with other statements.
     pub in_transaction: bool,
+    /// It runs in an explicit block, which a COMMIT will end: what no transaction can hold may wait for that.
+    pub in_block: bool,
     /// The transaction has failed already: only ROLLBACK does anything.
     pub failed_transaction: bool,
     /// What the transaction did so far.
@@ -141,9 +143,14 @@ fn report(found: &Found, verdict: &Verdict, mode: Mode) -> Judged {
 fn plan(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Found]) -> Plan {
     let alone = !situation.in_transaction && script.statements.len() == 1;
     if let ([parsed], true, false) = (script.statements.as_slice(), alone, acting.is_empty())
-        && let Some(steps) = compose::steps(&script.text, parsed, acting, facts.scope(0))
+        && let Some(form) = compose::safe_form(&script.text, parsed, acting, facts.scope(0))
     {
-        return Plan::Rewrite { steps, tag: compose::tag(&parsed.statement) };
+        return Plan::Rewrite(form);
+    }
+    if let ([parsed], true, false) = (script.statements.as_slice(), situation.in_block, acting.is_empty())
+        && let Some(form) = compose::safe_form(&script.text, parsed, acting, facts.scope(0)).filter(|form| may_wait(form, acting))
+    {
+        return Plan::Defer(form);
     }
     // What cannot be helped is told before what can.
     let advised = acting.iter().find(|found| matches!(found.finding.remedy, Remedy::Advice(_)));
@@ -151,6 +158,12 @@ fn plan(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Fo
         Some(found) => Plan::Refuse(refuse(script, situation, found)),
         None => Plan::Pass,
     }
+}
+
+/// Every operation can be found again by name, and is about what the server has resolved.
+fn may_wait(form: &SafeForm, acting: &[&Found]) -> bool {
+    let resolved = acting.iter().all(|found| found.finding.certainty == Certainty::Proven && found.finding.relation.is_some());
+    resolved && form.then.iter().all(Operation::can_be_found)
 }
 
 fn refuse(script: &Script, situation: &Situation<'_>, found: &Found) -> super::plan::Refusal {
@@ -168,9 +181,10 @@ fn refuse(script: &Script, situation: &Situation<'_>, found: &Found) -> super::p
 
 fn notices(judged: &[(Found, Verdict)], acting: &[&Found], plan: &Plan) -> Vec<Notice> {
     let mut notices = warnings(judged);
-    if let Plan::Rewrite { steps, .. } = plan {
+    if let Plan::Rewrite(form) | Plan::Defer(form) = plan {
         let mut acting = acting.iter();
-        notices.extend(acting.next().map(|found| message::runs_as(&found.finding, steps)));
+        let told = if matches!(plan, Plan::Defer(_)) { message::deferred } else { message::runs_as };
+        notices.extend(acting.next().map(|found| told(&found.finding, form)));
         notices.extend(acting.map(|found| message::also(&found.finding)));
     }
     notices
@@ -183,7 +197,8 @@ fn warnings(judged: &[(Found, Verdict)]) -> Vec<Notice> {
 fn would_notices(judged: &[(Found, Verdict)], acting: &[&Found], plan: &Plan) -> Vec<Notice> {
     let mut notices = warnings(judged);
     let (what, rest) = match plan {
-        Plan::Rewrite { steps, .. } => ("run it as:", steps.iter().map(|step| step.sql.as_str()).collect::<Vec<_>>().join("; ")),
+        Plan::Rewrite(form) => ("run it as:", message::sql_of(&form.steps())),
+        Plan::Defer(form) => ("run it as:", message::now_and_then(form)),
         Plan::Pass | Plan::Edit(_) | Plan::Refuse(_) => ("refuse it", String::new()),
     };
     notices.extend(acting.iter().map(|found| message::would(what, &found.finding, &rest)));

@@ -3,6 +3,7 @@
 use crate::catalog::facts::{FunctionFacts, Lookup};
 use crate::catalog::overlay::Effect;
 use crate::catalog::words::words;
+use crate::deferred::promise::is_version_table;
 use crate::rules::case::{Case, Doubt, Stale};
 use crate::rules::target::Standing;
 use crate::sql::functions;
@@ -33,6 +34,7 @@ pub(super) fn of(case: &Case<'_>) -> Effect {
         // Where it went is not followed: it counts as old from now on.
         Statement::SetSchema { relation } => dropped(case, [relation]),
         Statement::Setting(SettingChange::DiscardAll) => Effect::Ended,
+        Statement::Query(query) if query.written.as_ref().is_some_and(is_version_table) => Effect::VersionWritten,
         _ => Effect::Nothing,
     }
 }

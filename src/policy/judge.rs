@@ -157,7 +157,7 @@ impl Judge<'_> {
     /// The facts stay as old as they are when a transaction ends.
     fn remember(&mut self, effect: &Effect) {
         match effect {
-            Effect::Ended | Effect::Savepoint(_) | Effect::Release(_) | Effect::RollbackTo(_) => {}
+            Effect::Ended | Effect::Savepoint(_) | Effect::Release(_) | Effect::RollbackTo(_) | Effect::VersionWritten => {}
             Effect::All(effects) => effects.iter().for_each(|effect| self.remember(effect)),
             Effect::Nothing
             | Effect::Created(_)
@@ -165,6 +165,8 @@ impl Judge<'_> {
             | Effect::Locked(_)
             | Effect::Dropped(_)
             | Effect::Renamed { .. }
+            | Effect::Deferred(_)
+            | Effect::Settled(_)
             | Effect::Adopted(_) => self.here.apply(effect),
         }
     }

@@ -1,9 +1,10 @@
 //! What people read: refusals and notices. Consequence, then the way out with their own names; lock and size in the detail, exemption in the hint.
 
-use crate::rules::rule::{Certainty, Finding, Remedy, Rewrite, Step};
+use crate::deferred::step::Step;
+use crate::rules::rule::{Certainty, Finding, Remedy, Rewrite};
 use crate::sql::parse::ParseError;
 
-use super::plan::{Notice, Refusal};
+use super::plan::{Notice, Operation, Refusal, SafeForm};
 
 /// Where a refused statement stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,13 +75,31 @@ fn safe_sql(finding: &Finding, prefix: &str, place: Place) -> String {
 
 fn statements(rewrite: &Rewrite, prefix: &str) -> Vec<String> {
     let first = rewrite.instead.iter().map(|instead| format!("{prefix} {}", instead.sql));
-    first.chain(rewrite.then.iter().map(|step| step.sql.clone())).collect()
+    first.chain(rewrite.then.iter().flat_map(Operation::steps).map(|step| step.sql)).collect()
 }
 
 /// The NOTICE of a rewrite.
-pub(super) fn runs_as(finding: &Finding, steps: &[Step]) -> Notice {
-    let steps: Vec<&str> = steps.iter().map(|step| step.sql.as_str()).collect();
-    notice("NOTICE", "00000", format!("{}; runs as: {}", sentence(finding), steps.join("; ")), finding)
+pub(super) fn runs_as(finding: &Finding, form: &SafeForm) -> Notice {
+    notice("NOTICE", "00000", format!("{}; runs as: {}", sentence(finding), sql_of(&form.steps())), finding)
+}
+
+/// The NOTICE of a statement of which a part waits for COMMIT.
+pub(super) fn deferred(finding: &Finding, form: &SafeForm) -> Notice {
+    notice("NOTICE", "00000", format!("{}; {}", sentence(finding), now_and_then(form)), finding)
+}
+
+/// `now: …; after COMMIT: …`.
+pub(super) fn now_and_then(form: &SafeForm) -> String {
+    let then: Vec<Step> = form.then.iter().flat_map(Operation::steps).collect();
+    match &form.now {
+        Some(now) => format!("now: {}; after COMMIT: {}", now.sql, sql_of(&then)),
+        None => format!("runs after COMMIT: {}", sql_of(&then)),
+    }
+}
+
+/// Steps as people read them.
+pub(super) fn sql_of(steps: &[Step]) -> String {
+    steps.iter().map(|step| step.sql.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 /// The NOTICE of a further finding that the same rewrite settles.

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-pub use crate::rules::rule::{Certainty, ErrorMapping, Finding, Remedy, Step, Wait};
+pub use crate::deferred::operation::Operation;
+pub use crate::deferred::step::{ErrorMapping, Step, Wait};
+pub use crate::rules::rule::{Certainty, Finding, Remedy};
 
 /// The decision about one string of SQL (one Query message, or one Execute).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,15 +48,31 @@ pub enum Plan {
     Pass,
     /// Forward the text with these replacements (ranges of the original text, ascending, disjoint); works in any transaction state.
     Edit(Vec<(Range<usize>, String)>),
-    /// Run these steps instead, outside a transaction; then answer with `tag`.
-    Rewrite {
-        /// In order.
-        steps: Vec<Step>,
-        /// The CommandComplete tag of the original, e.g. `CREATE INDEX`.
-        tag: &'static str,
-    },
+    /// Run the safe form instead, outside a transaction.
+    Rewrite(SafeForm),
+    /// Run in the transaction what of the safe form it can hold, and the rest after its COMMIT.
+    Defer(SafeForm),
     /// Answer with an error; the server's transaction, if any, fails with it.
     Refuse(Refusal),
+}
+
+/// What is run in place of a statement; then it is answered as the statement would have been.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SafeForm {
+    /// What any transaction can hold.
+    pub now: Option<Step>,
+    /// What none can, in order.
+    pub then: Vec<Operation>,
+    /// The CommandComplete tag of the original, e.g. `CREATE INDEX`.
+    pub tag: &'static str,
+}
+
+impl SafeForm {
+    /// All of it as steps, where nothing of it is there yet.
+    #[must_use]
+    pub fn steps(&self) -> Vec<Step> {
+        self.now.iter().cloned().chain(self.then.iter().flat_map(Operation::steps)).collect()
+    }
 }
 
 /// An error in PostgreSQL's fields.

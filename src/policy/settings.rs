@@ -9,6 +9,10 @@ pub struct PolicySettings {
     pub small_table_bytes: u64,
     /// Longest string of SQL that is parsed, in bytes; longer ones are refused. Default 4 MB.
     pub statement_bytes: usize,
+    /// How long the rows are searched for what a constraint does not allow before it is left for after COMMIT, in milliseconds. Default 2 s.
+    pub search_ms: u64,
+    /// How long a COMMIT is held back at most for one step of what waits for it, in milliseconds. Default 1 h.
+    pub hold_ms: u64,
     /// Severity by rule id; absent is `Refuse`.
     pub rules: BTreeMap<String, Severity>,
     /// Exceptions, each with its reason.
@@ -67,6 +71,13 @@ pub enum Mode {
 
 impl Default for PolicySettings {
     fn default() -> Self {
-        Self { small_table_bytes: 1 << 20, statement_bytes: 4 << 20, rules: BTreeMap::new(), exemptions: Vec::new() }
+        Self {
+            small_table_bytes: 1 << 20,
+            statement_bytes: 4 << 20,
+            search_ms: 2_000,
+            hold_ms: 3_600_000,
+            rules: BTreeMap::new(),
+            exemptions: Vec::new(),
+        }
     }
 }

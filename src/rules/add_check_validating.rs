@@ -1,11 +1,12 @@
 //! ADD CHECK that reads every row under its lock.
 
 use crate::catalog::locks::{LockMode, Work};
+use crate::deferred::operation::Class;
 use crate::sql::statement::{AlterAction, ConstraintKind};
 
 use super::alter;
 use super::case::Case;
-use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
+use super::rule::{Finding, Remedy, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("add-check-validating"),
@@ -25,11 +26,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let name = alter::constraint_name(statement, &target, constraint);
-    let rewrite = Rewrite {
-        instead: Some(alter::not_valid(case.slice(&command.span), constraint, &name)),
-        undo: Some(alter::drop_constraint(statement, &name)),
-        then: vec![alter::validate(statement, &name)],
-    };
+    let rewrite = alter::not_valid_first(case, statement, command, constraint, &name, Class::Check);
     let consequence = format!("ADD CHECK on {} blocks all reads and writes while every row is read", target.name);
     Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Scan), Remedy::Rewrite(rewrite)))
 }

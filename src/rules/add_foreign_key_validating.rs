@@ -1,12 +1,13 @@
 //! ADD FOREIGN KEY that checks every row under its lock.
 
 use crate::catalog::locks::{LockMode, Work};
+use crate::deferred::operation::Class;
 use crate::sql::name::Identifier;
 use crate::sql::statement::{AlterAction, ConstraintKind};
 
 use super::alter;
 use super::case::Case;
-use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
+use super::rule::{Finding, Remedy, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("add-foreign-key-validating"),
@@ -38,11 +39,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
             format!("then {}, which adopts them: name it {}.", alter::table(statement), Identifier(&name)),
         ])
     } else {
-        Remedy::Rewrite(Rewrite {
-            instead: Some(alter::not_valid(case.slice(&command.span), constraint, &name)),
-            undo: Some(alter::drop_constraint(statement, &name)),
-            then: vec![alter::validate(statement, &name)],
-        })
+        Remedy::Rewrite(alter::not_valid_first(case, statement, command, constraint, &name, Class::ForeignKey))
     };
     Some(case.finding(&RULE, &target, consequence, (LockMode::ShareRowExclusive, Work::Scan), remedy))
 }

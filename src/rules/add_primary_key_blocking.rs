@@ -1,10 +1,11 @@
 //! ADD PRIMARY KEY: an index built, and NULLs looked for, under AccessExclusive.
 
 use crate::catalog::locks::{LockMode, Work};
-use crate::sql::statement::{AlterAction, AlterCommand, AlterTable, ConstraintKind, Unique};
+use crate::deferred::operation::Operation;
+use crate::sql::statement::{AlterAction, AlterCommand, AlterTable, Constraint, ConstraintKind, Unique};
 
 use super::case::Case;
-use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId, Step};
+use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
 use super::target::Target;
 use super::{alter, unique};
 
@@ -26,13 +27,13 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let remedy = match &constraint.kind {
-        ConstraintKind::UsingIndex { index, primary: true } => return using_index(case, statement, command, &target, index),
+        ConstraintKind::UsingIndex { index, primary: true } => return using_index(case, statement, command, &target, constraint, index),
         ConstraintKind::Unique(key) if key.primary => {
             let name = alter::constraint_name(statement, &target, constraint);
             match target.facts {
                 Some(_) => {
-                    let steps = || steps(case, statement, &target, key, &name);
-                    unique::remedy(&target, key, steps, || unique::by_partition(statement, key))
+                    let operations = || operations(case, statement, &target, key, &name);
+                    unique::remedy(&target, key, operations, || unique::by_partition(statement, key))
                 }
                 None => Remedy::Advice(vec![
                     "Make the columns NOT NULL, build the unique index CONCURRENTLY, then ADD CONSTRAINT … PRIMARY KEY USING INDEX.".to_owned(),
@@ -46,19 +47,27 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// An index that exists leaves only the search for NULLs.
-fn using_index(case: &Case<'_>, statement: &AlterTable, command: &AlterCommand, target: &Target<'_>, index: &str) -> Option<Finding> {
+fn using_index(
+    case: &Case<'_>,
+    statement: &AlterTable,
+    command: &AlterCommand,
+    target: &Target<'_>,
+    constraint: &Constraint,
+    index: &str,
+) -> Option<Finding> {
     let known = target.facts.filter(|_| !case.is_changed(target));
     let key = known.map(|facts| facts.indexes.iter().find(|known| known.name == index).map_or(&[][..], |index| &index.key));
     let columns = key.map(|key| nullable(statement, target, key).collect::<Vec<_>>());
     if columns.as_ref().is_some_and(Vec::is_empty) {
         return None;
     }
-    let steps = columns.and_then(|columns| {
-        let mut steps = alter::not_null_steps(case, statement, target, columns.into_iter());
-        steps.push(Step::short(alter::alone(case, statement, command)?));
-        Some(steps)
+    let operations = columns.and_then(|columns| {
+        let mut operations = alter::not_null_first(case, statement, target, columns.into_iter());
+        let name = alter::constraint_name(statement, target, constraint);
+        operations.push(alter::attach(statement, &name, alter::alone(case, statement, command)?));
+        Some(operations)
     });
-    let remedy = match steps {
+    let remedy = match operations {
         Some(then) => Remedy::Rewrite(Rewrite { instead: None, undo: None, then }),
         None => Remedy::Advice(vec!["Make its columns NOT NULL first, each in a migration of its own.".to_owned()]),
     };
@@ -74,7 +83,7 @@ fn nullable<'k>(statement: &AlterTable, target: &Target<'_>, key: &'k [String]) 
     })
 }
 
-fn steps(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, key: &Unique, name: &str) -> Vec<Step> {
-    let not_null = alter::not_null_steps(case, statement, target, nullable(statement, target, &key.columns));
-    not_null.into_iter().chain(unique::steps(statement, target, key, name)).collect()
+fn operations(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, key: &Unique, name: &str) -> Vec<Operation> {
+    let not_null = alter::not_null_first(case, statement, target, nullable(statement, target, &key.columns));
+    not_null.into_iter().chain(unique::operations(statement, target, key, name)).collect()
 }

@@ -28,7 +28,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         ConstraintKind::Exclude => ("EXCLUDE", Remedy::Advice(unique::no_online_way())),
         ConstraintKind::Unique(key) if !key.primary => ("UNIQUE", {
             let name = alter::constraint_name(statement, &target, constraint);
-            unique::remedy(&target, key, || unique::steps(statement, &target, key, &name), || unique::by_partition(statement, key))
+            unique::remedy(&target, key, || unique::operations(statement, &target, key, &name), || unique::by_partition(statement, key))
         }),
         _ => return None,
     };

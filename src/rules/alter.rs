@@ -1,13 +1,15 @@
 //! What rules on commands of ALTER TABLE share: names, and the pieces of safe sequences.
 
 use crate::catalog::facts::{ConstraintFacts, RelationFacts};
+use crate::deferred::operation::{AttachKey, Class, Operation, SetNotNull, Validate};
+use crate::deferred::search::Search;
 use crate::sql::name::Identifier;
 use crate::sql::naming;
 use crate::sql::rewrite::{self, Command, Meaning};
 use crate::sql::statement::{AlterAction, AlterCommand, AlterTable, Constraint, ConstraintKind, Unique};
 
 use super::case::Case;
-use super::rule::{ErrorMapping, Rewrite, Step};
+use super::rule::Rewrite;
 use super::target::Target;
 use super::unique;
 
@@ -68,9 +70,28 @@ pub(super) fn choose(alter: &AlterTable, target: &Target<'_>, columns: &[String]
     naming::choose(table_name(alter, target), columns, suffix, &|name| target.is_taken(name))
 }
 
-/// VALIDATE CONSTRAINT: reads the whole table and disturbs nobody.
-pub(super) fn validate(alter: &AlterTable, constraint: &str) -> Step {
-    Step::long(format!("ALTER TABLE {} VALIDATE CONSTRAINT {}", alter.relation, Identifier(constraint)))
+/// VALIDATE CONSTRAINT of one that was there before: reads the whole table and disturbs nobody.
+pub(super) fn validate(alter: &AlterTable, constraint: &str) -> Operation {
+    Operation::Validate(validation(alter, constraint, Class::Existing, None, false))
+}
+
+/// VALIDATE CONSTRAINT of one that takes the place of a command: `instead` adds it.
+fn validate_added(alter: &AlterTable, constraint: &str, class: Class, instead: &str) -> Validate {
+    validation(alter, constraint, class, Some(format!("{} {instead}", table(alter))), true)
+}
+
+/// The constraint is added NOT VALID by `add`, a statement of its own, and validated.
+pub(super) fn add_and_validate(alter: &AlterTable, constraint: &str, class: Class, add: String) -> Operation {
+    Operation::Validate(validation(alter, constraint, class, Some(add), false))
+}
+
+fn validation(alter: &AlterTable, constraint: &str, class: Class, add: Option<String>, in_place: bool) -> Validate {
+    Validate { table: alter.relation.clone(), only: alter.only, constraint: constraint.to_owned(), class, in_place, add, search: None }
+}
+
+/// A constraint that takes over a finished index.
+pub(super) fn attach(alter: &AlterTable, constraint: &str, sql: String) -> Operation {
+    Operation::AttachKey(AttachKey { table: alter.relation.clone(), only: alter.only, constraint: constraint.to_owned(), sql })
 }
 
 /// DROP CONSTRAINT, as an undo: a later step may have dropped it already.
@@ -85,67 +106,40 @@ pub(super) fn waiting_not_null<'a>(target: &Target<'a>, column: &str) -> Option<
     Some(&waiting.name)
 }
 
-/// SET NOT NULL without a scan under a strong lock: what takes its place, how that is undone, and what follows.
-pub(super) struct NotNull {
-    instead: Option<String>,
-    undo: Option<String>,
-    then: Vec<Step>,
-}
-
 /// Begins the names of our own constraints: what a crash leaves behind can be told from the user's.
 const OURS: &str = "__pgairlock_";
 
-impl NotNull {
-    /// 18 knows NOT NULL constraints that are NOT VALID; before, a CHECK proves the same.
-    pub(super) fn of(alter: &AlterTable, target: &Target<'_>, column: &str, native: bool) -> Self {
-        if native { Self::native(alter, target, column) } else { Self::by_check(alter, target, column) }
+/// SET NOT NULL without a scan under a strong lock, as the remedy of a command: 18 knows NOT NULL constraints that are NOT VALID; before, a CHECK
+/// proves the same.
+pub(super) fn set_not_null(alter: &AlterTable, target: &Target<'_>, column: &str, native: bool) -> Rewrite {
+    if native {
+        let (name, command) = native_not_null(alter, target, column);
+        let search = Some(Search::nulls(&alter.relation, alter.only, column));
+        let then = vec![Operation::Validate(Validate { search, ..validate_added(alter, &name, Class::NotNull, &command) })];
+        return Rewrite { instead: Some(own(command)), undo: Some(drop_constraint(alter, &name)), then };
     }
+    let left_over = left_over_check(target, column).is_some();
+    let by_check = by_check(alter, target, column, !left_over);
+    let instead = (!left_over).then(|| own(by_check.add_command()));
+    let undo = (!left_over).then(|| by_check.drop_if_exists());
+    Rewrite { instead, undo, then: vec![Operation::SetNotNull(by_check)] }
+}
 
-    fn native(alter: &AlterTable, target: &Target<'_>, column: &str) -> Self {
-        let name = choose(alter, target, &[column.to_owned()], "not_null");
-        Self {
-            instead: Some(format!("ADD CONSTRAINT {} NOT NULL {} NOT VALID", Identifier(&name), Identifier(column))),
-            undo: Some(drop_constraint(alter, &name)),
-            then: vec![validate(alter, &name)],
-        }
-    }
+fn native_not_null(alter: &AlterTable, target: &Target<'_>, column: &str) -> (String, String) {
+    let name = choose(alter, target, &[column.to_owned()], "not_null");
+    let command = format!("ADD CONSTRAINT {} NOT NULL {} NOT VALID", Identifier(&name), Identifier(column));
+    (name, command)
+}
 
-    /// As the remedy of a command.
-    pub(super) fn rewrite(self) -> Rewrite {
-        Rewrite { instead: self.instead.map(own), undo: self.undo, then: self.then }
-    }
-
-    /// As statements of their own.
-    pub(super) fn steps(self, alter: &AlterTable) -> Vec<Step> {
-        let first = self.instead.map(|command| Step { undo: self.undo, ..Step::short(format!("{} {command}", table(alter))) });
-        first.into_iter().chain(self.then).collect()
-    }
-
-    fn by_check(alter: &AlterTable, target: &Target<'_>, column: &str) -> Self {
-        let table_name = target.facts.map_or(alter.relation.name.as_str(), |facts| facts.name.as_str());
-        let left_over = left_over_check(target, column);
-        let name = left_over.map_or_else(|| check_name(target, table_name, column), |check| check.name.clone());
-        let column_sql = Identifier(column);
-        let violated =
-            ErrorMapping { from: "23514", to: "23502", message: format!("column \"{column}\" of relation \"{table_name}\" contains null values") };
-        let prefix = table(alter);
-        let mut set = Step::short(format!("{prefix} ALTER COLUMN {column_sql} SET NOT NULL"));
-        if target.facts.and_then(|facts| facts.column(column)).is_none_or(|column| !column.not_null) {
-            set = set.undo(format!("{prefix} ALTER COLUMN {column_sql} DROP NOT NULL"));
-        }
-        let drop = Step::short(format!("{prefix} DROP CONSTRAINT {}", Identifier(&name)));
-        let add = format!("ADD CONSTRAINT {} CHECK ({column_sql} IS NOT NULL) NOT VALID", Identifier(&name));
-        let undo = drop_constraint(alter, &name);
-        let proven = [validate(alter, &name).errors(violated), set.clone(), drop.clone()];
-        match left_over {
-            None => Self { instead: Some(add), undo: Some(undo), then: proven.to_vec() },
-            Some(check) if check.validated => Self { instead: None, undo: None, then: vec![set, drop] },
-            // Added anew, so that it goes when there is a NULL after all.
-            Some(_) => {
-                let again = Step::short(format!("{prefix} DROP CONSTRAINT {}, {add}", Identifier(&name))).undo(undo);
-                Self { instead: None, undo: None, then: std::iter::once(again).chain(proven).collect() }
-            }
-        }
+fn by_check(alter: &AlterTable, target: &Target<'_>, column: &str, in_place: bool) -> SetNotNull {
+    let name = left_over_check(target, column).map_or_else(|| check_name(target, table_name(alter, target), column), |check| check.name.clone());
+    SetNotNull {
+        table: alter.relation.clone(),
+        only: alter.only,
+        column: column.to_owned(),
+        helper: name,
+        in_place,
+        was_not_null: target.facts.and_then(|facts| facts.column(column)).is_some_and(|column| column.not_null),
     }
 }
 
@@ -159,14 +153,22 @@ pub(super) fn left_over_check<'a>(target: &Target<'a>, column: &str) -> Option<&
     target.facts?.constraints.iter().find(|check| check.name.starts_with(OURS) && check.proves_not_null && check.columns == [column])
 }
 
-/// The steps that make these columns NOT NULL before a primary key asks for it.
-pub(super) fn not_null_steps<'c>(case: &Case<'_>, alter: &AlterTable, target: &Target<'_>, columns: impl Iterator<Item = &'c String>) -> Vec<Step> {
-    columns
-        .flat_map(|column| match waiting_not_null(target, column) {
-            Some(constraint) => vec![validate(alter, constraint)],
-            None => NotNull::of(alter, target, column, case.at_least(18)).steps(alter),
-        })
-        .collect()
+/// What makes these columns NOT NULL before a primary key asks for it.
+pub(super) fn not_null_first<'c>(
+    case: &Case<'_>,
+    alter: &AlterTable,
+    target: &Target<'_>,
+    columns: impl Iterator<Item = &'c String>,
+) -> Vec<Operation> {
+    let one = |column: &String| match waiting_not_null(target, column) {
+        Some(constraint) => validate(alter, constraint),
+        None if case.at_least(18) => {
+            let (name, command) = native_not_null(alter, target, column);
+            add_and_validate(alter, &name, Class::NotNull, format!("{} {command}", table(alter)))
+        }
+        None => Operation::SetNotNull(by_check(alter, target, column, false)),
+    };
+    columns.map(one).collect()
 }
 
 /// A command of the same statement makes the column NOT NULL.
@@ -179,13 +181,47 @@ pub(super) fn sets_not_null(alter: &AlterTable, column: &str) -> bool {
 }
 
 /// `ADD CONSTRAINT … NOT VALID` in the user's own words: a command of ALTER TABLE that adds a constraint, named and unchecked.
-pub(super) fn not_valid(command: &str, constraint: &Constraint, name: &str) -> Command {
+fn not_valid(command: &str, constraint: &Constraint, name: &str) -> Command {
     let sql = match (&constraint.name, command.get(3..)) {
         // The command begins with ADD.
         (None, Some(definition)) => format!("ADD CONSTRAINT {}{definition} NOT VALID", Identifier(name)),
         (Some(_), _) | (None, None) => format!("{command} NOT VALID"),
     };
     Command { sql, meaning: Meaning::NotValid(name.to_owned()) }
+}
+
+/// The constraint of a command, added NOT VALID in its place and validated afterwards.
+pub(super) fn not_valid_first(
+    case: &Case<'_>,
+    alter: &AlterTable,
+    command: &AlterCommand,
+    constraint: &Constraint,
+    name: &str,
+    class: Class,
+) -> Rewrite {
+    let instead = not_valid(case.slice(&command.span), constraint, name);
+    let search = search(case, alter, command, constraint, name);
+    let then = vec![Operation::Validate(Validate { search, ..validate_added(alter, name, class, &instead.sql) })];
+    Rewrite { instead: Some(instead), undo: Some(drop_constraint(alter, name)), then }
+}
+
+/// How to look for rows that a constraint does not allow.
+fn search(case: &Case<'_>, alter: &AlterTable, command: &AlterCommand, constraint: &Constraint, name: &str) -> Option<Search> {
+    let (table, only) = (&alter.relation, alter.only);
+    match &constraint.kind {
+        ConstraintKind::Check { .. } => {
+            let expression = rewrite::parenthesized_after(case.text, &command.span, "CHECK")?;
+            Some(Search::false_rows(table, only, name, expression))
+        }
+        ConstraintKind::ForeignKey { columns, references, referenced_columns } => {
+            let parent = case.target(references);
+            let key = parent.facts.and_then(|facts| facts.constraints.iter().find(|key| key.kind == 'p')).map(|key| &key.columns);
+            let parents = if referenced_columns.is_empty() { key? } else { referenced_columns };
+            Search::orphans(table, only, name, columns, &parent.name, parents)
+        }
+        ConstraintKind::NotNull { column } => Some(Search::nulls(table, only, column)),
+        ConstraintKind::Unique(_) | ConstraintKind::UsingIndex { .. } | ConstraintKind::Exclude => None,
+    }
 }
 
 /// A command in which nothing is the user's text.

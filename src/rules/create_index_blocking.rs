@@ -1,12 +1,13 @@
 //! CREATE INDEX without CONCURRENTLY.
 
 use crate::catalog::locks::{LockMode, Work};
+use crate::deferred::operation::{self, Operation};
 use crate::sql::naming;
 use crate::sql::rewrite;
 use crate::sql::statement::{CreateIndex, Statement};
 
 use super::case::Case;
-use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId, Step};
+use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
 use super::target::Target;
 
 pub(super) const RULE: Rule = Rule {
@@ -39,32 +40,29 @@ fn concurrently(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> R
     let Ok(sql) = rewrite::create_index_concurrently(case.text, case.parsed, chosen) else {
         return Remedy::Advice(vec!["Write CREATE INDEX CONCURRENTLY, outside a transaction.".to_owned()]);
     };
-    let mut build = Step::long(sql);
-    let mut then = Vec::new();
-    if let Some(name) = name {
-        let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {}", target.name.sibling(&*name));
-        let abandoned = is_abandoned(target, &name);
-        if abandoned {
-            // What a failed build left behind: IF NOT EXISTS would take it for the index.
-            then.push(Step::long(drop.clone()));
-        }
-        // A valid relation of that name is not ours to drop when the build is refused for it.
-        if abandoned || !target.is_taken(&name) {
-            build = build.debris(drop);
-        }
+    let create = Operation::CreateIndex(operation(create, target, name, sql));
+    Remedy::Rewrite(Rewrite { instead: None, undo: None, then: vec![create] })
+}
+
+fn operation(create: &CreateIndex, target: &Target<'_>, name: Option<String>, sql: String) -> operation::CreateIndex {
+    operation::CreateIndex {
+        table: create.table.clone(),
+        index: name.map(|name| target.name.sibling(name)),
+        unique: create.unique,
+        key: create.key_columns.clone(),
+        whole: !create.partial,
+        nulls_not_distinct: create.nulls_not_distinct,
+        sql,
     }
-    then.push(build);
-    Remedy::Rewrite(Rewrite { instead: None, undo: None, then })
 }
 
 /// CONCURRENTLY IF NOT EXISTS takes what a failed build left behind for the index, and builds nothing.
 fn skipping_the_invalid(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> Option<Finding> {
     let name = create.name.as_deref().filter(|name| create.if_not_exists && is_abandoned(target, name))?;
-    let index = target.name.sibling(name);
-    let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
-    let build = Step::long(case.slice(&case.parsed.span)).debris(drop.clone());
-    let remedy = Remedy::Rewrite(Rewrite { instead: None, undo: None, then: vec![Step::long(drop), build] });
-    let consequence = format!("CREATE INDEX IF NOT EXISTS would build nothing: {index} exists, left INVALID by a build that failed");
+    let build = operation(create, target, Some(name.to_owned()), case.slice(&case.parsed.span).to_owned());
+    let remedy = Remedy::Rewrite(Rewrite { instead: None, undo: None, then: vec![Operation::CreateIndex(build)] });
+    let consequence =
+        format!("CREATE INDEX IF NOT EXISTS would build nothing: {} exists, left INVALID by a build that failed", target.name.sibling(name));
     Some(case.finding(&RULE, target, consequence, (LockMode::ShareUpdateExclusive, Work::None), remedy))
 }
 

@@ -1,11 +1,12 @@
 //! DROP INDEX without CONCURRENTLY.
 
 use crate::catalog::locks::{LockMode, Work};
+use crate::deferred::operation::{DropIndex, Operation};
 use crate::sql::rewrite;
 use crate::sql::statement::{Drop, Statement};
 
 use super::case::Case;
-use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId, Step};
+use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
 use super::target::Target;
 
 pub(super) const RULE: Rule = Rule {
@@ -45,7 +46,12 @@ fn remedy(case: &Case<'_>, drop: &Drop, target: &Target<'_>) -> Remedy {
         return Remedy::Advice(vec![format!("Drop each by itself, outside a transaction and without CASCADE: {}", singly.join(" "))]);
     }
     match rewrite::drop_index_concurrently(case.text, case.parsed) {
-        Ok(sql) => Remedy::Rewrite(Rewrite { instead: None, undo: None, then: vec![Step::long(sql)] }),
+        Ok(sql) => {
+            let owner = target.facts.and_then(|facts| facts.index.as_ref());
+            let table = owner.map_or_else(|| target.name.clone(), |index| index.table_name());
+            let operation = Operation::DropIndex(DropIndex { table, index: target.name.clone(), sql });
+            Remedy::Rewrite(Rewrite { instead: None, undo: None, then: vec![operation] })
+        }
         Err(_) => Remedy::Advice(vec!["Write DROP INDEX CONCURRENTLY, outside a transaction.".to_owned()]),
     }
 }

@@ -1,11 +1,12 @@
 //! Constraints written beside the column that ADD COLUMN adds: taken out of it and added one by one, where they would scan or build.
 
+use crate::deferred::operation::{Class, Operation};
 use crate::sql::name::Identifier;
 use crate::sql::rewrite::{self, Command, Meaning};
 use crate::sql::statement::{AddColumn, AlterAction, AlterCommand, AlterTable, Constraint, ConstraintKind, InlineConstraint};
 
 use super::case::Case;
-use super::rule::{Rewrite, Step};
+use super::rule::Rewrite;
 use super::target::Target;
 use super::{alter, unique};
 
@@ -54,7 +55,7 @@ impl<'a> Addition<'a> {
     }
 
     /// The column without what is added apart, and these steps afterwards. The same remainder for each rule, so that several agree.
-    pub(super) fn rewrite(&self, case: &Case<'_>, then: Vec<Step>) -> Rewrite {
+    pub(super) fn rewrite(&self, case: &Case<'_>, then: Vec<Operation>) -> Rewrite {
         let undo = format!("{} DROP COLUMN {}", alter::table(self.statement), Identifier(&self.column.column));
         Rewrite { instead: Some(self.remainder(case)), undo: Some(undo), then }
     }
@@ -68,8 +69,8 @@ impl<'a> Addition<'a> {
     }
 
     /// Every constraint of a kind, added NOT VALID and validated.
-    pub(super) fn validated(&self, case: &Case<'_>, kind: impl Fn(&ConstraintKind) -> bool) -> Option<Vec<Step>> {
-        let mut steps = Vec::new();
+    pub(super) fn validated(&self, case: &Case<'_>, kind: impl Fn(&ConstraintKind) -> bool) -> Option<Vec<Operation>> {
+        let mut operations = Vec::new();
         for inline in self.column.constraints.iter().filter(|inline| kind(&inline.constraint.kind) && self.is_apart(&inline.constraint)) {
             let name = alter::constraint_name(self.statement, &self.target, &inline.constraint);
             let definition = self.table_definition(case, inline)?;
@@ -77,10 +78,10 @@ impl<'a> Addition<'a> {
             if !rewrite::adds_beside(case.text, case.parsed, inline, &name, &add) {
                 return None;
             }
-            steps.push(Step::short(add).undo(alter::drop_constraint(self.statement, &name)));
-            steps.push(alter::validate(self.statement, &name));
+            let class = if matches!(inline.constraint.kind, ConstraintKind::ForeignKey { .. }) { Class::ForeignKey } else { Class::Check };
+            operations.push(alter::add_and_validate(self.statement, &name, class, add));
         }
-        Some(steps)
+        Some(operations)
     }
 
     /// What a column constraint says, as a table constraint without its name.
@@ -94,14 +95,14 @@ impl<'a> Addition<'a> {
     }
 
     /// Every UNIQUE, by an index built beforehand.
-    pub(super) fn unique(&self) -> Vec<Step> {
+    pub(super) fn unique(&self) -> Vec<Operation> {
         let keys = self.column.constraints.iter().filter_map(|inline| match &inline.constraint.kind {
             ConstraintKind::Unique(key) if self.is_apart(&inline.constraint) => Some((&inline.constraint, key)),
             _ => None,
         });
         keys.flat_map(|(constraint, key)| {
             let name = alter::constraint_name(self.statement, &self.target, constraint);
-            unique::steps(self.statement, &self.target, key, &name)
+            unique::operations(self.statement, &self.target, key, &name)
         })
         .collect()
     }

@@ -1,13 +1,13 @@
 //! REINDEX without CONCURRENTLY.
 
 use crate::catalog::locks::{LockMode, Work};
+use crate::deferred::operation::{Operation, Reindex};
 use crate::sql::name::RelationName;
-use crate::sql::naming;
 use crate::sql::rewrite;
 use crate::sql::statement::{ReindexTarget, Statement};
 
 use super::case::Case;
-use super::rule::{Certainty, Finding, Remedy, Rewrite, Rule, RuleId, Step};
+use super::rule::{Certainty, Finding, Remedy, Rewrite, Rule, RuleId};
 use super::target::Target;
 
 pub(super) const RULE: Rule = Rule {
@@ -43,8 +43,8 @@ fn one(case: &Case<'_>, what: &str, name: &RelationName) -> Option<Finding> {
         return None;
     }
     let consequence = format!("REINDEX {what} {} blocks writes to its table while it builds", target.name);
-    let debris = (what == "INDEX").then(|| debris(&target)).flatten();
-    Some(case.finding(&RULE, &target, consequence, (LockMode::Share, Work::Rewrite), concurrently(case, debris)).about_table_of(&target))
+    let about = if what == "INDEX" { About::index(&target) } else { About { table: Some(target.name.clone()), ..About::default() } };
+    Some(case.finding(&RULE, &target, consequence, (LockMode::Share, Work::Rewrite), concurrently(case, about)).about_table_of(&target))
 }
 
 fn many(case: &Case<'_>, what: &str) -> Finding {
@@ -52,20 +52,30 @@ fn many(case: &Case<'_>, what: &str) -> Finding {
     finding.lock = Some(LockMode::Share);
     finding.work = Work::Rewrite;
     finding.certainty = Certainty::Assumed;
-    finding.remedy = concurrently(case, None);
+    finding.remedy = concurrently(case, About::default());
     finding
 }
 
-/// A failed REINDEX CONCURRENTLY leaves the new, invalid index behind, under a name of this pattern.
-fn debris(target: &Target<'_>) -> Option<String> {
-    let index = target.facts?;
-    let leftover = naming::choose(&index.name, &[], "ccnew", &|name| target.is_taken(name));
-    Some(format!("DROP INDEX CONCURRENTLY IF EXISTS {}", target.name.sibling(leftover)))
+/// What is rebuilt, where it is one thing.
+#[derive(Default)]
+struct About {
+    table: Option<RelationName>,
+    index: Option<(RelationName, u32)>,
 }
 
-fn concurrently(case: &Case<'_>, debris: Option<String>) -> Remedy {
+impl About {
+    fn index(target: &Target<'_>) -> Self {
+        let Some(facts) = target.facts else { return Self::default() };
+        Self { table: facts.index.as_ref().map(|index| index.table_name()), index: Some((target.name.clone(), facts.oid)) }
+    }
+}
+
+fn concurrently(case: &Case<'_>, about: About) -> Remedy {
     match rewrite::reindex_concurrently(case.text, case.parsed) {
-        Ok(sql) => Remedy::Rewrite(Rewrite { instead: None, undo: None, then: vec![Step { debris, ..Step::long(sql) }] }),
+        Ok(sql) => {
+            let operation = Operation::Reindex(Reindex { table: about.table, index: about.index, sql });
+            Remedy::Rewrite(Rewrite { instead: None, undo: None, then: vec![operation] })
+        }
         Err(_) => Remedy::Advice(vec!["Write REINDEX … CONCURRENTLY, outside a transaction.".to_owned()]),
     }
 }

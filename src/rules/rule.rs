@@ -1,6 +1,7 @@
 //! A rule is data plus one pure function; each stands in a file of its own.
 
 use crate::catalog::locks::{LockMode, Work};
+use crate::deferred::operation::Operation;
 use crate::sql::name::RelationName;
 use crate::sql::rewrite::Command;
 
@@ -77,82 +78,6 @@ pub struct Rewrite {
     pub instead: Option<Command>,
     /// SQL that takes back what `instead` did.
     pub undo: Option<String>,
-    /// What runs afterwards, each step by itself.
-    pub then: Vec<Step>,
-}
-
-/// One statement that pgairlock runs in place of, or after, the client's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// The statement.
-    pub sql: String,
-    /// Whether it may wait for locks beyond lock_timeout.
-    pub wait: Wait,
-    /// SQL that removes what a *failed* run of this step leaves behind (an INVALID index).
-    pub debris: Option<String>,
-    /// SQL that takes the finished step back when a later one fails.
-    pub undo: Option<String>,
-    /// How an error of this step reads as the original statement's.
-    pub errors: Option<ErrorMapping>,
-}
-
-/// How long a step may wait (facts: sequences, S and L).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
-    /// Takes a strong lock: lock_timeout stays.
-    Short,
-    /// Waits without hurting anyone: lock_timeout, statement_timeout and transaction_timeout are off for it.
-    Long,
-}
-
-/// An error of a step, as the original statement would have said it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ErrorMapping {
-    /// The step's SQLSTATE.
-    pub from: &'static str,
-    /// The original's.
-    pub to: &'static str,
-    /// The original's message.
-    pub message: String,
-}
-
-impl Step {
-    /// A step under a strong, brief lock.
-    #[must_use]
-    pub fn short(sql: impl Into<String>) -> Self {
-        Self { sql: sql.into(), wait: Wait::Short, debris: None, undo: None, errors: None }
-    }
-
-    /// A step that may wait long without hurting anyone.
-    #[must_use]
-    pub fn long(sql: impl Into<String>) -> Self {
-        Self { wait: Wait::Long, ..Self::short(sql) }
-    }
-
-    /// With SQL that removes what a failed run leaves.
-    #[must_use]
-    pub fn debris(mut self, sql: impl Into<String>) -> Self {
-        self.debris = Some(sql.into());
-        self
-    }
-
-    /// The index that the debris would drop, as SQL writes its name: debris is always an INVALID index.
-    #[must_use]
-    pub fn debris_index(&self) -> Option<&str> {
-        self.debris.as_deref()?.strip_prefix("DROP INDEX CONCURRENTLY IF EXISTS ")
-    }
-
-    /// With SQL that takes it back.
-    #[must_use]
-    pub fn undo(mut self, sql: impl Into<String>) -> Self {
-        self.undo = Some(sql.into());
-        self
-    }
-
-    /// With an error mapping.
-    #[must_use]
-    pub fn errors(mut self, mapping: ErrorMapping) -> Self {
-        self.errors = Some(mapping);
-        self
-    }
+    /// What follows, outside any transaction.
+    pub then: Vec<Operation>,
 }

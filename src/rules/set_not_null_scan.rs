@@ -2,9 +2,10 @@
 
 use crate::catalog::facts::RelationFacts;
 use crate::catalog::locks::{LockMode, Work};
+use crate::deferred::operation::Class;
 use crate::sql::statement::{AlterAction, AlterTable, ConstraintKind};
 
-use super::alter::{self, NotNull};
+use super::alter;
 use super::case::Case;
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
 use super::target::Target;
@@ -30,12 +31,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         AlterAction::AddConstraint(constraint) if !constraint.not_valid => {
             let ConstraintKind::NotNull { column } = &constraint.kind else { return None };
             let name = alter::constraint_name(statement, &target, constraint);
-            let rewrite = Rewrite {
-                instead: Some(alter::not_valid(case.slice(&command.span), constraint, &name)),
-                undo: Some(alter::drop_constraint(statement, &name)),
-                then: vec![alter::validate(statement, &name)],
-            };
-            (column, rewrite)
+            (column, alter::not_valid_first(case, statement, command, constraint, &name, Class::NotNull))
         }
         _ => return None,
     };
@@ -63,5 +59,5 @@ fn by_steps(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, column
     if let Some(constraint) = alter::waiting_not_null(target, column) {
         return Rewrite { instead: None, undo: None, then: vec![alter::validate(statement, constraint)] };
     }
-    NotNull::of(statement, target, column, case.at_least(18)).rewrite()
+    alter::set_not_null(statement, target, column, case.at_least(18))
 }

@@ -1,6 +1,7 @@
 //! A relation that a statement names, and how much a lock or work on it would hurt.
 
 use crate::catalog::facts::{Lookup, RelationFacts};
+use crate::deferred::promise::Deferred;
 use crate::sql::name::RelationName;
 
 use super::case::Case;
@@ -13,6 +14,8 @@ pub struct Target<'a> {
     pub facts: Option<&'a RelationFacts>,
     /// What it is for a judgement.
     pub standing: Standing,
+    /// What this transaction has left for after its COMMIT: names that are taken already.
+    pub deferred: &'a [Deferred],
 }
 
 /// What a relation is for a judgement.
@@ -37,7 +40,7 @@ pub enum Standing {
 }
 
 impl<'a> Target<'a> {
-    pub(super) fn new(case: &Case<'_>, written: &RelationName, lookup: &'a Lookup<RelationFacts>) -> Self {
+    pub(super) fn new(case: &Case<'a>, written: &RelationName, lookup: &'a Lookup<RelationFacts>) -> Self {
         match lookup {
             Lookup::Found(facts) => {
                 let name = facts.qualified();
@@ -45,23 +48,23 @@ impl<'a> Target<'a> {
                 let owner = facts.index.as_ref().map_or_else(|| name.clone(), |index| index.table_name());
                 let new = case.overlay.created(&owner) && !facts.has_children;
                 let standing = if new { Standing::New } else { of_facts(facts, case.small_table_bytes) };
-                Self { name, facts: Some(facts), standing }
+                Self { name, facts: Some(facts), standing, deferred: case.overlay.deferred() }
             }
-            Lookup::Missing => Self::created(case, written, true).unwrap_or_else(|| Self::unfound(written, Standing::Missing)),
-            Lookup::Unknown => Self::created(case, written, false).unwrap_or_else(|| Self::unfound(written, Standing::Unknown)),
+            Lookup::Missing => Self::created(case, written, true).unwrap_or_else(|| Self::unfound(case, written, Standing::Missing)),
+            Lookup::Unknown => Self::created(case, written, false).unwrap_or_else(|| Self::unfound(case, written, Standing::Unknown)),
         }
     }
 
     /// A relation that did not exist when the facts were asked, but that an earlier statement of the string creates. A temporary one is certain
     /// to be meant only where nothing else has the name: the search path may name `pg_temp` last.
-    fn created(case: &Case<'_>, written: &RelationName, free: bool) -> Option<Self> {
+    fn created(case: &Case<'a>, written: &RelationName, free: bool) -> Option<Self> {
         let temporary = (free && written.schema.is_none()).then(|| RelationName::qualified("pg_temp", &*written.name));
         let name = case.creation_place(written).into_iter().chain(temporary).find(|place| case.overlay.created(place))?;
-        Some(Self { name, facts: None, standing: Standing::New })
+        Some(Self { name, facts: None, standing: Standing::New, deferred: case.overlay.deferred() })
     }
 
-    fn unfound(written: &RelationName, standing: Standing) -> Self {
-        Self { name: written.clone(), facts: None, standing }
+    fn unfound(case: &Case<'a>, written: &RelationName, standing: Standing) -> Self {
+        Self { name: written.clone(), facts: None, standing, deferred: case.overlay.deferred() }
     }
 
     /// A view, sequence, foreign table …
@@ -96,7 +99,8 @@ impl<'a> Target<'a> {
     /// A name is taken beside it. Unknown is free: the server will say.
     #[must_use]
     pub fn is_taken(&self, name: &str) -> bool {
-        self.facts.is_some_and(|facts| facts.taken_names.iter().any(|taken| taken == name))
+        let awaited = self.deferred.iter().any(|deferred| deferred.table.schema == self.name.schema && deferred.operation.name() == Some(name));
+        awaited || self.facts.is_some_and(|facts| facts.taken_names.iter().any(|taken| taken == name))
     }
 }
 

@@ -2,29 +2,28 @@
 
 use std::collections::BTreeSet;
 
+use crate::deferred::operation::{CreateIndex, Operation};
 use crate::sql::name::Identifier;
 use crate::sql::statement::{AlterTable, Unique};
 
 use super::alter;
-use super::rule::{Remedy, Rewrite, Step};
+use super::rule::{Remedy, Rewrite};
 use super::target::Target;
 
-/// The steps that add the constraint under this name.
-pub(super) fn steps(statement: &AlterTable, target: &Target<'_>, unique: &Unique, name: &str) -> Vec<Step> {
-    let index = target.name.sibling(name);
-    let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
-    let mut build = Step::long(create_index(statement, unique, name)).undo(drop.clone());
-    let left_over = is_left_over(target, unique, name);
-    if left_over || !target.is_taken(name) {
-        // Any other relation of that name is not ours to drop when the build is refused for it.
-        build = build.debris(drop.clone());
-    }
-    let undo = alter::drop_constraint(statement, name);
-    let name = Identifier(name);
-    let kind = if unique.primary { "PRIMARY KEY" } else { "UNIQUE" };
-    let attach = format!("{} ADD CONSTRAINT {name} {kind} USING INDEX {name}{}", alter::table(statement), deferral(unique));
-    let clear = left_over.then(|| Step::long(drop));
-    clear.into_iter().chain([build, Step::short(attach).undo(undo)]).collect()
+/// What adds the constraint under this name.
+pub(super) fn operations(statement: &AlterTable, target: &Target<'_>, unique: &Unique, name: &str) -> Vec<Operation> {
+    let build = CreateIndex {
+        table: statement.relation.clone(),
+        index: Some(target.name.sibling(name)),
+        unique: true,
+        key: Some(unique.columns.clone()),
+        whole: true,
+        nulls_not_distinct: unique.nulls_not_distinct,
+        sql: create_index(statement, unique, name),
+    };
+    let (quoted, kind) = (Identifier(name), if unique.primary { "PRIMARY KEY" } else { "UNIQUE" });
+    let sql = format!("{} ADD CONSTRAINT {quoted} {kind} USING INDEX {quoted}{}", alter::table(statement), deferral(unique));
+    vec![Operation::CreateIndex(build), alter::attach(statement, name, sql)]
 }
 
 /// An index of that name is what a build of this very key left behind when its connection was lost.
@@ -75,14 +74,19 @@ pub(super) fn by_partition(statement: &AlterTable, unique: &Unique) -> Vec<Strin
 }
 
 /// The online way of a UNIQUE or PRIMARY KEY, where there is one.
-pub(super) fn remedy(target: &Target<'_>, key: &Unique, steps: impl FnOnce() -> Vec<Step>, by_partition: impl FnOnce() -> Vec<String>) -> Remedy {
+pub(super) fn remedy(
+    target: &Target<'_>,
+    key: &Unique,
+    operations: impl FnOnce() -> Vec<Operation>,
+    by_partition: impl FnOnce() -> Vec<String>,
+) -> Remedy {
     if key.without_overlaps {
         return Remedy::Advice(no_online_way());
     }
     if target.is_partitioned() {
         return Remedy::Advice(by_partition());
     }
-    Remedy::Rewrite(Rewrite { instead: None, undo: None, then: steps() })
+    Remedy::Rewrite(Rewrite { instead: None, undo: None, then: operations() })
 }
 
 /// For what cannot be built beforehand.

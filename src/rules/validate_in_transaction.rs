@@ -30,11 +30,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let own = together || case.is_altered(&target);
     let locked = if own { &target.name } else { case.overlay.locked()? };
     let name = Identifier(constraint);
-    let remedy = if together {
-        Remedy::Rewrite(Rewrite { instead: None, undo: None, then: vec![alter::validate(statement, constraint)] })
-    } else {
-        Remedy::Advice(vec![format!("COMMIT first, and in a later transaction: ALTER TABLE {} VALIDATE CONSTRAINT {name};", statement.relation)])
-    };
+    let remedy = Remedy::Rewrite(Rewrite { instead: None, undo: None, then: vec![alter::validate(statement, constraint)] });
     let what = if own { "its readers and writers".to_owned() } else { format!("those who use {locked}") };
     let consequence = format!("VALIDATE CONSTRAINT {name} reads all of {} while an earlier lock of this transaction blocks {what}", target.name);
     Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))

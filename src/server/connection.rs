@@ -8,17 +8,18 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, ReadHalf, WriteHalf, split};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::audit::record::{DecisionId, Outcome, Record};
 use crate::config::settings::{Pooler, Settings};
+use crate::deferred::promise::{Progress, Promise, PromiseId};
 use crate::policy::settings::Mode;
 use crate::session::effects::{Close, Effects, Event as SessionEvent, Observed};
 use crate::session::{Identity, Session};
-use crate::store::Store;
-use crate::telemetry::{Decision, DecisionEnded, Event, RewriteFinished, StoreFailed, StoreWritten, UpstreamError};
+use crate::store::{Store, StoreError, Wanted};
+use crate::telemetry::{Decision, DecisionEnded, Event, PromiseProgress, Promised, RewriteFinished, StoreFailed, StoreWritten, UpstreamError};
 
 use super::login::Established;
 use super::outbox::Outbox;
@@ -57,7 +58,8 @@ pub(super) struct Shared {
     pub(super) store: Store,
 }
 
-type Recording = Pin<Box<dyn Future<Output = Result<DecisionId, String>> + Send>>;
+/// Something that the store was asked, whose answer the session waits for.
+type Asking = Pin<Box<dyn Future<Output = SessionEvent> + Send>>;
 
 struct Connection {
     session: Session,
@@ -74,7 +76,9 @@ struct Connection {
     client_read: BytesMut,
     server_read: BytesMut,
     client_open: bool,
-    recording: Option<Recording>,
+    asking: Option<Asking>,
+    /// What has become of promises is written in order.
+    progress: mpsc::UnboundedSender<(PromiseId, Progress)>,
     outcomes: JoinSet<()>,
     shared: Shared,
 }
@@ -130,6 +134,9 @@ impl Connection {
         let session = Session::new(identity.clone(), policy, &established.parameters, established.client_buffer, established.server_buffer);
         let (client_in, client_out) = split(established.client);
         let (server_in, server_out) = split(established.server);
+        let (progress, told) = mpsc::unbounded_channel();
+        let mut outcomes = JoinSet::new();
+        outcomes.spawn(write_progress(shared.clone(), identity.id.clone(), told));
         Self {
             session,
             identity,
@@ -145,8 +152,9 @@ impl Connection {
             client_read: BytesMut::new(),
             server_read: BytesMut::new(),
             client_open: true,
-            recording: None,
-            outcomes: JoinSet::new(),
+            asking: None,
+            progress,
+            outcomes,
             shared,
         }
     }
@@ -176,6 +184,7 @@ impl Connection {
         let backlog_limit = self.shared.settings.borrow().policy.statement_bytes + READ;
         let read_client = self.client_open && self.to_server.len() < HIGH_WATER && self.session.client_backlog() < backlog_limit;
         let read_server = self.to_client.len() < HIGH_WATER;
+        let tick = self.session.next_tick();
         self.client_read.reserve(READ);
         self.server_read.reserve(READ);
         // In this order: what the process says comes before what a peer says, and a server that still speaks is heard before its client goes on.
@@ -189,10 +198,11 @@ impl Connection {
                 Ok(()) => Ok(Some(SessionEvent::Policy(Arc::new(self.shared.settings.borrow_and_update().policy.clone())))),
                 Err(_) => Err("shutdown"),
             },
-            recorded = answer(&mut self.recording) => {
-                self.recording = None;
-                Ok(Some(SessionEvent::Recorded(recorded)))
+            answered = answer(&mut self.asking) => {
+                self.asking = None;
+                Ok(Some(answered))
             }
+            () = sleep_until(tick), if tick.is_some() => Ok(Some(SessionEvent::Tick)),
             wrote = self.to_client.push(&mut self.client_out), if self.to_client.has_work() => match wrote {
                 Ok(()) => Ok(None),
                 Err(_) => Ok(Some(self.client_lost())),
@@ -257,7 +267,18 @@ impl Connection {
         }
         if let Some(mut record) = self.effects.record.take() {
             record.at_unix_micros = unix_micros();
-            self.recording = Some(Box::pin(make_durable(self.shared.clone(), *record)));
+            self.asking = Some(Box::pin(make_durable(self.shared.clone(), *record)));
+        }
+        if let Some(promise) = self.effects.promise.take() {
+            self.asking = Some(Box::pin(make_promise(self.shared.clone(), *promise)));
+        }
+        if let Some(place) = self.effects.pending.take() {
+            let wanted = Wanted::Of(place, self.identity.principal.role.clone());
+            self.asking = Some(Box::pin(look_up(self.shared.clone(), self.identity.id.clone(), wanted)));
+        }
+        for progress in std::mem::take(&mut self.effects.progress) {
+            // Its writer ends with the session, not before.
+            let _ = self.progress.send(progress);
         }
         for (id, outcome) in std::mem::take(&mut self.effects.outcomes) {
             DecisionEnded { session: &self.identity.id, id, outcome: &outcome }.emit();
@@ -294,47 +315,82 @@ impl Connection {
             let _ = tokio::io::AsyncWriteExt::shutdown(&mut self.server_out).await;
         })
         .await;
+        drop(self.progress);
         while self.outcomes.join_next().await.is_some() {}
     }
 }
 
 /// The store's answer; never, when nothing was asked. Cancel safe.
-async fn answer(recording: &mut Option<Recording>) -> Result<DecisionId, String> {
-    match recording {
-        Some(recording) => recording.await,
+async fn answer(asking: &mut Option<Asking>) -> SessionEvent {
+    match asking {
+        Some(asking) => asking.await,
         None => std::future::pending().await,
     }
 }
 
-/// Writes a decision down, within the store's deadline. Not cancel safe in the sense that the record may be written all the same.
-async fn make_durable(shared: Shared, record: Record) -> Result<DecisionId, String> {
-    let limit = shared.settings.borrow().timeouts.store;
-    let (session, started) = (record.session.clone(), Instant::now());
-    let written = timeout(limit, shared.store.record(record.clone())).await;
-    let (id, error) = match written {
-        Ok(Ok(id)) => (Ok(id), None),
-        Ok(Err(error)) => (Err(error.to_string()), Some(error)),
-        Err(_) => (Err(format!("it did not answer within {limit:?}")), None),
-    };
-    match &id {
-        Ok(id) => {
-            StoreWritten { operation: "record", duration: started.elapsed() }.emit();
-            Decision { id: Some(*id), record: &record }.emit();
-        }
-        Err(_) => StoreFailed { session: &session, operation: "record", error: error.as_ref() }.emit(),
+/// Cancel safe.
+async fn sleep_until(tick: Option<Instant>) {
+    match tick {
+        Some(tick) => tokio::time::sleep_until(tick.into()).await,
+        None => std::future::pending().await,
     }
-    id
 }
 
-/// Writes down how a decision ended, within the store's deadline. The log has it in any case.
-async fn write_outcome(shared: Shared, session: String, id: DecisionId, outcome: Outcome) {
+/// Waits for the store no longer than its deadline. Not cancel safe in the sense that it may be written all the same.
+async fn within_deadline<T>(
+    shared: &Shared,
+    session: &str,
+    operation: &'static str,
+    asked: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, String> {
     let (limit, started) = (shared.settings.borrow().timeouts.store, Instant::now());
-    let error = match timeout(limit, shared.store.outcome(id, outcome)).await {
-        Ok(Ok(())) => return StoreWritten { operation: "outcome", duration: started.elapsed() }.emit(),
-        Ok(Err(error)) => Some(error),
-        Err(_) => None,
+    let (why, error) = match timeout(limit, asked).await {
+        Ok(Ok(answer)) => {
+            StoreWritten { operation, duration: started.elapsed() }.emit();
+            return Ok(answer);
+        }
+        Ok(Err(error)) => (error.to_string(), Some(error)),
+        Err(_) => (format!("it did not answer within {limit:?}"), None),
     };
-    StoreFailed { session: &session, operation: "outcome", error: error.as_ref() }.emit();
+    StoreFailed { session, operation, error: error.as_ref() }.emit();
+    Err(why)
+}
+
+/// Writes a decision down.
+async fn make_durable(shared: Shared, record: Record) -> SessionEvent {
+    let id = within_deadline(&shared, &record.session, "record", shared.store.record(record.clone())).await;
+    if let Ok(id) = &id {
+        Decision { id: Some(*id), record: &record }.emit();
+    }
+    SessionEvent::Recorded(id)
+}
+
+/// Writes down what a transaction is promised.
+async fn make_promise(shared: Shared, promise: Promise) -> SessionEvent {
+    let session = promise.session.clone();
+    let id = within_deadline(&shared, &session, "promise", shared.store.promise(promise.clone(), unix_micros())).await;
+    if let Ok(id) = &id {
+        Promised { id: *id, promise: &promise }.emit();
+    }
+    SessionEvent::Promised(id)
+}
+
+/// Looks up what earlier sessions of a role were promised.
+async fn look_up(shared: Shared, session: String, wanted: Wanted) -> SessionEvent {
+    SessionEvent::Pending(within_deadline(&shared, &session, "pending", shared.store.pending(wanted)).await)
+}
+
+/// Writes down what becomes of promises, one after the other. A failed write is told in the log: the next run finds out by looking.
+async fn write_progress(shared: Shared, session: String, mut told: mpsc::UnboundedReceiver<(PromiseId, Progress)>) {
+    while let Some((id, progress)) = told.recv().await {
+        PromiseProgress { session: &session, id, progress: &progress }.emit();
+        let _ = within_deadline(&shared, &session, "progress", shared.store.progress(id, progress)).await;
+    }
+}
+
+/// Writes down how a decision ended. The log has it in any case.
+async fn write_outcome(shared: Shared, session: String, id: DecisionId, outcome: Outcome) {
+    let _ = within_deadline(&shared, &session, "outcome", shared.store.outcome(id, outcome)).await;
 }
 
 fn append(inbox: &mut BytesMut, read: &mut BytesMut) {

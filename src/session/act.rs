@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::catalog::shadows::may_change;
 use crate::policy::decide::{LockTimeoutCare, Outcome};
-use crate::policy::plan::{Notice, Plan, Refusal, Step};
+use crate::policy::plan::{Notice, Plan, Refusal, SafeForm, Step};
 use crate::wire::errors::{self, Report};
 use crate::wire::messages;
 
@@ -38,7 +38,8 @@ impl Session {
         }
         match std::mem::replace(&mut outcome.decision.plan, Plan::Pass) {
             Plan::Refuse(refusal) => self.refuse(&subject, &refusal, decided, out),
-            Plan::Rewrite { steps, tag } => self.rewrite(subject, &outcome, steps, tag, decided, out),
+            Plan::Rewrite(form) => self.rewrite(subject, &outcome, form, decided, out),
+            Plan::Defer(form) => self.defer(subject, outcome, form, decided, out),
             Plan::Edit(edits) if subject.shape == Shape::Query => {
                 let text = crate::sql::rewrite::apply(&subject.script.text, &edits);
                 let subject = Subject { frame: Some(messages::query(&text)), ..subject };
@@ -62,8 +63,8 @@ impl Session {
             }
             LockTimeoutCare::RunByItself(by_itself) => {
                 let (tag, wait) = (by_itself.tag, by_itself.wait);
-                let steps = vec![Step { wait, ..Step::short(subject.script.text.to_string()) }];
-                self.rewrite(subject, &outcome, steps, tag, decided, out);
+                let form = SafeForm { now: Some(Step { wait, ..Step::short(subject.script.text.to_string()) }), then: Vec::new(), tag };
+                self.rewrite(subject, &outcome, form, decided, out);
             }
             LockTimeoutCare::ReapplyAfter if self.lock_timeout_cap_ms > 0 => self.run_subject(&subject, outcome, decided, Some(Care::Reapply), out),
             _ => self.run_subject(&subject, outcome, decided, None, out),

@@ -9,4 +9,6 @@ pub(super) struct Batch {
     pub(super) executed: bool,
     /// A BEGIN, COMMIT or the like was among what was sent.
     pub(super) controls: bool,
+    /// The last of these was a BEGIN: what follows stands in its block, unless it fails and takes what follows along.
+    pub(super) begun: bool,
 }

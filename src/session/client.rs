@@ -11,7 +11,7 @@ use crate::catalog::shadows;
 use crate::policy::decide::{LockTimeoutCare, Outcome, Situation, decide, not_understood};
 use crate::policy::plan::Plan;
 use crate::sql::parse::{self, ParseError};
-use crate::sql::statement::{Copy, Script, Statement};
+use crate::sql::statement::{Copy, Script, Statement, TransactionControl};
 use crate::wire::views;
 
 use super::completion::{Completion, Ran};
@@ -126,6 +126,13 @@ impl Session {
         if self.hinges_on_settings(&script) {
             return Ok(Flow::Wait);
         }
+        if self.resumes_before(&script) {
+            self.resume(now, out);
+            return Ok(Flow::Wait);
+        }
+        if let Some(how) = self.commits_what_waits(&script) {
+            return if self.is_settled()? { self.commit(script, Shape::Query, &how, now, out) } else { Ok(Flow::Wait) };
+        }
         if let Some(outcome) = self.plain(&script) {
             self.client.approve();
             self.expect_query(&script, outcome);
@@ -162,6 +169,10 @@ impl Session {
             Err(outcome) => return self.take_up_unread(outcome, Shape::Parse, now, out),
         };
         if self.hinges_on_settings(&script) {
+            return Ok(Flow::Wait);
+        }
+        if self.resumes_before(&script) {
+            self.resume(now, out);
             return Ok(Flow::Wait);
         }
         let Some(name) = self.client.peek()?.and_then(|frame| views::parse(frame.body).map(|(name, _, _)| name.to_vec())) else {
@@ -204,10 +215,16 @@ impl Session {
             Known::Nothing => return self.take_up_unread(refusals::unknown_portal(&portal, self.identity.mode), Shape::Execute, now, out),
             Known::NotYet => return Ok(Flow::Wait),
         };
+        if let Some(how) = self.commits_what_waits(&script) {
+            return if self.replies.owes_ready() { Ok(Flow::Wait) } else { self.commit(script, Shape::Execute, &how, now, out) };
+        }
         if let Some(outcome) = self.plain(&script) {
             let ran = Ran { effects: outcome.effects.into(), script: Some(Arc::clone(&script)), ..Ran::default() };
             self.batch.executed = true;
-            self.batch.controls |= controls_transaction(&script);
+            if let Some(control) = control(&script) {
+                self.batch.controls |= *control == TransactionControl::Begin || ends_transaction(control);
+                self.batch.begun = *control == TransactionControl::Begin || self.batch.begun && !ends_transaction(control);
+            }
             if copies_in(&script) {
                 self.work = Work::AwaitCopy;
             }
@@ -311,6 +328,11 @@ impl Session {
         passes.then_some(outcome)
     }
 
+    /// Inside an explicit block, of which nothing under way can be the end.
+    pub(super) fn in_block(&self) -> bool {
+        self.batch.begun || self.status == Status::InTransaction && !self.batch.controls
+    }
+
     /// The transaction has failed, and nothing that is under way can have ended it.
     pub(super) fn has_failed(&self) -> bool {
         self.status == Status::Failed && self.replies.is_empty() && !self.batch.executed
@@ -322,6 +344,7 @@ impl Session {
             settings: &self.settings,
             mode: self.identity.mode,
             in_transaction,
+            in_block: self.place.is_some() && self.in_block(),
             failed_transaction: self.has_failed(),
             overlay: &self.overlay,
             lock_timeout_cap_ms: self.lock_timeout_cap_ms,
@@ -332,8 +355,12 @@ impl Session {
 }
 
 /// BEGIN, COMMIT and their like: what the last ReadyForQuery said of the transaction does not hold behind them.
-fn controls_transaction(script: &Script) -> bool {
-    script.statements.iter().any(|parsed| matches!(parsed.statement, Statement::Transaction(_)))
+fn control(script: &Script) -> Option<&TransactionControl> {
+    script.statements.iter().find_map(|parsed| if let Statement::Transaction(control) = &parsed.statement { Some(control) } else { None })
+}
+
+fn ends_transaction(control: &TransactionControl) -> bool {
+    matches!(control, TransactionControl::Commit { chain: false } | TransactionControl::Rollback { chain: false } | TransactionControl::TwoPhase)
 }
 
 /// EXECUTE, in any form.

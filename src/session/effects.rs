@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::audit::record::{DecisionId, Outcome, Record};
+use crate::deferred::promise::{Pending, Place, Progress, Promise, PromiseId};
 use crate::policy::settings::PolicySettings;
 
 /// Something happened at the edge.
@@ -24,6 +25,12 @@ pub enum Event {
     ServerGone,
     /// The record asked for is durable; or it could not be made so: why.
     Recorded(Result<DecisionId, String>),
+    /// The promise is durable; or it could not be made so: why.
+    Promised(Result<PromiseId, String>),
+    /// What the store has of earlier promises; or why it does not say.
+    Pending(Result<Vec<Pending>, String>),
+    /// The time that [`super::Session::next_tick`] named has come.
+    Tick,
     /// The settings that decide were replaced.
     Policy(Arc<PolicySettings>),
     /// The process is about to end: finish what runs, take nothing new.
@@ -41,6 +48,12 @@ pub struct Effects {
     pub to_server: VecDeque<Bytes>,
     /// Make this durable, then answer with [`Event::Recorded`].
     pub record: Option<Box<Record>>,
+    /// Make this durable, then answer with [`Event::Promised`].
+    pub promise: Option<Box<Promise>>,
+    /// Look up what is pending there for this role, then answer with [`Event::Pending`].
+    pub pending: Option<Place>,
+    /// What has become of promises, in order.
+    pub progress: Vec<(PromiseId, Progress)>,
     /// Outcomes of decisions recorded earlier.
     pub outcomes: Vec<(DecisionId, Outcome)>,
     /// For logs and metrics.

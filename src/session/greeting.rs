@@ -7,13 +7,16 @@ use crate::catalog::questions::Answer;
 use crate::catalog::shadows::Shadows;
 use crate::wire::startup_settings::{milliseconds, strictest};
 
+use crate::deferred::promise::Place;
+
 use super::effects::{Close, Effects};
 use super::own::{Ending, OwnExchange, server_error};
 use super::work::Work;
 use super::{Fatal, Progress, Session};
 
 /// Everything that the start-up packet cannot tell, as JSON.
-const QUESTION: &str = "SELECT pg_catalog.json_build_object('pid', pg_catalog.pg_backend_pid(), 'standby', pg_catalog.pg_is_in_recovery(), 'settings', \
+const QUESTION: &str = "SELECT pg_catalog.json_build_object('pid', pg_catalog.pg_backend_pid(), 'standby', pg_catalog.pg_is_in_recovery(), \
+     'database', pg_catalog.current_database(), 'system', (SELECT s.system_identifier FROM pg_catalog.pg_control_system() s)::pg_catalog.text, 'settings', \
      (SELECT pg_catalog.json_agg(c) FROM pg_catalog.pg_db_role_setting s CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) c \
       WHERE (s.setrole OPERATOR(pg_catalog.=) 0::pg_catalog.oid OR s.setrole OPERATOR(pg_catalog.=) \
              (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) SESSION_USER)) \
@@ -25,6 +28,9 @@ const QUESTION: &str = "SELECT pg_catalog.json_build_object('pid', pg_catalog.pg
 struct Greeting {
     pid: u32,
     standby: bool,
+    /// The cluster, whatever its name: a transaction's number means something in one only.
+    system: Option<String>,
+    database: Option<String>,
     /// `lock_timeout=500ms` of ALTER ROLE and ALTER DATABASE.
     settings: Option<Vec<String>>,
 }
@@ -56,6 +62,7 @@ impl Session {
             return Err(pooler_between(announced, greeting.pid));
         }
         self.standby = greeting.standby;
+        self.place = greeting.system.zip(greeting.database).map(|(system, database)| Place { system, database });
         let role =
             greeting.settings.iter().flatten().filter_map(|setting| setting.split_once('=')).filter_map(|(_, value)| milliseconds(value.as_bytes()));
         let cap = role.fold(self.lock_timeout_cap_ms, strictest);

@@ -41,12 +41,31 @@ impl Session {
             let duration_micros = micros(now, decided.at);
             out.outcomes.push((decided.id, Recorded { tag: None, sqlstate: Some(sqlstate.to_owned()), duration_micros }));
         }
+        if let Some(promised) = promised(&self.work) {
+            return Some(promised);
+        }
         let (step, way_back) = rewriting?.runner.in_hand()?;
         let step = format!("it was running: {step}; the server may still finish that");
         if way_back.is_empty() {
             return Some(step);
         }
         Some(format!("{step}. The steps behind it do not run. To be as before, run by hand once it has ended: {};", way_back.join("; ")))
+    }
+}
+
+/// What waits for a COMMIT is on disk: nothing has to be done by hand.
+fn promised(work: &Work) -> Option<String> {
+    let later = "the next session of this role finishes it";
+    match work {
+        Work::Committing(committing) if committing.is_working() => {
+            let step = committing.in_hand().map_or_else(String::new, |step| format!(" (it was running: {step})"));
+            Some(format!("the transaction is committed; what waited for that stays to be done{step}, and {later}"))
+        }
+        Work::Committing(committing) if !committing.may_be_abandoned() => {
+            Some(format!("whether the transaction was committed is not known here; if it was, what waited for that stays to be done, and {later}"))
+        }
+        Work::Resuming(_) => Some(format!("what an earlier migration left stays to be done, and {later}")),
+        _ => None,
     }
 }
 

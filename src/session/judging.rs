@@ -177,7 +177,7 @@ fn may_wait_for_locks(subject: &Subject) -> bool {
 /// connection_failure.
 const CLIENT_GONE: &str = "08006";
 
-fn store_unavailable(why: &str) -> Refusal {
+pub(super) fn store_unavailable(why: &str) -> Refusal {
     Refusal {
         sqlstate: "PA005",
         message: format!("pgairlock could not record its decision, so the statement was not run: {why}"),

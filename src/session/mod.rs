@@ -19,8 +19,10 @@
 mod act;
 mod batch;
 mod client;
+mod committing;
 pub mod completion;
 mod copying;
+mod deferring;
 pub mod effects;
 mod greeting;
 mod interrupted;
@@ -30,9 +32,11 @@ mod record;
 mod refusals;
 pub mod registry;
 pub mod replies;
+mod resuming;
 pub mod runner;
 mod running;
 mod server;
+mod ticks;
 mod work;
 
 use std::sync::Arc;
@@ -42,6 +46,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::catalog::overlay::Overlay;
 use crate::catalog::shadows::Shadows;
+use crate::deferred::promise::{Pending, Place};
 use crate::policy::decide::Outcome;
 use crate::policy::settings::{Mode, PolicySettings, Principal};
 use crate::sql::statement::Script;
@@ -116,6 +121,12 @@ pub struct Session {
     lock_timeout_cap_ms: u64,
     /// The server was a standby when the session began.
     standby: bool,
+    /// Cluster and database, as the server named them.
+    place: Option<Place>,
+    /// What earlier transactions of this role were promised has been looked at.
+    resumed: bool,
+    /// What of it is still to do, and not to be tried without a person's word.
+    pending: Vec<Pending>,
     client_gone: bool,
     /// The client has heard a FATAL of the server.
     server_said_goodbye: bool,
@@ -166,6 +177,9 @@ impl Session {
             parsed: None,
             parameters: Parameters::default(),
             standby: false,
+            place: None,
+            resumed: false,
+            pending: Vec::new(),
             client_gone: false,
             server_said_goodbye: false,
             draining: false,
@@ -205,6 +219,27 @@ impl Session {
         self.status == Status::InTransaction
     }
 
+    /// When a client that waits is to hear that its wait goes on.
+    #[must_use]
+    pub fn next_tick(&self) -> Option<Instant> {
+        match &self.work {
+            Work::Committing(committing) if committing.is_working() => Some(committing.ticks.next()),
+            Work::Resuming(resuming) => Some(resuming.ticks.next()),
+            _ => None,
+        }
+    }
+
+    fn tick(&mut self, now: Instant, out: &mut Effects) {
+        let told = match &mut self.work {
+            Work::Committing(committing) if committing.is_working() => committing.ticks.due(now).zip(committing.in_hand()),
+            Work::Resuming(resuming) => resuming.ticks.due(now).zip(resuming.in_hand()),
+            _ => None,
+        };
+        if let Some((waited, step)) = told {
+            self.say_notice(&refusals::still_running(waited, &step), out);
+        }
+    }
+
     /// Takes one event and says what to do.
     pub fn handle(&mut self, event: Event, now: Instant, out: &mut Effects) {
         if self.closed {
@@ -224,6 +259,9 @@ impl Session {
             Event::ServerGone => return Err(self.server_gone(now, out)),
             Event::CutOff => return Err(self.cut_off(now, out)),
             Event::Recorded(result) => self.recorded(result, now, out)?,
+            Event::Promised(result) => self.promised(result, now, out)?,
+            Event::Pending(result) => self.pending_found(result, now, out)?,
+            Event::Tick => self.tick(now, out),
             Event::Policy(settings) => self.settings = settings,
             Event::Drain => self.draining = true,
         }

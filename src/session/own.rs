@@ -18,6 +18,8 @@ pub(super) struct OwnExchange {
     pub(super) ending: Ending,
     /// One for each statement that completed.
     pub(super) answers: Vec<Answer>,
+    /// The tag of each.
+    pub(super) tags: Vec<String>,
     /// The value of the statement that runs.
     row: Option<String>,
     /// The body of an ErrorResponse.
@@ -39,19 +41,23 @@ pub(super) enum Ending {
 const READ_LOCK_TIMEOUT: &str = "SHOW lock_timeout";
 const SAVEPOINT: &str = "SAVEPOINT _pgairlock";
 const RELEASE: &str = "RELEASE SAVEPOINT _pgairlock";
+const LIMIT: &str = "SELECT pg_catalog.set_config('statement_timeout', $1, true)";
+/// The place of what [`Session::run_guarded`] runs among its answers.
+pub(super) const GUARDED: usize = 2;
 /// Also the way out after a failed question: the second statement runs only when the first did.
 const ROLLBACK_TO: &str = "ROLLBACK TO SAVEPOINT _pgairlock";
 
 impl OwnExchange {
     fn new(ending: Ending) -> Self {
-        Self { ending, answers: Vec::new(), row: None, error: None, overtaken: false }
+        Self { ending, answers: Vec::new(), tags: Vec::new(), row: None, error: None, overtaken: false }
     }
 
     pub(super) fn row(&mut self, value: Option<&[u8]>) {
         self.row = value.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     }
 
-    pub(super) fn completed(&mut self) {
+    pub(super) fn completed(&mut self, tag: Option<&str>) {
+        self.tags.extend(tag.map(str::to_owned));
         self.answers.push(Answer::Text(self.row.take()));
     }
 
@@ -107,6 +113,13 @@ impl Session {
         self.own_end(ending, out);
     }
 
+    /// One statement behind a savepoint, for so long at most: it leaves nothing, not even the limit. It is the one of number [`GUARDED`].
+    pub(super) fn run_guarded(&mut self, sql: &str, parameters: &[String], limit_ms: u64, out: &mut Effects) {
+        let limit = [limit_ms.to_string()];
+        let statements = [(SAVEPOINT, &[][..]), (LIMIT, &limit), (sql, parameters), (ROLLBACK_TO, &[]), (RELEASE, &[])];
+        self.run_owns(&statements, Ending::Sync, out);
+    }
+
     /// Takes back a guarded question that failed.
     pub(super) fn roll_back_question(&mut self, out: &mut Effects) {
         self.own = Some(OwnExchange::new(Ending::Sync));
@@ -118,8 +131,7 @@ impl Session {
     /// A Sync would commit the client's implicit transaction in the middle of a batch; in an explicit block it closes nothing. Behind a COMMIT
     /// or the like in the same batch it is not known which of the two it is.
     pub(super) fn own_ending(&self) -> Ending {
-        let in_block = self.status == Status::InTransaction && !self.batch.controls;
-        if self.batch.open && !in_block { Ending::Flush } else { Ending::Sync }
+        if self.batch.open && !self.in_block() { Ending::Flush } else { Ending::Sync }
     }
 
     /// Nothing but a Sync of ours: ends a batch that has executed nothing.

@@ -33,8 +33,10 @@ impl Session {
 fn label(outcome: &Outcome) -> &'static str {
     match (&outcome.decision.plan, &outcome.would) {
         (Plan::Refuse(_), _) => "refuse",
-        (Plan::Rewrite { .. } | Plan::Edit(_), _) => "rewrite",
-        (Plan::Pass, Some(Plan::Rewrite { .. } | Plan::Edit(_))) => "would-rewrite",
+        (Plan::Rewrite(_) | Plan::Edit(_), _) => "rewrite",
+        (Plan::Defer(_), _) => "defer",
+        (Plan::Pass, Some(Plan::Defer(_))) => "would-defer",
+        (Plan::Pass, Some(Plan::Rewrite(_) | Plan::Edit(_))) => "would-rewrite",
         (Plan::Pass, Some(Plan::Refuse(_))) => "would-refuse",
         (Plan::Pass, Some(Plan::Pass) | None) => "pass",
     }
@@ -42,7 +44,7 @@ fn label(outcome: &Outcome) -> &'static str {
 
 fn steps(plan: &Plan, text: &str) -> Vec<String> {
     match plan {
-        Plan::Rewrite { steps, .. } => steps.iter().map(|step| redact(&step.sql)).collect(),
+        Plan::Rewrite(form) | Plan::Defer(form) => form.steps().iter().map(|step| redact(&step.sql)).collect(),
         Plan::Edit(edits) => vec![redact(&rewrite::apply(text, edits))],
         Plan::Pass | Plan::Refuse(_) => Vec::new(),
     }

@@ -1,4 +1,6 @@
-//! Refusals that need no statement to be read.
+//! Refusals that need no statement to be read, and what else is said in fixed words.
+
+use std::time::Duration;
 
 use crate::policy::decide::{LockTimeoutCare, Outcome};
 use crate::policy::plan::{Decision, Notice, Plan, Refusal};
@@ -36,6 +38,32 @@ pub(super) fn changing_statement(mode: Mode) -> Outcome {
 pub(super) fn standby(mode: Mode) -> Outcome {
     let message = "pgairlock: the database server is a standby, where nothing can be changed; point [[upstream]] at the primary (after a promotion: connect again)";
     refused("25006", message, mode)
+}
+
+/// A transaction of which something waits is ended among other statements, or by PREPARE TRANSACTION.
+pub(super) fn commit_among_others() -> Refusal {
+    simple(
+        "0A000",
+        "pgairlock: something of this transaction waits for its COMMIT, which must come as a statement of its own: not among others in one string,          and not as PREPARE TRANSACTION",
+    )
+}
+
+/// A sign of life for a client that waits.
+pub(super) fn still_running(waited: Duration, step: &str) -> Notice {
+    let message = format!("pgairlock: after COMMIT, running for {} s: {step}", waited.as_secs());
+    Notice { severity: "NOTICE", sqlstate: "00000", message, detail: None }
+}
+
+/// The server did not say which transaction it is.
+pub(super) fn commit_without_number() -> Refusal {
+    simple(
+        "PA005",
+        "pgairlock: the server did not name this transaction, so that what waits for its COMMIT could not be promised; nothing is committed",
+    )
+}
+
+fn simple(sqlstate: &'static str, message: &str) -> Refusal {
+    Refusal { sqlstate, message: message.to_owned(), detail: None, hint: None, position: None }
 }
 
 /// Bytes that are not UTF-8.

@@ -1,20 +1,25 @@
-//! Running a rewrite: steps in order outside a transaction, and on failure the way back to what was there before.
+//! Running operations: outside a transaction, one step after the other, from whatever there is of them already.
 //!
 //! ```text
-//!   Save ─▶ Acquire ─▶ Step ⟲ ─▶ Release ─▶ Restore ─▶ Finished(Ok)
-//!            ⟲ Nap        │ error
-//!                         ▼
-//!                      Inspect ─▶ Cleanup ⟲ ─▶ Release ─▶ Restore ─▶ Finished(Err)
+//!   Save ─▶ (Context ─▶) Acquire ─▶ Look ─▶ Step ⟲ ─▶ … ─▶ Release ─▶ Restore ─▶ Finished(Ok)
+//!                        ⟲ Nap      ⟲ Nap    │ error
+//!                                            ▼
+//!                                    Inspect ─▶ Clean ⟲ ─▶ Release ─▶ Restore ─▶ Finished(Err)
 //! ```
 //!
-//! One rewrite a table at a time: two concurrent builds on one table wait for each other until one dies of a deadlock (facts: postgres, "two
-//! pods"). So a rewrite takes an advisory lock, polled, since a session that waits for a lock holds a snapshot that the other build waits for.
+//! Before each operation the server is asked what there is of it, so that nothing is done twice and nothing of others is touched.
+//!
+//! One at a time on a table: two concurrent builds on one table wait for each other until one dies of a deadlock (facts: postgres, "two
+//! pods"). So an operation takes an advisory lock, polled, since a session that waits for a lock holds a snapshot that the other build waits for.
 //!
 //! Pure: it says which statement to run next and is told how that went.
 
 use std::collections::VecDeque;
 
-use crate::policy::plan::{ErrorMapping, Step, Wait};
+use crate::deferred::operation::{Course, Operation, Try};
+use crate::deferred::seen::{self, Seen};
+use crate::deferred::step::{Debris, ErrorMapping, Step, Wait};
+use crate::policy::plan::SafeForm;
 
 /// The result of one statement: its single value, or the body of its ErrorResponse.
 pub type Answered = Result<Option<String>, ServerError>;
@@ -41,98 +46,233 @@ pub enum Next {
     Finished(Result<(), Failure>),
 }
 
-/// A rewrite that did not reach its end.
+/// Operations that did not reach their end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The error as the original statement would have said it.
     pub error: ServerError,
     /// The step that failed.
     pub step: String,
-    /// Clean-up statements that failed too: what is left for a person.
+    /// What is left for a person to run: clean-up statements that failed too.
     pub left_over: Vec<String>,
+}
+
+/// An operation and what it runs under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// What is done.
+    pub operation: Operation,
+    /// What its advisory lock goes by: the table, as the server resolves it.
+    pub lock: String,
+    /// Whether it may have been begun before.
+    pub tried: Try,
+    /// Settings that it needs, as a JSON object of names and values; none when those of the session are the ones.
+    pub context: Option<String>,
+}
+
+/// What becomes of what was done when a later step fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OnFailure {
+    /// It is taken back: the statement has failed as a whole.
+    Undo,
+    /// It stays: the transaction that it belongs to has committed.
+    Keep,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub struct Runner {
-    /// The table's name: what the advisory lock goes by.
-    table: String,
     /// For one step that waits, in milliseconds.
     deadline_ms: u64,
-    /// Another session has the lock.
-    waits: bool,
-    steps: VecDeque<Step>,
-    /// Undo of finished steps, latest first.
-    undo: Vec<String>,
+    on_failure: OnFailure,
+    items: VecDeque<Item>,
     phase: Phase,
-    /// The limits of the client's session, as JSON text.
+    /// The name of the advisory lock that is held.
+    locked: Option<String>,
+    /// Another session had the lock, or was at the same index.
+    waits: bool,
+    /// Does not wait for another session.
+    once: bool,
+    /// The operation whose steps run.
+    current: Option<Operation>,
+    /// Operations that have reached their end.
+    done: usize,
+    /// Undo of finished steps, latest last.
+    undo: Vec<String>,
+    /// The session's own settings, as JSON text.
     saved: Option<String>,
+    /// The settings that are in force instead.
+    context: Option<String>,
     limits_off: bool,
+    /// Tries of the step, or of the statement of ours, that runs.
+    tries: u32,
     failure: Option<Failure>,
+}
+
+/// What is still to do.
+#[derive(Debug)]
+enum Item {
+    /// The advisory lock of this name.
+    Claim(String),
+    Step(Box<Step>),
+    Operation(Box<Task>),
+    /// The steps of the operation before it are done.
+    End,
 }
 
 #[derive(Debug)]
 enum Phase {
     Save,
-    Acquire,
-    Nap,
+    Context(Box<Task>),
+    Acquire(Goal),
+    /// Another session is at it: then it is tried again.
+    Nap(Goal),
+    Look(Box<Task>),
     Limits(Box<Todo>),
     Step(Box<Step>),
-    /// Whether the debris (this SQL) is ours to remove.
-    Inspect(String, VecDeque<(String, Wait)>),
-    Cleanup(String, VecDeque<(String, Wait)>),
+    /// A step that did not get its lock is tried again after this.
+    Pause(Box<Step>),
+    /// What a failed step has left.
+    Inspect(Debris, VecDeque<Clean>),
+    /// Another session has the lock of its table.
+    Doze(Debris, VecDeque<Clean>),
+    Clean(Clean, VecDeque<Clean>),
+    /// The lock of the task's table is held; that of another is given back first.
+    Change(Box<Task>),
     Release,
     Restore,
+}
+
+/// What an advisory lock is for.
+#[derive(Debug)]
+enum Goal {
+    /// All that follows.
+    Claim(String),
+    /// An operation.
+    Task(Box<Task>),
+}
+
+impl Goal {
+    fn lock(&self) -> &str {
+        match self {
+            Self::Claim(lock) => lock,
+            Self::Task(task) => &task.lock,
+        }
+    }
 }
 
 /// What runs once the limits are as it needs them.
 #[derive(Debug)]
 enum Todo {
     Step(Step),
-    Cleanup(String, VecDeque<(String, Wait)>),
+    Clean(Clean, VecDeque<Clean>),
 }
 
-/// Reads the three limits as JSON; the third exists from 17 on.
-const SAVE: &str = "SELECT pg_catalog.json_build_object('lock_timeout', pg_catalog.current_setting('lock_timeout'), 'statement_timeout', \
-     pg_catalog.current_setting('statement_timeout'), 'transaction_timeout', pg_catalog.current_setting('transaction_timeout', true))::pg_catalog.text";
+/// A statement that takes something away.
+#[derive(Debug)]
+struct Clean {
+    sql: String,
+    wait: Wait,
+}
+
+/// Reads the limits, and what an operation may need otherwise, as JSON; transaction_timeout exists from 17 on.
+const SAVE: &str = "SELECT pg_catalog.json_object_agg(n, pg_catalog.current_setting(n, true))::pg_catalog.text FROM pg_catalog.unnest(ARRAY[\
+     'role', 'lock_timeout', 'statement_timeout', 'transaction_timeout', 'search_path', 'DateStyle', 'IntervalStyle', 'TimeZone', \
+     'default_tablespace', 'default_transaction_read_only', 'default_transaction_isolation']) n";
 
 /// The first key is ours; `hashtext` of a name may collide, which costs a wait and nothing else.
 const ACQUIRE: &str = "SELECT pg_catalog.pg_try_advisory_lock(1885813100, pg_catalog.hashtext($1))::pg_catalog.text";
 const RELEASE: &str = "SELECT pg_catalog.pg_advisory_unlock(1885813100, pg_catalog.hashtext($1))::pg_catalog.text";
 /// Between two tries the session holds no snapshot for longer than this.
 const NAP: &str = "SELECT pg_catalog.pg_sleep(0.2)::pg_catalog.text";
+/// Whoever stood behind the step that did not get its lock gets this long (facts: postgres, "the lock queue").
+const PAUSE: &str = "SELECT pg_catalog.pg_sleep(1)::pg_catalog.text";
+/// Tries of a step that takes a strong lock: with a lock_timeout of 2 s and the pause, some minutes.
+const MOST_TRIES: u32 = 100;
+/// Looks at what is INVALID while another session has its table's lock: 5 s.
+const MOST_LOOKS: u32 = 25;
+/// Tries of a statement of ours that fails only when a cancel request hits it.
+const MOST_REPEATS: u32 = 3;
 
-/// INVALID, and no other session holds the lock of a concurrent build on its table: only then is it what our own failed build has left.
-const ABANDONED: &str = "SELECT (NOT x.indisvalid AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l, pg_catalog.pg_database d \
+/// `valid`, `abandoned` or `busy`; nothing when there is no such index.
+const STATE: &str = "SELECT CASE WHEN x.indisvalid THEN 'valid' WHEN EXISTS (SELECT FROM pg_catalog.pg_locks l, pg_catalog.pg_database d \
      WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.relation OPERATOR(pg_catalog.=) x.indrelid AND l.granted \
        AND l.mode OPERATOR(pg_catalog.=) 'ShareUpdateExclusiveLock' AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() \
-       AND d.oid OPERATOR(pg_catalog.=) l.database AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()))::pg_catalog.text \
+       AND d.oid OPERATOR(pg_catalog.=) l.database AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) THEN 'busy' ELSE 'abandoned' END \
      FROM pg_catalog.pg_index x WHERE x.indexrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)::pg_catalog.oid";
+
+/// What rebuilds have left on a table, or on any: a JSON array of names.
+const REBUILT: &str = "SELECT COALESCE(pg_catalog.json_agg(x.indexrelid::pg_catalog.regclass::pg_catalog.text), '[]'::pg_catalog.json)::pg_catalog.text \
+     FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) x.indexrelid \
+     LEFT JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(NULLIF($1, ''))::pg_catalog.oid \
+     WHERE NOT x.indisvalid AND c.relname OPERATOR(pg_catalog.~) '_cc(new|old)[0-9]*$' \
+       AND ($1 OPERATOR(pg_catalog.=) '' OR x.indrelid OPERATOR(pg_catalog.=) t.oid OR x.indrelid OPERATOR(pg_catalog.=) t.reltoastrelid) \
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l, pg_catalog.pg_database d \
+         WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.relation OPERATOR(pg_catalog.=) x.indrelid AND l.granted \
+           AND l.mode OPERATOR(pg_catalog.=) 'ShareUpdateExclusiveLock' AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() \
+           AND d.oid OPERATOR(pg_catalog.=) l.database AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())";
 
 /// Lifts the limits that exist: a concurrent build that one of them ends leaves an INVALID index. In their place the deadline for a step, as
 /// statement_timeout: what it ends is cleaned up.
 const LIFT: &str = "SELECT pg_catalog.set_config(s.name, CASE WHEN s.name OPERATOR(pg_catalog.=) 'statement_timeout' THEN $1 ELSE '0' END, false) \
      FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout', 'transaction_timeout'])";
 
-/// Sets them back to what [`SAVE`] read.
-const BACK: &str =
+/// Sets the limits back to what [`SAVE`] read.
+const BACK: &str = "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text($1::pg_catalog.json) s \
+     WHERE s.value IS NOT NULL AND s.key OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout', 'transaction_timeout'])";
+
+/// Sets whatever the object names.
+const APPLY: &str =
     "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text($1::pg_catalog.json) s WHERE s.value IS NOT NULL";
 
-impl Runner {
-    /// Steps that are all still to do.
+impl Failure {
+    /// Another session is at it, and this one did not wait.
     #[must_use]
-    pub fn new(table: String, deadline_ms: u64, steps: Vec<Step>) -> Self {
+    pub fn is_busy(&self) -> bool {
+        self.error.sqlstate == BUSY
+    }
+}
+
+impl Runner {
+    /// The safe form of a statement, run in its place: it ends as a whole or leaves what was there before.
+    #[must_use]
+    pub fn new(lock: &str, deadline_ms: u64, form: SafeForm) -> Self {
+        let task = |operation| Item::Operation(Box::new(Task { operation, lock: lock.to_owned(), tried: Try::First, context: None }));
+        let now = form.now.map(|step| Item::Step(Box::new(step)));
+        let items = [Item::Claim(lock.to_owned())].into_iter().chain(now).chain(form.then.into_iter().map(task)).collect();
+        Self::of(OnFailure::Undo, deadline_ms, items)
+    }
+
+    /// Work that was promised for after a COMMIT.
+    #[must_use]
+    pub fn promised(deadline_ms: u64, tasks: Vec<Task>) -> Self {
+        Self::of(OnFailure::Keep, deadline_ms, tasks.into_iter().map(|task| Item::Operation(Box::new(task))).collect())
+    }
+
+    fn of(on_failure: OnFailure, deadline_ms: u64, items: VecDeque<Item>) -> Self {
         Self {
-            table,
             deadline_ms,
-            waits: false,
-            steps: steps.into(),
-            undo: Vec::new(),
+            on_failure,
+            items,
             phase: Phase::Save,
+            locked: None,
+            waits: false,
+            once: false,
+            current: None,
+            done: 0,
+            undo: Vec::new(),
             saved: None,
+            context: None,
             limits_off: false,
+            tries: 0,
             failure: None,
         }
+    }
+
+    /// The same, but what another session is at is left to it: then it fails, and says so.
+    #[must_use]
+    pub fn once(self) -> Self {
+        Self { once: true, ..self }
     }
 
     /// The first statement.
@@ -141,96 +281,217 @@ impl Runner {
         Next::Run(SAVE.to_owned(), Vec::new())
     }
 
+    /// Another session is at the same table; this one waits for it.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.waits
+    }
+
+    /// How many operations have reached their end, from the first on.
+    #[must_use]
+    pub fn done(&self) -> usize {
+        self.done
+    }
+
     /// The statement that ran last ended like this.
     pub fn answered(&mut self, answer: Answered) -> Next {
         match std::mem::replace(&mut self.phase, Phase::Restore) {
             Phase::Save => match answer {
                 Ok(saved) => {
                     self.saved = saved;
-                    self.acquire()
+                    self.next_item()
                 }
                 Err(error) => Next::Finished(Err(Failure { error, step: SAVE.to_owned(), left_over: Vec::new() })),
             },
-            Phase::Acquire => match answer {
-                Ok(Some(acquired)) if acquired == "true" => self.next_step(),
-                Ok(_) => self.nap(),
-                Err(error) => self.stopped_waiting(error),
+            Phase::Context(task) => match answer {
+                Ok(_) => self.acquire(Goal::Task(task)),
+                Err(error) => self.stopped(error, "setting what the operation needs"),
             },
-            Phase::Nap => match answer {
-                Ok(_) => self.acquire(),
-                Err(error) => self.stopped_waiting(error),
-            },
-            Phase::Inspect(debris, mut cleanup) => {
-                if answer == Ok(Some("true".to_owned())) {
-                    cleanup.push_front((debris, Wait::Long));
+            Phase::Acquire(goal) => match answer {
+                Ok(Some(acquired)) if acquired == "true" => {
+                    self.locked = Some(goal.lock().to_owned());
+                    self.acquired(goal)
                 }
-                self.next_cleanup(cleanup)
-            }
-            Phase::Release => self.restore(),
+                Ok(_) => self.nap(goal),
+                Err(error) => self.stopped(error, WAITING),
+            },
+            Phase::Nap(goal) => match answer {
+                Ok(_) if self.locked.as_deref() == Some(goal.lock()) => self.acquired(goal),
+                Ok(_) => self.acquire(goal),
+                Err(error) => self.stopped(error, WAITING),
+            },
+            Phase::Look(task) => self.looked(task, answer),
             Phase::Limits(todo) => self.limits_set(*todo, answer),
             Phase::Step(step) => self.step_ended(*step, answer),
-            Phase::Cleanup(sql, rest) => self.cleanup_ended(sql, rest, answer.is_ok()),
-            Phase::Restore => Next::Finished(self.failure.take().map_or(Ok(()), Err)),
+            Phase::Pause(step) => match answer {
+                Ok(_) => self.run_step(*step),
+                Err(error) => self.failed(&step, error),
+            },
+            Phase::Inspect(debris, rest) => self.inspected(debris, rest, answer),
+            Phase::Doze(debris, rest) => self.inspect(debris, rest),
+            Phase::Clean(clean, rest) => self.cleaned(clean, rest, answer.is_ok()),
+            Phase::Change(task) => {
+                self.locked = None;
+                self.begin(task)
+            }
+            Phase::Release => match answer {
+                Err(_) if self.repeats() => self.release(),
+                _ => self.restore(),
+            },
+            Phase::Restore => match answer {
+                Err(_) if self.repeats() => self.restore(),
+                _ => Next::Finished(self.failure.take().map_or(Ok(()), Err)),
+            },
         }
     }
 
     /// The statement that runs, and those that would take back what it and the steps before it have done, in order.
     #[must_use]
-    pub fn in_hand(&self) -> Option<(&str, Vec<&str>)> {
+    pub fn in_hand(&self) -> Option<(&str, Vec<String>)> {
         match &self.phase {
-            Phase::Step(step) => Some((&step.sql, self.way_back(step.debris.as_deref().or(step.undo.as_deref())))),
-            Phase::Cleanup(sql, rest) => Some((sql, clean_up(sql, rest))),
+            Phase::Step(step) | Phase::Pause(step) => {
+                let own = step.debris.as_ref().and_then(Debris::remedy).or_else(|| step.undo.clone());
+                Some((&step.sql, self.way_back(own)))
+            }
             Phase::Limits(todo) => match &**todo {
                 Todo::Step(step) => Some((&step.sql, self.way_back(None))),
-                Todo::Cleanup(sql, rest) => Some((sql, clean_up(sql, rest))),
+                Todo::Clean(clean, rest) => Some((&clean.sql, to_clean(Some(clean), rest))),
             },
-            Phase::Inspect(debris, rest) => Some((debris, rest.iter().map(|(sql, _)| &**sql).collect())),
-            Phase::Save | Phase::Acquire | Phase::Nap | Phase::Release | Phase::Restore => None,
+            Phase::Clean(clean, rest) => Some((&clean.sql, to_clean(Some(clean), rest))),
+            Phase::Inspect(debris, rest) | Phase::Doze(debris, rest) => {
+                Some((STATE, debris.remedy().into_iter().chain(to_clean(None, rest)).collect()))
+            }
+            Phase::Look(_) | Phase::Nap(_) | Phase::Change(_) if !self.undo.is_empty() => Some((seen::QUESTION, self.way_back(None))),
+            Phase::Save
+            | Phase::Context(_)
+            | Phase::Acquire(_)
+            | Phase::Nap(_)
+            | Phase::Look(_)
+            | Phase::Change(_)
+            | Phase::Release
+            | Phase::Restore => None,
         }
     }
 
-    fn way_back<'a>(&'a self, first: Option<&'a str>) -> Vec<&'a str> {
-        first.into_iter().chain(self.undo.iter().rev().map(|sql| &**sql)).collect()
+    fn way_back(&self, first: Option<String>) -> Vec<String> {
+        first.into_iter().chain(self.undo.iter().rev().cloned()).collect()
     }
 
-    /// Another session runs a rewrite of the same table; this one waits for it.
-    #[must_use]
-    pub fn waits(&self) -> bool {
-        self.waits
+    fn next_item(&mut self) -> Next {
+        match self.items.pop_front() {
+            Some(Item::Claim(lock)) => self.acquire(Goal::Claim(lock)),
+            Some(Item::Step(step)) => self.next_step(*step),
+            Some(Item::Operation(task)) => self.begin(task),
+            Some(Item::End) => {
+                self.current = None;
+                self.done += 1;
+                self.next_item()
+            }
+            None => self.release(),
+        }
     }
 
-    fn acquire(&mut self) -> Next {
-        self.phase = Phase::Acquire;
-        Next::Run(ACQUIRE.to_owned(), vec![self.table.clone()])
+    /// Settings first, then the lock of the table, then a look.
+    fn begin(&mut self, task: Box<Task>) -> Next {
+        match &self.locked {
+            Some(locked) if *locked == task.lock && self.context == task.context => self.look(task),
+            Some(locked) => {
+                let locked = locked.clone();
+                self.phase = Phase::Change(task);
+                Next::Run(RELEASE.to_owned(), vec![locked])
+            }
+            None if self.context == task.context => self.acquire(Goal::Task(task)),
+            None => {
+                let context = task.context.clone().or_else(|| self.saved.clone()).unwrap_or_default();
+                self.context.clone_from(&task.context);
+                // The limits are not part of a context.
+                self.phase = Phase::Context(task);
+                Next::Run(APPLY.to_owned(), vec![context])
+            }
+        }
     }
 
-    fn nap(&mut self) -> Next {
+    fn acquire(&mut self, goal: Goal) -> Next {
+        let lock = goal.lock().to_owned();
+        self.phase = Phase::Acquire(goal);
+        Next::Run(ACQUIRE.to_owned(), vec![lock])
+    }
+
+    fn acquired(&mut self, goal: Goal) -> Next {
+        match goal {
+            Goal::Claim(_) => self.next_item(),
+            Goal::Task(task) => self.look(task),
+        }
+    }
+
+    fn nap(&mut self, goal: Goal) -> Next {
+        if self.once {
+            let error =
+                ServerError { sqlstate: BUSY.to_owned(), message: "another session is at the same table".to_owned(), ..ServerError::default() };
+            return self.stopped(error, WAITING);
+        }
         self.waits = true;
-        self.phase = Phase::Nap;
+        self.phase = Phase::Nap(goal);
         Next::Run(NAP.to_owned(), Vec::new())
     }
 
-    /// A cancel, or a timeout of the client's own.
-    fn stopped_waiting(&mut self, error: ServerError) -> Next {
-        self.failure = Some(Failure { error, step: "waiting for another rewrite of the same table".to_owned(), left_over: Vec::new() });
-        self.restore()
+    fn look(&mut self, task: Box<Task>) -> Next {
+        let parameters = task.operation.inquiry();
+        self.phase = Phase::Look(task);
+        Next::Run(seen::QUESTION.to_owned(), parameters)
     }
 
-    fn release(&mut self) -> Next {
-        self.phase = Phase::Release;
-        Next::Run(RELEASE.to_owned(), vec![self.table.clone()])
-    }
-
-    fn limits_set(&mut self, todo: Todo, answer: Answered) -> Next {
-        match (todo, answer) {
-            (Todo::Step(step), Ok(_)) => self.run_step(step),
-            (Todo::Step(step), Err(error)) => self.failed(&step, error),
-            (Todo::Cleanup(sql, rest), _) => self.run_cleanup(sql, rest),
+    fn looked(&mut self, task: Box<Task>, answer: Answered) -> Next {
+        let seen = match answer {
+            Ok(Some(text)) => Seen::read(&text).unwrap_or_default(),
+            Ok(None) => Seen::default(),
+            Err(error) => return self.stopped(error, "looking at what there is"),
+        };
+        match task.operation.course(&seen, task.tried) {
+            Course::Steps(steps) => {
+                self.items.push_front(Item::End);
+                steps.into_iter().rev().for_each(|step| self.items.push_front(Item::Step(Box::new(step))));
+                self.current = Some(task.operation);
+                self.next_item()
+            }
+            Course::Wait => self.nap(Goal::Task(task)),
+            Course::Gone => {
+                self.done += 1;
+                self.next_item()
+            }
         }
     }
 
-    fn next_step(&mut self) -> Next {
-        let Some(step) = self.steps.pop_front() else { return self.release() };
+    /// A cancel, or a timeout of the client's own, where nothing of the operation has begun.
+    fn stopped(&mut self, error: ServerError, while_doing: &str) -> Next {
+        self.failure = Some(Failure { error, step: while_doing.to_owned(), left_over: Vec::new() });
+        let undo = self.undone();
+        self.next_clean(undo)
+    }
+
+    fn release(&mut self) -> Next {
+        match self.locked.clone() {
+            Some(locked) => {
+                self.phase = Phase::Release;
+                Next::Run(RELEASE.to_owned(), vec![locked])
+            }
+            None => self.restore(),
+        }
+    }
+
+    fn restore(&mut self) -> Next {
+        self.phase = Phase::Restore;
+        Next::Run(APPLY.to_owned(), vec![self.saved.clone().unwrap_or_default()])
+    }
+
+    /// A statement that only a cancel request can fail is run again.
+    fn repeats(&mut self) -> bool {
+        self.tries += 1;
+        self.tries <= MOST_REPEATS
+    }
+
+    fn next_step(&mut self, step: Step) -> Next {
+        self.tries = 0;
         let off = step.wait == Wait::Long;
         if off == self.limits_off { self.run_step(step) } else { self.set_limits(off, Todo::Step(step)) }
     }
@@ -245,6 +506,14 @@ impl Runner {
         }
     }
 
+    fn limits_set(&mut self, todo: Todo, answer: Answered) -> Next {
+        match (todo, answer) {
+            (Todo::Step(step), Ok(_)) => self.run_step(step),
+            (Todo::Step(step), Err(error)) => self.failed(&step, error),
+            (Todo::Clean(clean, rest), _) => self.run_clean(clean, rest),
+        }
+    }
+
     fn run_step(&mut self, step: Step) -> Next {
         let sql = step.sql.clone();
         self.phase = Phase::Step(Box::new(step));
@@ -255,53 +524,127 @@ impl Runner {
         match answer {
             Ok(_) => {
                 self.undo.extend(step.undo);
-                self.next_step()
+                self.next_item()
+            }
+            Err(error) if self.is_tried_again(&step, &error) => {
+                self.phase = Phase::Pause(Box::new(step));
+                Next::Run(PAUSE.to_owned(), Vec::new())
             }
             Err(error) => self.failed(&step, error),
         }
     }
 
+    /// What comes behind a long step does not give up for a lock that somebody has at this moment; the first step of all does, as the original
+    /// statement would.
+    fn is_tried_again(&mut self, step: &Step, error: &ServerError) -> bool {
+        self.tries += 1;
+        self.current.is_some() && step.wait == Wait::Short && error.sqlstate == LOCK_NOT_AVAILABLE && self.tries < MOST_TRIES
+    }
+
     fn failed(&mut self, step: &Step, error: ServerError) -> Next {
-        let sqlstate = error.sqlstate.clone();
-        let error = as_original(error, step.errors.as_ref());
-        self.failure = Some(Failure { error, step: step.sql.clone(), left_over: Vec::new() });
-        let undo: VecDeque<_> = self.undo.drain(..).rev().map(|sql| (sql, Wait::Short)).collect();
-        // duplicate_table: the name belongs to somebody else, so nothing of that name is ours to remove.
-        match (step.debris.clone(), step.debris_index().filter(|_| sqlstate != "42P07")) {
-            (Some(debris), Some(index)) => {
-                self.phase = Phase::Inspect(debris, undo);
-                Next::Run(ABANDONED.to_owned(), vec![index.to_owned()])
+        let taken = error.sqlstate == DUPLICATE_TABLE;
+        self.failure = Some(Failure { error: as_original(error, step.errors.as_ref()), step: step.sql.clone(), left_over: Vec::new() });
+        let own = self.current.take().and_then(|operation| operation.clean_up()).map(|sql| Clean { sql, wait: Wait::Short });
+        let mut cleaning: VecDeque<Clean> = own.into_iter().chain(self.undone()).collect();
+        dedup(&mut cleaning);
+        // The name belongs to somebody else, so nothing of that name is ours to remove.
+        match step.debris.clone().filter(|_| !taken) {
+            Some(debris) => {
+                self.tries = 0;
+                self.inspect(debris, cleaning)
             }
-            _ => self.next_cleanup(undo),
+            None => self.next_clean(cleaning),
         }
     }
 
-    fn next_cleanup(&mut self, mut cleanup: VecDeque<(String, Wait)>) -> Next {
-        let Some((sql, wait)) = cleanup.pop_front() else { return self.release() };
-        let off = wait == Wait::Long;
-        if off == self.limits_off { self.run_cleanup(sql, cleanup) } else { self.set_limits(off, Todo::Cleanup(sql, cleanup)) }
+    /// What takes back the finished steps, latest first; nothing where they stay.
+    fn undone(&mut self) -> VecDeque<Clean> {
+        self.items.clear();
+        let undo = std::mem::take(&mut self.undo).into_iter().rev().map(|sql| Clean { sql, wait: Wait::Short });
+        if self.on_failure == OnFailure::Undo { undo.collect() } else { VecDeque::new() }
     }
 
-    fn run_cleanup(&mut self, sql: String, rest: VecDeque<(String, Wait)>) -> Next {
-        self.phase = Phase::Cleanup(sql.clone(), rest);
+    fn inspect(&mut self, debris: Debris, rest: VecDeque<Clean>) -> Next {
+        let next = match &debris {
+            Debris::Index(index) | Debris::HalfDropped(index) => Next::Run(STATE.to_owned(), vec![index.to_string()]),
+            Debris::Rebuilt(table) => Next::Run(REBUILT.to_owned(), vec![table.as_ref().map(ToString::to_string).unwrap_or_default()]),
+        };
+        self.phase = Phase::Inspect(debris, rest);
+        next
+    }
+
+    fn inspected(&mut self, debris: Debris, mut rest: VecDeque<Clean>, answer: Answered) -> Next {
+        let state = match (&debris, &answer) {
+            (Debris::Index(_) | Debris::HalfDropped(_), Ok(state)) => state.as_deref().unwrap_or("gone"),
+            (Debris::Rebuilt(_), Ok(names)) => {
+                let names: Vec<String> = names.as_deref().and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default();
+                names.into_iter().rev().for_each(|name| rest.push_front(Clean { sql: format!("DROP INDEX CONCURRENTLY {name}"), wait: Wait::Long }));
+                return self.next_clean(rest);
+            }
+            (_, Err(_)) => "busy",
+        };
+        self.tries += 1;
+        match (state, debris.remedy()) {
+            ("gone" | "valid", _) => self.next_clean(rest),
+            // Whoever has the lock of the table (a VACUUM that stood behind the build) may have it for long.
+            ("busy", _) if self.tries < MOST_LOOKS => {
+                self.phase = Phase::Doze(debris, rest);
+                Next::Run(NAP.to_owned(), Vec::new())
+            }
+            ("abandoned", Some(sql)) if matches!(debris, Debris::Index(_)) => {
+                rest.push_front(Clean { sql, wait: Wait::Long });
+                self.next_clean(rest)
+            }
+            (_, remedy) => {
+                self.leave(remedy);
+                self.next_clean(rest)
+            }
+        }
+    }
+
+    fn leave(&mut self, sql: Option<String>) {
+        if let Some(failure) = &mut self.failure {
+            failure.left_over.extend(sql);
+        }
+    }
+
+    fn next_clean(&mut self, mut cleaning: VecDeque<Clean>) -> Next {
+        let Some(clean) = cleaning.pop_front() else {
+            self.tries = 0;
+            return self.release();
+        };
+        let off = clean.wait == Wait::Long;
+        if off == self.limits_off { self.run_clean(clean, cleaning) } else { self.set_limits(off, Todo::Clean(clean, cleaning)) }
+    }
+
+    fn run_clean(&mut self, clean: Clean, rest: VecDeque<Clean>) -> Next {
+        let sql = clean.sql.clone();
+        self.phase = Phase::Clean(clean, rest);
         Next::Run(sql, Vec::new())
     }
 
-    fn cleanup_ended(&mut self, sql: String, rest: VecDeque<(String, Wait)>, succeeded: bool) -> Next {
-        if let (false, Some(failure)) = (succeeded, &mut self.failure) {
-            failure.left_over.push(sql);
+    fn cleaned(&mut self, clean: Clean, rest: VecDeque<Clean>, succeeded: bool) -> Next {
+        if !succeeded {
+            self.leave(Some(clean.sql));
         }
-        self.next_cleanup(rest)
-    }
-
-    fn restore(&mut self) -> Next {
-        self.phase = Phase::Restore;
-        Next::Run(BACK.to_owned(), vec![self.saved.clone().unwrap_or_default()])
+        self.next_clean(rest)
     }
 }
 
-fn clean_up<'a>(sql: &'a str, rest: &'a VecDeque<(String, Wait)>) -> Vec<&'a str> {
-    std::iter::once(sql).chain(rest.iter().map(|(sql, _)| &**sql)).collect()
+/// object_in_use, as nobody else says it here: see [`Failure::is_busy`].
+const BUSY: &str = "55006";
+const WAITING: &str = "waiting for another session that changes the same table";
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+const DUPLICATE_TABLE: &str = "42P07";
+
+fn to_clean(first: Option<&Clean>, rest: &VecDeque<Clean>) -> Vec<String> {
+    first.into_iter().chain(rest).map(|clean| clean.sql.clone()).collect()
+}
+
+/// Each once, where it stands first.
+fn dedup(cleaning: &mut VecDeque<Clean>) {
+    let mut seen = std::collections::HashSet::new();
+    cleaning.retain(|clean| seen.insert(clean.sql.clone()));
 }
 
 fn as_original(error: ServerError, mapping: Option<&ErrorMapping>) -> ServerError {
@@ -314,151 +657,5 @@ fn as_original(error: ServerError, mapping: Option<&ErrorMapping>) -> ServerErro
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run(runner: &mut Runner, fails: &[&str]) -> (Vec<String>, Result<(), Failure>) {
-        run_failing_with("23514", runner, fails)
-    }
-
-    fn run_failing_with(sqlstate: &str, runner: &mut Runner, fails: &[&str]) -> (Vec<String>, Result<(), Failure>) {
-        run_waiting(sqlstate, runner, fails, Vec::new())
-    }
-
-    /// The lock is had when these tries, last first, are through.
-    fn run_waiting(sqlstate: &str, runner: &mut Runner, fails: &[&str], mut tries: Vec<&str>) -> (Vec<String>, Result<(), Failure>) {
-        let mut ran = Vec::new();
-        let mut next = runner.start();
-        loop {
-            match next {
-                Next::Run(sql, _) => {
-                    let name = [
-                        (SAVE, "save"),
-                        (LIFT, "off"),
-                        (BACK, "back"),
-                        (ACQUIRE, "acquire"),
-                        (RELEASE, "release"),
-                        (ABANDONED, "inspect"),
-                        (NAP, "nap"),
-                    ]
-                    .iter()
-                    .find(|(known, _)| *known == sql)
-                    .map_or(&*sql, |(_, name)| name);
-                    ran.push(name.to_owned());
-                    let failure = ServerError { sqlstate: sqlstate.into(), message: "m".into(), ..ServerError::default() };
-                    let answer = if sql == ACQUIRE { tries.pop().unwrap_or("true") } else { "true" };
-                    next = runner.answered(if fails.contains(&&*sql) || fails.contains(&&*ran[ran.len() - 1]) {
-                        Err(failure)
-                    } else {
-                        Ok(Some(answer.into()))
-                    });
-                }
-                Next::Finished(result) => return (ran, result),
-            }
-        }
-    }
-
-    #[test]
-    fn limits_are_off_for_long_steps_only() {
-        let mut runner = Runner::new("public.t".into(), 1000, vec![Step::short("a"), Step::long("b"), Step::long("c"), Step::short("d")]);
-        let (ran, result) = run(&mut runner, &[]);
-        assert_eq!(ran, ["save", "acquire", "a", "off", "b", "c", "back", "d", "release", "back"]);
-        assert_eq!(result, Ok(()));
-    }
-
-    #[test]
-    fn a_failed_step_is_cleaned_up_in_reverse() {
-        let mut runner = Runner::new(
-            "public.t".into(),
-            1000,
-            vec![
-                Step::short("a").undo("undo a"),
-                Step::short("b").undo("undo b"),
-                Step::long("c").debris("DROP INDEX CONCURRENTLY IF EXISTS c").undo("undo c"),
-                Step::short("never"),
-            ],
-        );
-        let (ran, result) = run(&mut runner, &["c"]);
-        assert_eq!(
-            ran,
-            [
-                "save",
-                "acquire",
-                "a",
-                "b",
-                "off",
-                "c",
-                "inspect",
-                "DROP INDEX CONCURRENTLY IF EXISTS c",
-                "back",
-                "undo b",
-                "undo a",
-                "release",
-                "back"
-            ]
-        );
-        assert_eq!(result.unwrap_err().step, "c");
-    }
-
-    #[test]
-    fn what_is_in_hand_can_be_told_at_any_time() {
-        let mut runner = Runner::new(
-            "public.t".into(),
-            1000,
-            vec![Step::short("a").undo("undo a"), Step::long("b").debris("DROP INDEX CONCURRENTLY IF EXISTS b"), Step::short("c")],
-        );
-        let mut told = Vec::new();
-        for answer in ["save", "true", "a", "limits"] {
-            told.push(runner.in_hand().map(|(sql, back)| format!("{sql}: {}", back.join(", "))).unwrap_or_default());
-            runner.answered(Ok(Some(answer.into())));
-        }
-        assert_eq!(told, ["", "", "a: undo a", "b: undo a"]);
-        assert_eq!(runner.in_hand(), Some(("b", vec!["DROP INDEX CONCURRENTLY IF EXISTS b", "undo a"])));
-        runner.answered(Err(ServerError::default()));
-        assert_eq!(runner.in_hand(), Some(("DROP INDEX CONCURRENTLY IF EXISTS b", vec!["undo a"])));
-    }
-
-    #[test]
-    fn what_cannot_be_cleaned_up_is_told() {
-        let mut runner = Runner::new("public.t".into(), 1000, vec![Step::short("a").undo("undo a"), Step::short("b")]);
-        assert_eq!(run(&mut runner, &["b", "undo a"]).1.unwrap_err().left_over, ["undo a"]);
-    }
-
-    #[test]
-    fn one_rewrite_a_table_at_a_time() {
-        let mut runner = Runner::new("public.t".into(), 1000, vec![Step::short("a")]);
-        let (ran, result) = run_waiting("", &mut runner, &[], vec!["false", "false"]);
-        assert_eq!(ran, ["save", "acquire", "nap", "acquire", "nap", "acquire", "a", "release", "back"]);
-        assert_eq!((result, runner.waits()), (Ok(()), true));
-    }
-
-    #[test]
-    fn a_cancel_while_waiting_changes_nothing() {
-        let mut runner = Runner::new("public.t".into(), 1000, vec![Step::short("a")]);
-        let (ran, result) = run_waiting("57014", &mut runner, &["nap"], vec!["false"]);
-        assert_eq!(
-            (ran, result.unwrap_err().error.sqlstate),
-            (vec!["save".to_owned(), "acquire".into(), "nap".into(), "back".into()], "57014".into())
-        );
-    }
-
-    #[test]
-    fn what_another_session_builds_is_no_debris() {
-        let mut runner = Runner::new("public.t".into(), 1000, vec![Step::long("a").debris("DROP INDEX CONCURRENTLY IF EXISTS a")]);
-        assert_eq!(run_failing_with("40P01", &mut runner, &["a", "inspect"]).0, ["save", "acquire", "off", "a", "inspect", "release", "back"]);
-    }
-
-    #[test]
-    fn what_already_stood_under_the_name_is_left_alone() {
-        let mut runner = Runner::new("public.t".into(), 1000, vec![Step::long("a").debris("DROP INDEX CONCURRENTLY IF EXISTS a")]);
-        assert_eq!(run_failing_with("42P07", &mut runner, &["a"]).0, ["save", "acquire", "off", "a", "release", "back"]);
-    }
-
-    #[test]
-    fn an_error_reads_as_the_original() {
-        let mapping = ErrorMapping { from: "23514", to: "23502", message: "column \"c\" of relation \"t\" contains null values".into() };
-        let mut runner = Runner::new("public.t".into(), 1000, vec![Step::long("a").errors(mapping)]);
-        let failure = run(&mut runner, &["a"]).1.unwrap_err();
-        assert_eq!((&*failure.error.sqlstate, &*failure.error.message), ("23502", "column \"c\" of relation \"t\" contains null values"));
-    }
-}
+#[path = "runner_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::audit::record::Outcome as Recorded;
 use crate::policy::decide::{LockTimeoutCare, Outcome};
-use crate::policy::plan::{Notice, Step, Verdict};
+use crate::policy::plan::{Notice, SafeForm, Verdict};
 use crate::wire::messages;
 
 use super::batch::Batch;
@@ -18,15 +18,7 @@ use super::{Fatal, Progress, Session};
 
 impl Session {
     /// Begins a rewrite. In a batch the implicit transaction, in which nothing has run, is closed first.
-    pub(super) fn rewrite(
-        &mut self,
-        subject: Subject,
-        outcome: &Outcome,
-        steps: Vec<Step>,
-        tag: &'static str,
-        decided: Option<Decided>,
-        out: &mut Effects,
-    ) {
+    pub(super) fn rewrite(&mut self, subject: Subject, outcome: &Outcome, form: SafeForm, decided: Option<Decided>, out: &mut Effects) {
         let leaving_batch = subject.shape != Shape::Query;
         let finding = outcome.decision.findings.iter().find(|judged| judged.verdict == Verdict::Enforced).map(|judged| &judged.finding);
         let rule = finding.map_or("", |finding| finding.rule.0);
@@ -36,9 +28,9 @@ impl Session {
             (_, finding) => finding.and_then(|finding| finding.relation.as_ref()).map_or_else(String::new, ToString::to_string),
         };
         let rewriting = Rewriting {
-            runner: Runner::new(table, self.identity.step_timeout_ms, steps),
+            tag: form.tag,
+            runner: Runner::new(&table, self.identity.step_timeout_ms, form),
             subject,
-            tag,
             rule,
             decided,
             leaving_batch,
@@ -97,6 +89,9 @@ impl Session {
                 self.work = Work::Caring(care);
                 Ok(())
             }
+            Work::Deferring(deferring) => self.deferring(deferring, exchange, now, out),
+            Work::Committing(committing) => self.committing(committing, exchange, now, out),
+            Work::Resuming(resuming) => self.resuming(resuming, exchange, now, out),
             Work::Running(mut rewriting) => {
                 let next = if std::mem::take(&mut rewriting.leaving_batch) {
                     rewriting.runner.start()
@@ -140,7 +135,7 @@ impl Session {
         match rewriting.subject.shape {
             Shape::Query => self.say_ready(out),
             Shape::Execute | Shape::Parse => {
-                self.batch = Batch { open: true, executed: true, controls: false };
+                self.batch = Batch { open: true, executed: true, ..Batch::default() };
                 self.skipping = failed;
             }
         }

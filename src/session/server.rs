@@ -155,7 +155,7 @@ impl Session {
             if entry.kind == Kind::Execute
                 && let Some(own) = &mut self.own
             {
-                own.completed();
+                own.completed(views::command_tag(body));
             }
             if tag == b'Z' {
                 self.ready(body);

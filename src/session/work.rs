@@ -9,7 +9,10 @@ use crate::catalog::questions::{Answer, Inquiry};
 use crate::policy::decide::Outcome;
 use crate::sql::statement::Script;
 
+use super::committing::Committing;
 use super::completion::Decided;
+use super::deferring::Deferring;
+use super::resuming::Resuming;
 use super::runner::Runner;
 
 /// See the module; one variant at a time, each with only its own data.
@@ -41,6 +44,12 @@ pub(super) enum Work {
     Caring(Care),
     /// A rewrite.
     Running(Box<Rewriting>),
+    /// A statement of which a part waits for COMMIT.
+    Deferring(Box<Deferring>),
+    /// A COMMIT that something waits for.
+    Committing(Box<Committing>),
+    /// What earlier transactions were promised.
+    Resuming(Box<Resuming>),
 }
 
 /// The statement that the session is busy with.
@@ -101,6 +110,10 @@ impl Work {
 
     /// A client that went away takes this along; a rewrite goes on to its end.
     pub(super) fn may_be_abandoned(&self) -> bool {
-        !matches!(self, Self::Running(_) | Self::Recording(..))
+        match self {
+            Self::Running(_) | Self::Recording(..) | Self::Resuming(_) => false,
+            Self::Committing(committing) => committing.may_be_abandoned(),
+            _ => true,
+        }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::statement::TypeName;
 
 /// A relation as the user named it: with or without a schema. Resolution is the server's work (see `catalog`).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RelationName {
     /// The schema, when the user wrote one.
     pub schema: Option<String>,

@@ -67,6 +67,16 @@ pub fn without(text: &str, part: &Range<usize>, removed: &[Range<usize>]) -> Res
     Ok(pieces.collect::<Vec<_>>().join(" "))
 }
 
+/// What stands in the parentheses behind the first bare `word` of a part of the text.
+#[must_use]
+pub fn parenthesized_after<'t>(text: &'t str, part: &Range<usize>, word: &str) -> Option<&'t str> {
+    let tokens = tokens::significant(text, part).ok()?;
+    let at = tokens.iter().position(|token| token.depth == 0 && token.kind.is_keyword(word))?;
+    let open = tokens.get(at + 1).filter(|token| token.kind == Kind::Open)?;
+    let close = tokens.get(at + 2..)?.iter().find(|token| token.depth == open.depth && token.kind == Kind::Close)?;
+    text.get(open.span.end..close.span.start)
+}
+
 /// Whether `sql` adds to its table what this constraint beside a column says, under this name and NOT VALID.
 #[must_use]
 pub fn adds_beside(text: &str, parsed: &Parsed, inline: &InlineConstraint, name: &str, sql: &str) -> bool {
@@ -259,6 +269,14 @@ mod tests {
         assert_eq!(without(text, &(0..text.len()), &[place("(c /* d */ e)")]).unwrap(), "a g");
         assert_eq!(without(text, &(0..text.len()), &[place("g")]).unwrap(), "a -- b\n (c /* d */ e)");
         assert_eq!(without(text, &(0..text.len()), &[]).unwrap(), "a -- b\n (c /* d */ e) -- f\n g");
+    }
+
+    #[test]
+    fn an_expression_is_found_in_its_parentheses() {
+        let inside = |text: &str| parenthesized_after(text, &(0..text.len()), "CHECK").map(str::to_owned);
+        assert_eq!(inside("ADD CONSTRAINT k check /* ( */ (a > (1 + 2)) NO INHERIT").as_deref(), Some("a > (1 + 2)"));
+        assert_eq!(inside("ADD CONSTRAINT \"CHECK\" CHECK (a = ')')").as_deref(), Some("a = ')'"));
+        assert_eq!(inside("ADD UNIQUE (a)"), None);
     }
 
     #[test]

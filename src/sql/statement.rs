@@ -154,6 +154,10 @@ pub struct Query {
     pub lone_call: Option<LoneCall>,
     /// FETCH, MOVE: it runs what its cursor was declared with.
     pub fetches: bool,
+    /// The table of an INSERT, UPDATE or DELETE that is the whole statement.
+    pub written: Option<RelationName>,
+    /// ON CONFLICT: it asks for a unique index.
+    pub on_conflict: bool,
 }
 
 /// See [`Query::lone_call`].
@@ -247,6 +251,8 @@ pub struct CreateTable {
     pub partition_of: Option<RelationName>,
     /// INHERITS these tables.
     pub inherits: Vec<RelationName>,
+    /// LIKE these tables: their indexes and constraints may be copied.
+    pub like: Vec<RelationName>,
     /// Its rows come from a query: CREATE TABLE AS, SELECT INTO, CREATE MATERIALIZED VIEW.
     pub from_query: bool,
     /// CREATE TABLE AS EXECUTE name.
@@ -270,6 +276,12 @@ pub struct CreateIndex {
     pub if_not_exists: bool,
     /// The names that PostgreSQL would build an index name from: the column, or what `FigureIndexColname` says of an expression.
     pub key_names: Vec<String>,
+    /// The columns of its key, INCLUDE left out; none when there is an expression among them.
+    pub key_columns: Option<Vec<String>>,
+    /// WHERE.
+    pub partial: bool,
+    /// NULLS NOT DISTINCT.
+    pub nulls_not_distinct: bool,
 }
 
 /// DROP INDEX, DROP TABLE.

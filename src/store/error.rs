@@ -40,6 +40,9 @@ pub enum StoreError {
     /// No decision has that id.
     #[error("store has no decision {0}")]
     NoSuchDecision(i64),
+    /// No promise has that id.
+    #[error("store has no promise {0}")]
+    NoSuchPromise(i64),
     /// It is shut.
     #[error("store is closed")]
     Closed,
@@ -59,7 +62,7 @@ impl StoreError {
             Self::Corrupt(_) => "corrupt",
             Self::ReadOnly(_) => "read-only",
             Self::Io(_) => "io",
-            Self::NoSuchDecision(_) => "no-such-decision",
+            Self::NoSuchDecision(_) | Self::NoSuchPromise(_) => "no-such-decision",
             Self::Closed => "closed",
         }
     }

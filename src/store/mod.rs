@@ -4,6 +4,7 @@
 //! So a disk that hangs holds up that thread, never a session.
 
 mod error;
+mod promises;
 mod schema;
 mod sqlite;
 
@@ -12,6 +13,7 @@ use std::path::Path;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::audit::record::{DecisionId, Outcome, Record};
+use crate::deferred::promise::{Pending, Place, Progress, Promise, PromiseId};
 pub use error::StoreError;
 
 /// Waiting requests. Beyond it callers wait in line, under their own deadline.
@@ -28,6 +30,9 @@ pub struct Store {
 enum Request {
     Record(Box<Record>, Reply<DecisionId>),
     Outcome(DecisionId, Outcome, Reply<()>),
+    Promise(Box<Promise>, i64, Reply<PromiseId>),
+    Progress(PromiseId, Progress, Reply<()>),
+    Pending(Wanted, Reply<Vec<Pending>>),
     Ready(Reply<()>),
     Close(Reply<()>),
 }
@@ -37,10 +42,21 @@ impl Request {
     fn is_given_up(&self) -> bool {
         match self {
             Self::Record(_, reply) => reply.is_closed(),
+            Self::Promise(_, _, reply) => reply.is_closed(),
+            Self::Pending(_, reply) => reply.is_closed(),
             Self::Ready(reply) => reply.is_closed(),
-            Self::Outcome(..) | Self::Close(_) => false,
+            Self::Outcome(..) | Self::Progress(..) | Self::Close(_) => false,
         }
     }
+}
+
+/// Which promises are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// All of them.
+    All,
+    /// Those of one cluster and database, made by one role.
+    Of(Place, String),
 }
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -76,6 +92,30 @@ impl Store {
     /// When it could not be written.
     pub async fn outcome(&self, id: DecisionId, outcome: Outcome) -> Result<(), StoreError> {
         self.ask(|reply| Request::Outcome(id, outcome, reply)).await
+    }
+
+    /// Writes down what a transaction was promised, at this time (microseconds since 1970); returns when it is on disk.
+    ///
+    /// # Errors
+    /// When it could not be written: then nothing is in the store.
+    pub async fn promise(&self, promise: Promise, at_unix_micros: i64) -> Result<PromiseId, StoreError> {
+        self.ask(|reply| Request::Promise(Box::new(promise), at_unix_micros, reply)).await
+    }
+
+    /// Writes down what has become of a promise; returns when it is on disk.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn progress(&self, id: PromiseId, progress: Progress) -> Result<(), StoreError> {
+        self.ask(|reply| Request::Progress(id, progress, reply)).await
+    }
+
+    /// The promises that are not settled, oldest first.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn pending(&self, wanted: Wanted) -> Result<Vec<Pending>, StoreError> {
+        self.ask(|reply| Request::Pending(wanted, reply)).await
     }
 
     /// Proves by a durable write that a decision could be recorded now.

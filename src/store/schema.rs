@@ -8,7 +8,8 @@ use super::error::StoreError;
 const APPLICATION_ID: i64 = 0x5047_414c;
 
 /// Migration n makes version n + 1.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE decisions (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         at_unix_micros INTEGER NOT NULL,
@@ -32,7 +33,29 @@ const MIGRATIONS: [&str; 1] = ["
     -- One row, rewritten to prove that writing works.
     CREATE TABLE health (id INTEGER PRIMARY KEY CHECK (id = 1), checks INTEGER NOT NULL) STRICT;
     INSERT INTO health VALUES (1, 0);
-"];
+",
+    "
+    -- What transactions were promised for after their COMMIT.
+    CREATE TABLE promises (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at_unix_micros INTEGER NOT NULL,
+        session TEXT NOT NULL,
+        system TEXT NOT NULL,
+        database TEXT NOT NULL,
+        role TEXT NOT NULL,
+        -- pg_current_xact_id(): whether it committed can be asked of that server.
+        xid TEXT NOT NULL,
+        operations TEXT NOT NULL CHECK (json_valid(operations)),
+        state TEXT NOT NULL DEFAULT 'promised' CHECK (state IN ('promised', 'committed', 'aborted', 'settled')),
+        -- How many of the operations are done.
+        done INTEGER NOT NULL DEFAULT 0,
+        -- Why the first one that is not done has failed.
+        sqlstate TEXT,
+        message TEXT
+    ) STRICT;
+    CREATE INDEX promises_open ON promises (system, database, role) WHERE state IN ('promised', 'committed');
+",
+];
 
 /// Brings the file to the newest version.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

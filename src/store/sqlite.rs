@@ -10,8 +10,9 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior, named_params};
 use tokio::sync::mpsc;
 
 use super::error::StoreError;
-use super::{DecisionId, Reply, Request, schema};
+use super::{DecisionId, Reply, Request, promises, schema};
 use crate::audit::record::{Outcome, Record};
+use crate::deferred::promise::PromiseId;
 
 /// How long to wait for another process that writes; shorter than the default deadline of a write, so that the reason is told.
 pub(super) const BUSY: Duration = Duration::from_secs(3);
@@ -110,7 +111,12 @@ fn at(path: &Path, error: StoreError) -> StoreError {
         StoreError::ReadOnly(text) => StoreError::ReadOnly(format!("{path}: {text}")),
         StoreError::Io(text) => StoreError::Io(format!("{path}: {text}")),
         StoreError::Full(text) => StoreError::Full(format!("{path}: {text}")),
-        error @ (StoreError::Newer { .. } | StoreError::Busy | StoreError::Gone(_) | StoreError::NoSuchDecision(_) | StoreError::Closed) => error,
+        error @ (StoreError::Newer { .. }
+        | StoreError::Busy
+        | StoreError::Gone(_)
+        | StoreError::NoSuchDecision(_)
+        | StoreError::NoSuchPromise(_)
+        | StoreError::Closed) => error,
     }
 }
 
@@ -141,7 +147,7 @@ fn finish(mut database: Database, mut inbox: mpsc::Receiver<Request>, close: Rep
 }
 
 /// What one request came to: the row's id where it made one.
-type Written = Result<i64, StoreError>;
+pub(super) type Written = Result<i64, StoreError>;
 
 impl Database {
     /// Runs a group; returns the reply channel of a close, if one was asked for.
@@ -155,7 +161,9 @@ impl Database {
             };
             match request {
                 Request::Record(_, reply) => answer(reply, result.map(DecisionId)),
-                Request::Outcome(_, _, reply) | Request::Ready(reply) => answer(reply, result.map(drop)),
+                Request::Promise(_, _, reply) => answer(reply, result.map(PromiseId)),
+                Request::Outcome(_, _, reply) | Request::Progress(_, _, reply) | Request::Ready(reply) => answer(reply, result.map(drop)),
+                Request::Pending(wanted, reply) => answer(reply, result.and_then(|_| promises::pending(self.connection()?, &wanted))),
                 Request::Close(reply) => close = Some(reply),
             }
         }
@@ -164,6 +172,10 @@ impl Database {
 
     /// All or nothing: one commit, and so one wait for the disk, for the whole group.
     fn write(&mut self, group: &[Request]) -> Result<Vec<Written>, StoreError> {
+        if group.iter().all(|request| matches!(request, Request::Pending(..))) {
+            // Who only reads needs no write lock: another process that writes does not stand in its way.
+            return Ok(group.iter().map(|_| Ok(0)).collect());
+        }
         let probing = group.iter().all(|request| matches!(request, Request::Ready(_)));
         let busy = if probing { self.busy.min(BUSY_PROBE) } else { self.busy };
         let connection = self.connection()?;
@@ -182,6 +194,11 @@ fn write_one(connection: &Connection, request: &Request) -> Result<Written, Stor
         Request::Record(_, reply) if reply.is_closed() => Ok(Err(StoreError::Closed)),
         Request::Record(record, _) => insert(connection, record).map(Ok),
         Request::Outcome(id, outcome, _) => update(connection, *id, outcome),
+        Request::Promise(_, _, reply) if reply.is_closed() => Ok(Err(StoreError::Closed)),
+        Request::Promise(promise, at, _) => promises::insert(connection, promise, *at).map(Ok),
+        Request::Progress(id, progress, _) => promises::update(connection, *id, progress),
+        // Read when the group is on disk: what it writes is seen.
+        Request::Pending(..) => Ok(Ok(0)),
         Request::Ready(_) => Ok(Ok(i64::try_from(connection.execute("UPDATE health SET checks = checks + 1", [])?).unwrap_or_default())),
         Request::Close(_) => Ok(Ok(0)),
     }
@@ -222,7 +239,7 @@ fn update(connection: &Connection, DecisionId(id): DecisionId, outcome: &Outcome
     Ok(if changed == 1 { Ok(id) } else { Err(StoreError::NoSuchDecision(id)) })
 }
 
-fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
+pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Io(format!("a record cannot be written as JSON: {error}")))
 }
 

@@ -5,6 +5,7 @@
 mod decision;
 mod names;
 mod process;
+mod promise;
 mod session;
 mod sink;
 
@@ -20,6 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub use decision::{Decision, DecisionEnded, RewriteFinished, StoreFailed, StoreWritten};
 pub use names::{Labels, register};
 pub use process::{ConfigRejected, ConfigReloaded, Draining, Listening, Panicked, RestartNeeded, Stopped, TooFewFiles};
+pub use promise::{PromiseProgress, Promised};
 pub use session::{LoginFailed, SessionClosed, SessionOpened, UpstreamError};
 use sink::Sink;
 

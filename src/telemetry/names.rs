@@ -7,6 +7,7 @@ pub(super) const SESSIONS_TOTAL: &str = "pgairlock_sessions_total";
 pub(super) const LOGIN_FAILURES_TOTAL: &str = "pgairlock_login_failures_total";
 pub(super) const DECISIONS_TOTAL: &str = "pgairlock_decisions_total";
 pub(super) const REWRITE_SECONDS: &str = "pgairlock_rewrite_seconds";
+pub(super) const PROMISES_TOTAL: &str = "pgairlock_promises_total";
 pub(super) const UPSTREAM_ERRORS_TOTAL: &str = "pgairlock_upstream_errors_total";
 pub(super) const STORE_SECONDS: &str = "pgairlock_store_seconds";
 pub(super) const STORE_ERRORS_TOTAL: &str = "pgairlock_store_errors_total";
@@ -17,7 +18,9 @@ pub(super) const CONFIG_RELOADS_TOTAL: &str = "pgairlock_config_reloads_total";
 /// The `rule` label of a decision without findings.
 pub(super) const NO_RULE: &str = "none";
 /// Values of the `decision` label (see `audit::record`).
-const DECISIONS: [&str; 5] = ["pass", "rewrite", "refuse", "would-rewrite", "would-refuse"];
+const DECISIONS: [&str; 7] = ["pass", "rewrite", "defer", "refuse", "would-rewrite", "would-defer", "would-refuse"];
+/// Values of the `state` label.
+const PROMISE_STATES: [&str; 5] = ["promised", "committed", "aborted", "failed", "settled"];
 
 /// Labels whose values are known before anything happens.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,6 +47,7 @@ pub(super) fn describe() {
         "Decisions, by rule and decision; one with findings of several rules counts under each, one without under rule=\"none\"."
     );
     describe_histogram!(REWRITE_SECONDS, Unit::Seconds, "Time that a rewritten statement took, by rule.");
+    describe_counter!(PROMISES_TOTAL, "What transactions were promised for after their COMMIT, by what has become of it.");
     describe_counter!(UPSTREAM_ERRORS_TOTAL, "Failures towards PostgreSQL servers, by upstream and kind.");
     describe_histogram!(STORE_SECONDS, Unit::Seconds, "Time until a write to the store was on disk, by operation.");
     describe_counter!(STORE_ERRORS_TOTAL, "Failed writes to the store, by kind.");
@@ -55,6 +59,9 @@ pub(super) fn describe() {
 /// Makes what is known appear as 0: a counter that first appears at 1 hides its first increase from `rate()`.
 /// Leaves what is counted already as it is, so it may be called again after a reload.
 pub fn register(labels: Labels<'_>) {
+    for state in PROMISE_STATES {
+        counter!(PROMISES_TOTAL, "state" => state).increment(0);
+    }
     for listener in labels.listeners {
         gauge!(SESSIONS, "listener" => (*listener).to_owned()).increment(0);
         counter!(SESSIONS_TOTAL, "listener" => (*listener).to_owned()).increment(0);

@@ -1,7 +1,8 @@
-//! `[rules]`, `[[exempt]]`, `[limits]`.
+//! `[rules]`, `[[exempt]]`, `[after_commit]`, `[limits]`.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Duration;
 
 use toml::Spanned;
 
@@ -41,19 +42,33 @@ fn statement_bytes(bytes: u64, span: &Range<usize>, problems: &mut Problems<'_>)
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
+/// `[after_commit]`, as far as it is given.
+pub(super) struct AfterCommit {
+    pub(super) hold: Option<Duration>,
+    pub(super) search: Option<Duration>,
+}
+
 pub(super) fn settings(
     limits: &Limits,
+    after_commit: AfterCommit,
     rules: BTreeMap<Spanned<String>, Written<file::Severity>>,
     exemptions: Vec<(file::Exempt, Range<usize>)>,
     context: &Context<'_>,
     problems: &mut Problems<'_>,
 ) -> PolicySettings {
+    let default = PolicySettings::default();
     PolicySettings {
         small_table_bytes: limits.small_table,
         statement_bytes: limits.statement,
+        search_ms: after_commit.search.map_or(default.search_ms, milliseconds),
+        hold_ms: after_commit.hold.map_or(default.hold_ms, milliseconds),
         rules: rules.into_iter().filter_map(|(id, severity)| rule(&id, severity, context, problems)).collect(),
         exemptions: exemptions.into_iter().filter_map(|(exempt, at)| exemption(exempt, &at, context, problems)).collect(),
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn rule(id: &Spanned<String>, severity: Written<file::Severity>, context: &Context<'_>, problems: &mut Problems<'_>) -> Option<(String, Severity)> {

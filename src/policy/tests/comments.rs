@@ -63,7 +63,7 @@ fn letters(sql: &str) -> Vec<String> {
 /// The first statement that the server would be sent.
 fn first_step(sql: &str) -> String {
     match ask().of(sql).decision.plan {
-        Plan::Rewrite { steps, .. } => steps[0].sql.clone(),
+        Plan::Rewrite(form) => form.steps()[0].sql.clone(),
         Plan::Pass => sql.to_owned(),
         other => panic!("{sql}: {other:?}"),
     }

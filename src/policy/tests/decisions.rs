@@ -16,7 +16,8 @@ fn every_rule_flags_its_bad_and_passes_its_good() {
 #[test]
 fn every_rewrite_parses_and_silences_its_own_rule() {
     for rule in rules::all() {
-        let Plan::Rewrite { steps, .. } = ask().of(rule.bad).decision.plan else { continue };
+        let Plan::Rewrite(form) = ask().of(rule.bad).decision.plan else { continue };
+        let steps = form.steps();
         // Where the step before it has run.
         let proof = testing::ConstraintFacts { kind: 'c', validated: true, proves_not_null: true, columns: vec!["a".into()], ..Default::default() };
         let later = on(World::default().altering(|t| t.constraints.push(proof.clone())));
@@ -24,7 +25,7 @@ fn every_rewrite_parses_and_silences_its_own_rule() {
             let outcome = if index == 0 { ask() } else { later.clone() }.of(&step.sql);
             let again = outcome.decision.findings.iter().any(|judged| judged.finding.rule == rule.id);
             assert!(!again, "{}: {}", rule.id.0, step.sql);
-            for sql in step.debris.iter().chain(&step.undo) {
+            for sql in step.debris.as_ref().and_then(Debris::remedy).iter().chain(&step.undo) {
                 script(sql);
             }
         }
@@ -138,7 +139,7 @@ fn warn_mode_forwards_and_says_what_enforce_would_do() {
     let warn = Ask { mode: Mode::Warn, ..ask() };
     let outcome = warn.of("CREATE INDEX ON t (a)");
     assert_eq!(outcome.decision.plan, Plan::Pass);
-    assert!(matches!(outcome.would, Some(Plan::Rewrite { .. })));
+    assert!(matches!(outcome.would, Some(Plan::Rewrite(_))));
     assert_eq!(outcome.decision.findings[0].verdict, Verdict::Warned);
     assert_eq!(
         outcome.decision.notices[0].message,

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use crate::catalog::overlay::{Effect, Overlay};
 use crate::catalog::questions::Prepared;
 use crate::catalog::testing::{self, LARGE, NothingPrepared, World, function, index, table};
+use crate::deferred::step::{Debris, Step, Wait};
 use crate::rules;
-use crate::rules::rule::Wait;
 use crate::sql::name::RelationName;
 use crate::sql::parse;
 use crate::sql::statement::Script;
@@ -31,6 +31,7 @@ struct Ask {
     principal: Principal,
     mode: Mode,
     in_transaction: bool,
+    in_block: bool,
     failed: bool,
     overlay: Overlay,
     cap: u64,
@@ -45,6 +46,7 @@ fn ask() -> Ask {
         principal: Principal { role: "deployer".into(), database: "app".into(), application_name: Some("flyway".into()) },
         mode: Mode::Enforce,
         in_transaction: false,
+        in_block: false,
         failed: false,
         overlay: Overlay::default(),
         cap: 2_000,
@@ -86,6 +88,7 @@ impl Ask {
             settings: &self.settings,
             mode: self.mode,
             in_transaction: self.in_transaction,
+            in_block: self.in_block,
             failed_transaction: self.failed,
             overlay: &self.overlay,
             lock_timeout_cap_ms: self.cap,
@@ -115,9 +118,9 @@ impl Ask {
         self.rewrite(sql).into_iter().map(|step| step.sql).collect()
     }
 
-    fn rewrite(&self, sql: &str) -> Vec<rules::rule::Step> {
+    fn rewrite(&self, sql: &str) -> Vec<Step> {
         match self.of(sql).decision.plan {
-            Plan::Rewrite { steps, .. } => steps,
+            Plan::Rewrite(form) => form.steps(),
             other => panic!("{sql}: {other:?}"),
         }
     }

@@ -19,9 +19,15 @@ pub(super) fn table(stmt: &CreateStmt) -> CreateTable {
         references: references(stmt),
         partition_of,
         inherits: parents,
+        like: stmt.table_elts.iter().filter_map(like).collect(),
         from_query: false,
         execute: None,
     }
+}
+
+fn like(node: &Node) -> Option<RelationName> {
+    let NodeEnum::TableLikeClause(like) = tree::kind(node)? else { return None };
+    like.relation.as_ref().map(tree::relation)
 }
 
 fn is_temporary(var: Option<&RangeVar>) -> bool {
@@ -76,6 +82,7 @@ pub(super) fn from_into(into: &IntoClause, if_not_exists: bool, execute: Option<
         references: Vec::new(),
         partition_of: None,
         inherits: Vec::new(),
+        like: Vec::new(),
         from_query: true,
         execute,
     }
@@ -92,7 +99,15 @@ pub(super) fn index(stmt: &IndexStmt) -> CreateIndex {
         concurrently: stmt.concurrent,
         if_not_exists: stmt.if_not_exists,
         key_names: naming::distinct(keys.filter_map(key_name)),
+        key_columns: stmt.index_params.iter().map(key_column).collect(),
+        partial: stmt.where_clause.is_some(),
+        nulls_not_distinct: stmt.nulls_not_distinct,
     }
+}
+
+fn key_column(node: &Node) -> Option<String> {
+    let NodeEnum::IndexElem(key) = tree::kind(node)? else { return None };
+    tree::filled(&key.name)
 }
 
 fn key_name(node: &Node) -> Option<String> {

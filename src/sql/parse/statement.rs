@@ -44,7 +44,10 @@ fn transaction(stmt: &TransactionStmt) -> Result<Statement, ParseError> {
 fn rows(node: &NodeEnum) -> Option<Statement> {
     Some(match node {
         NodeEnum::SelectStmt(stmt) => query::select(stmt),
-        NodeEnum::InsertStmt(_) | NodeEnum::UpdateStmt(_) | NodeEnum::DeleteStmt(_) | NodeEnum::MergeStmt(_) => query::plain(),
+        NodeEnum::InsertStmt(stmt) => query::writes(stmt.relation.as_ref(), stmt.on_conflict_clause.is_some()),
+        NodeEnum::UpdateStmt(stmt) => query::writes(stmt.relation.as_ref(), false),
+        NodeEnum::DeleteStmt(stmt) => query::writes(stmt.relation.as_ref(), false),
+        NodeEnum::MergeStmt(stmt) => query::writes(stmt.relation.as_ref(), false),
         NodeEnum::DeclareCursorStmt(_) | NodeEnum::ClosePortalStmt(_) => query::plain(),
         NodeEnum::FetchStmt(_) => query::fetch(),
         NodeEnum::CopyStmt(stmt) => query::copy(stmt),

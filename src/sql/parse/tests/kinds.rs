@@ -64,20 +64,25 @@ fn queries() {
         "SELECT a FROM t",
         "VALUES (1)",
         "TABLE t",
-        "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
-        "UPDATE t SET a = 1",
-        "DELETE FROM t",
-        "MERGE INTO t USING s ON true WHEN MATCHED THEN DELETE",
         "WITH d AS (DELETE FROM t RETURNING *) SELECT * FROM d",
         "DECLARE c CURSOR FOR SELECT 1",
         "CLOSE c",
         "EXPLAIN SELECT 1",
-        "EXPLAIN (ANALYZE) UPDATE t SET a = 1",
         "EXPLAIN DECLARE c CURSOR FOR SELECT 1",
         "EXPLAIN CREATE TABLE n AS SELECT 1",
         "EXPLAIN (ANALYZE off) SELECT 1 INTO n",
     ] {
         assert_eq!(statement(text), query(), "{text}");
+    }
+    for (text, on_conflict) in [
+        ("INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING", true),
+        ("INSERT INTO t VALUES (1)", false),
+        ("UPDATE t SET a = 1", false),
+        ("DELETE FROM t", false),
+        ("MERGE INTO t USING s ON true WHEN MATCHED THEN DELETE", false),
+        ("EXPLAIN (ANALYZE) UPDATE t SET a = 1", false),
+    ] {
+        assert_eq!(statement(text), Statement::Query(Query { written: Some(relation("t")), on_conflict, ..Query::default() }), "{text}");
     }
     for text in ["FETCH 5 FROM c", "MOVE c"] {
         assert_eq!(statement(text), Statement::Query(Query { fetches: true, ..Query::default() }), "{text}");
@@ -165,11 +170,12 @@ fn created_tables() {
         references: vec![],
         partition_of: None,
         inherits: vec![],
+        like: vec![],
         from_query: false,
         execute: None,
     };
     assert_eq!(created("CREATE TABLE s.n (a int)"), plain);
-    assert_eq!(created("CREATE UNLOGGED TABLE s.n (LIKE t INCLUDING ALL)"), plain);
+    assert_eq!(created("CREATE UNLOGGED TABLE s.n (LIKE t INCLUDING ALL)"), CreateTable { like: relations(&["t"]), ..plain.clone() });
     let filled = CreateTable { from_query: true, ..plain };
     for text in [
         "CREATE TABLE s.n AS SELECT 1",
@@ -211,6 +217,9 @@ fn created_indexes() {
             concurrently: true,
             if_not_exists: true,
             key_names: vec!["a".into(), "b".into()],
+            key_columns: Some(vec!["a".into(), "b".into()]),
+            partial: true,
+            nulls_not_distinct: false,
         }
     );
     let keys = |keys: &str| index(&format!("CREATE INDEX ON t USING btree ({keys})")).key_names;
@@ -226,7 +235,9 @@ fn created_indexes() {
         // A cast needs no parentheses of its own in the list of expected names only.
         assert_eq!(keys(&text.replace("(a || b)::text", "((a || b)::text)")), expected, "{text}");
     }
-    assert_eq!(index("CREATE INDEX ON t (a) INCLUDE (b)").key_names, ["a", "b"]);
+    let included = index("CREATE INDEX ON t (a) INCLUDE (b)");
+    assert_eq!((included.key_names, included.key_columns, included.partial), (vec!["a".into(), "b".into()], Some(vec!["a".into()]), false));
+    assert_eq!(index("CREATE INDEX ON t (a, lower(b))").key_columns, None);
 }
 
 #[test]

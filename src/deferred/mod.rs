@@ -1,0 +1,7 @@
+//! Work that no transaction can hold: what it consists of, how it is taken up again, what became of it. Pure; the session runs it.
+
+pub mod operation;
+pub mod promise;
+pub mod search;
+pub mod seen;
+pub mod step;

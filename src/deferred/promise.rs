@@ -1,0 +1,167 @@
+//! What a transaction was promised for after its COMMIT: on disk before the COMMIT is sent.
+
+use serde::{Deserialize, Serialize};
+
+use crate::sql::name::RelationName;
+
+use super::operation::Operation;
+
+/// One operation that a statement left for after COMMIT.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deferred {
+    /// What is done.
+    pub operation: Operation,
+    /// The table, as the server resolved it.
+    pub table: RelationName,
+    /// The rule that asked for it.
+    pub rule: String,
+    /// The settings that the statement ran under, as a JSON object of names and values: `role`, `search_path` …
+    pub context: String,
+}
+
+/// Where a transaction ran: its number means something there only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// `pg_control_system()`: the cluster.
+    pub system: String,
+    /// The database.
+    pub database: String,
+}
+
+/// Everything that one transaction, or one statement outside of any, was promised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promise {
+    /// The session that made it.
+    pub session: String,
+    /// Where.
+    pub place: Place,
+    /// Who logged in: nobody else runs it.
+    pub role: String,
+    /// `pg_current_xact_id()`: whether it committed can be asked of the server.
+    pub xid: String,
+    /// What is done after its COMMIT, in order.
+    pub operations: Vec<Deferred>,
+}
+
+/// The number of a promise in its store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PromiseId(pub i64);
+
+/// What has become of a promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Its transaction has committed.
+    Committed,
+    /// Its transaction has not committed: there is nothing to do.
+    Aborted,
+    /// The first so many of its operations are done.
+    Done(usize),
+    /// One of its operations failed: SQLSTATE, message.
+    Failed {
+        /// The operation that failed, by its place in the promise.
+        operation: usize,
+        /// SQLSTATE, as the client would have seen it.
+        sqlstate: String,
+        /// Message.
+        message: String,
+    },
+    /// All of it is done, or was dropped by a person.
+    Settled,
+}
+
+/// A promise that is not settled yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// Its number.
+    pub id: PromiseId,
+    /// What was promised.
+    pub promise: Promise,
+    /// When, in microseconds since 1970.
+    pub at_unix_micros: i64,
+    /// It is known that its transaction has committed.
+    pub committed: bool,
+    /// How many of its operations are done.
+    pub done: usize,
+    /// Why the first one that is not done has failed.
+    pub error: Option<Failed>,
+}
+
+/// An error that stopped a promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// SQLSTATE.
+    pub sqlstate: String,
+    /// Message.
+    pub message: String,
+}
+
+impl Pending {
+    /// Whether it may be run again without a person's word: it was cut off, cancelled, or did not get its lock. Bad data waits for somebody who
+    /// has mended it.
+    #[must_use]
+    pub fn may_be_retried(&self) -> bool {
+        self.error.as_ref().is_none_or(|error| is_passing(&error.sqlstate))
+    }
+
+    /// What is still to do.
+    #[must_use]
+    pub fn rest(&self) -> &[Deferred] {
+        self.promise.operations.get(self.done..).unwrap_or_default()
+    }
+}
+
+/// An error that says nothing against trying again: lock_not_available, query_canceled (a timeout, a cancel request), a lost connection, a deadlock.
+#[must_use]
+pub fn is_passing(sqlstate: &str) -> bool {
+    matches!(sqlstate, "55P03" | "57014" | "40P01") || sqlstate.starts_with("08") || sqlstate.starts_with("57P")
+}
+
+/// Tables in which migration tools keep what has been applied (facts: tools, "the version write to watch").
+const VERSION_TABLES: &[&str] = &[
+    "__diesel_schema_migrations",
+    "__drizzle_migrations",
+    "__EFMigrationsHistory",
+    "_prisma_migrations",
+    "_sqlx_migrations",
+    "_yoyo_migration",
+    "alembic_version",
+    "atlas_schema_revisions",
+    "databasechangelog",
+    "django_migrations",
+    "flyway_schema_history",
+    "goose_db_version",
+    "gorp_migrations",
+    "knex_migrations",
+    "migrations",
+    "pgmigrations",
+    "refinery_schema_history",
+    "schema_migrations",
+    "schema_version",
+];
+
+/// A row in this table makes a tool take the migration for applied.
+#[must_use]
+pub fn is_version_table(name: &RelationName) -> bool {
+    VERSION_TABLES.contains(&name.name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_tried_again_and_bad_data_is_not() {
+        for (sqlstate, passing) in
+            [("55P03", true), ("57014", true), ("40P01", true), ("57P01", true), ("08006", true), ("23505", false), ("42P07", false)]
+        {
+            assert_eq!(is_passing(sqlstate), passing, "{sqlstate}");
+        }
+    }
+
+    #[test]
+    fn version_tables_are_known_in_any_schema() {
+        assert!(is_version_table(&RelationName::qualified("public", "flyway_schema_history")));
+        assert!(is_version_table(&RelationName::unqualified("alembic_version")));
+        assert!(!is_version_table(&RelationName::unqualified("users")));
+    }
+}

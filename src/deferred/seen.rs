@@ -1,0 +1,75 @@
+//! What there is of an operation's objects at the moment: asked before it runs, so that nothing is done twice and nothing of others is touched.
+
+use serde::Deserialize;
+
+/// The answer to [`QUESTION`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Seen {
+    /// The table's oid; none when there is no such table.
+    pub table: Option<u32>,
+    /// The index of the name that was asked for.
+    pub index: Option<SeenIndex>,
+    /// The constraint of that name on the table.
+    pub constraint: Option<SeenConstraint>,
+    /// The column is NOT NULL.
+    pub not_null: bool,
+}
+
+/// An index.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct SeenIndex {
+    /// Its oid.
+    pub oid: u32,
+    /// It is one of the table that was asked for.
+    pub on_table: bool,
+    /// `indisvalid`.
+    pub valid: bool,
+    /// INVALID, and no other session holds the lock of a concurrent build on its table: what a failed build left.
+    pub abandoned: bool,
+    /// `indisunique`.
+    pub unique: bool,
+    /// The columns of its key, in order; expressions have none.
+    pub key: Vec<String>,
+}
+
+/// A constraint.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct SeenConstraint {
+    /// `convalidated`.
+    pub validated: bool,
+}
+
+/// Parameters: the table, the index, the constraint's name, the column's name; what does not matter is empty. The answer is JSON text.
+///
+/// An index counts as abandoned only when no other session holds the lock of a concurrent build on its table. (An autovacuum holds that lock too;
+/// then it counts as being built, and is looked at again.)
+pub const QUESTION: &str = "SELECT pg_catalog.json_build_object('table', t.oid::pg_catalog.int8, \
+     'index', (SELECT pg_catalog.json_build_object('oid', x.indexrelid::pg_catalog.int8, 'on_table', x.indrelid OPERATOR(pg_catalog.=) t.oid, \
+        'valid', x.indisvalid, 'unique', x.indisunique, \
+        'abandoned', NOT x.indisvalid AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l, pg_catalog.pg_database d \
+           WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.relation OPERATOR(pg_catalog.=) x.indrelid AND l.granted \
+             AND l.mode OPERATOR(pg_catalog.=) 'ShareUpdateExclusiveLock' AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() \
+             AND d.oid OPERATOR(pg_catalog.=) l.database AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()), \
+        'key', COALESCE((SELECT pg_catalog.json_agg(a.attname ORDER BY k.n) \
+           FROM pg_catalog.unnest(x.indkey::pg_catalog.int2[]) WITH ORDINALITY k (number, n) \
+           JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) x.indrelid AND a.attnum OPERATOR(pg_catalog.=) k.number \
+           WHERE k.n OPERATOR(pg_catalog.<=) x.indnkeyatts), '[]'::pg_catalog.json)) \
+        FROM pg_catalog.pg_index x WHERE x.indexrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(NULLIF($2, ''))::pg_catalog.oid), \
+     'constraint', (SELECT pg_catalog.json_build_object('validated', c.convalidated) FROM pg_catalog.pg_constraint c \
+        WHERE c.conrelid OPERATOR(pg_catalog.=) t.oid AND c.conname OPERATOR(pg_catalog.=) $3::pg_catalog.name), \
+     'not_null', COALESCE((SELECT a.attnotnull FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) t.oid \
+        AND a.attname OPERATOR(pg_catalog.=) $4::pg_catalog.name AND NOT a.attisdropped), false))::pg_catalog.text \
+     FROM (SELECT pg_catalog.to_regclass(NULLIF($1, ''))::pg_catalog.oid AS oid) t";
+
+impl Seen {
+    /// Reads the answer.
+    ///
+    /// # Errors
+    /// When it is not what the question asks for.
+    pub fn read(answer: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(answer)
+    }
+}

@@ -1,0 +1,400 @@
+//! A COMMIT that something waits for: promised on disk, committed, done, and only then answered.
+//!
+//! ```text
+//!   Number ─▶ Promise ─▶ Commit ─▶ Work ⟲ ─▶ Rest ⟲ ─▶ answered
+//!               │ the store says no   │ ROLLBACK, or an error: the promise is dropped
+//!               ▼                     ▼
+//!            TakingBack            answered as the server did
+//! ```
+//!
+//! What if we die here? Before `Promise` is answered the transaction is rolled back with the session. Behind it, whether the COMMIT happened is
+//! asked of the server by the transaction's number, when a session of the same role comes next (`resuming`).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::Deserialize;
+
+use crate::deferred::operation::Try;
+use crate::deferred::promise::{Deferred, Progress as Became, Promise, PromiseId};
+use crate::policy::plan::Notice;
+use crate::sql::statement::{Script, Statement, TransactionControl};
+use crate::wire::messages;
+
+use super::batch::Batch;
+use super::client::Flow;
+use super::effects::Effects;
+use super::own::{Ending, OwnExchange, server_error};
+use super::refusals;
+use super::runner::{Failure, Next, Runner, Task};
+use super::ticks::Ticks;
+use super::work::{Shape, Subject, Work};
+use super::{Progress, Session, Status};
+
+/// The number by which the server will know whether it committed, and what a chained transaction inherits.
+const NUMBER: &str = "SELECT pg_catalog.json_build_object('xid', pg_catalog.pg_current_xact_id()::pg_catalog.text, \
+     'isolation', pg_catalog.current_setting('transaction_isolation'), 'read_only', pg_catalog.current_setting('transaction_read_only'), \
+     'deferrable', pg_catalog.current_setting('transaction_deferrable'))::pg_catalog.text";
+
+#[derive(Debug, Deserialize)]
+struct Number {
+    xid: String,
+    isolation: String,
+    read_only: String,
+    deferrable: String,
+}
+
+/// A COMMIT on its way.
+#[derive(Debug)]
+pub(super) struct Committing {
+    subject: Subject,
+    /// What follows in the same string, and what AND CHAIN begins: its tag where the client hears it.
+    rest: VecDeque<(String, bool)>,
+    chain: bool,
+    tags: Vec<String>,
+    /// The COMMIT makes a migration tool take the migration for applied.
+    versioned: bool,
+    operations: Vec<Deferred>,
+    promise: Option<PromiseId>,
+    work: Option<Runner>,
+    /// Operations that the store knows to be done.
+    noted: usize,
+    failure: Option<Failure>,
+    pub(super) ticks: Ticks,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Number,
+    Promise,
+    Commit,
+    Work,
+    Rest(bool),
+    TakingBack(String),
+}
+
+impl Committing {
+    /// Until the promise is on its way, the transaction goes with the session, and nothing is lost.
+    pub(super) fn may_be_abandoned(&self) -> bool {
+        matches!(self.stage, Stage::Number)
+    }
+
+    /// What runs after the COMMIT, and what would take back what it leaves.
+    pub(super) fn in_hand(&self) -> Option<String> {
+        self.work.as_ref()?.in_hand().map(|(step, _)| step.to_owned())
+    }
+
+    pub(super) fn is_working(&self) -> bool {
+        matches!(self.stage, Stage::Work)
+    }
+}
+
+/// How a string ends a transaction.
+pub(super) enum Commits {
+    /// COMMIT, perhaps with other transaction commands behind it.
+    First {
+        /// AND CHAIN.
+        chain: bool,
+    },
+    /// In a way that nothing can be held behind.
+    Otherwise,
+}
+
+/// Whether a string ends the transaction well.
+fn commits(script: &Script) -> Option<Commits> {
+    let control = |statement: &Statement| if let Statement::Transaction(control) = statement { Some(control.clone()) } else { None };
+    let controls: Option<Vec<TransactionControl>> = script.statements.iter().map(|parsed| control(&parsed.statement)).collect();
+    let ends = |control: &TransactionControl| matches!(control, TransactionControl::Commit { .. } | TransactionControl::TwoPhase);
+    if !script.statements.iter().filter_map(|parsed| control(&parsed.statement)).any(|control| ends(&control)) {
+        return None;
+    }
+    match controls.as_deref() {
+        Some([TransactionControl::Commit { chain }, rest @ ..]) if !rest.iter().any(ends) => Some(Commits::First { chain: *chain }),
+        _ => Some(Commits::Otherwise),
+    }
+}
+
+impl Session {
+    /// Something waits for the COMMIT that this string would send.
+    pub(super) fn commits_what_waits(&self, script: &Script) -> Option<Commits> {
+        if self.overlay.deferred().is_empty() || self.status == Status::Failed { None } else { commits(script) }
+    }
+
+    /// Takes up a COMMIT that something waits for.
+    pub(super) fn commit(&mut self, script: Arc<Script>, shape: Shape, how: &Commits, now: Instant, out: &mut Effects) -> Progress<Flow> {
+        let frame = self.take_next(out);
+        let subject = Subject { script: Arc::clone(&script), frame: Some(frame), shape, in_transaction: true, since: now };
+        let Commits::First { chain } = how else {
+            self.refuse(&subject, &refusals::commit_among_others(), None, out);
+            return Ok(Flow::Next);
+        };
+        let rest = script.statements.iter().skip(1).filter_map(|parsed| script.text.get(parsed.span.clone()));
+        let committing = Committing {
+            subject,
+            rest: rest.map(|sql| (sql.to_owned(), true)).collect(),
+            chain: *chain,
+            tags: Vec::new(),
+            versioned: false,
+            operations: Vec::new(),
+            promise: None,
+            work: None,
+            noted: 0,
+            failure: None,
+            ticks: Ticks::new(now),
+            stage: Stage::Number,
+        };
+        self.run_own(NUMBER, &[], self.own_ending(), out);
+        self.work = Work::Committing(Box::new(committing));
+        Ok(Flow::Next)
+    }
+
+    /// All replies to our statements are there.
+    pub(super) fn committing(&mut self, mut committing: Box<Committing>, exchange: OwnExchange, now: Instant, out: &mut Effects) -> Progress {
+        match std::mem::replace(&mut committing.stage, Stage::Number) {
+            Stage::Number => self.numbered(committing, exchange, out),
+            Stage::Commit => self.committed(committing, &exchange, now, out),
+            Stage::Work => {
+                let next = committing.work.as_mut().map(|work| work.answered(exchange.into_answered()));
+                self.work_on(committing, next, out);
+            }
+            Stage::Rest(told) => {
+                if let Some(error) = &exchange.error {
+                    self.commit_failed(&committing, error, out);
+                    return Ok(());
+                }
+                committing.tags.extend(exchange.tags.into_iter().filter(|_| told));
+                self.rest(committing, out);
+            }
+            Stage::TakingBack(why) => {
+                self.work = Work::Open;
+                let refusal = super::judging::store_unavailable(&why);
+                self.say_error(refusal.sqlstate, &refusal.message, None, refusal.hint.as_deref(), out);
+                self.end_of_commit(committing.subject.shape, true, out);
+            }
+            // Nothing of ours runs while the store is asked.
+            stage @ Stage::Promise => {
+                committing.stage = stage;
+                self.work = Work::Committing(committing);
+            }
+        }
+        Ok(())
+    }
+
+    fn numbered(&mut self, mut committing: Box<Committing>, exchange: OwnExchange, out: &mut Effects) {
+        if let Some(error) = &exchange.error {
+            return self.commit_failed(&committing, error, out);
+        }
+        let number = exchange.into_answered().ok().flatten().and_then(|text| serde_json::from_str::<Number>(&text).ok());
+        // Only now is everything answered that stood before it: a ROLLBACK TO in the same batch may have left nothing to wait.
+        committing.operations = self.overlay.deferred().to_vec();
+        committing.versioned = self.overlay.version_written();
+        let (Some(number), Some(place)) = (number, self.place.clone()) else {
+            self.work = Work::Open;
+            self.refuse(&committing.subject, &refusals::commit_without_number(), None, out);
+            return;
+        };
+        if committing.chain {
+            committing.rest.push_front((begin_like(&number), false));
+        }
+        if committing.operations.is_empty() {
+            return self.send_commit(committing, out);
+        }
+        out.promise = Some(Box::new(Promise {
+            session: self.identity.id.clone(),
+            place,
+            role: self.identity.principal.role.clone(),
+            xid: number.xid,
+            operations: committing.operations.clone(),
+        }));
+        committing.stage = Stage::Promise;
+        self.work = Work::Committing(committing);
+    }
+
+    /// The store has answered.
+    pub(super) fn promised(&mut self, result: Result<PromiseId, String>, _now: Instant, out: &mut Effects) -> Progress {
+        let Work::Committing(mut committing) = std::mem::replace(&mut self.work, Work::Open) else { return Ok(()) };
+        match result {
+            // Nobody waits for it any more: it is rolled back with the session.
+            Ok(id) if self.client_gone => out.progress.push((id, Became::Aborted)),
+            Ok(id) => {
+                committing.promise = Some(id);
+                self.send_commit(committing, out);
+            }
+            Err(why) => {
+                committing.stage = Stage::TakingBack(why);
+                self.run_own("ROLLBACK", &[], Ending::Sync, out);
+                self.work = Work::Committing(committing);
+            }
+        }
+        Ok(())
+    }
+
+    fn send_commit(&mut self, mut committing: Box<Committing>, out: &mut Effects) {
+        committing.stage = Stage::Commit;
+        self.run_own("COMMIT", &[], Ending::Sync, out);
+        self.work = Work::Committing(committing);
+    }
+
+    fn committed(&mut self, mut committing: Box<Committing>, exchange: &OwnExchange, now: Instant, out: &mut Effects) {
+        let became = |became: Became| committing.promise.map(|id| (id, became));
+        if let Some(error) = &exchange.error {
+            out.progress.extend(became(Became::Aborted));
+            return self.commit_failed(&committing, error, out);
+        }
+        let tag = exchange.tags.first().cloned().unwrap_or_default();
+        let done = tag == "COMMIT";
+        out.progress.extend(became(if done { Became::Committed } else { Became::Aborted }));
+        committing.tags.push(tag);
+        if !done || committing.operations.is_empty() {
+            return self.rest(committing, out);
+        }
+        let tasks = committing.operations.iter().map(|deferred| task(deferred, Try::Again { cleaned: false })).collect();
+        let runner = Runner::promised(self.settings.hold_ms.min(self.identity.step_timeout_ms), tasks);
+        let next = runner.start();
+        committing.work = Some(runner);
+        committing.ticks = Ticks::new(now);
+        self.work_on(committing, Some(next), out);
+    }
+
+    fn work_on(&mut self, mut committing: Box<Committing>, next: Option<Next>, out: &mut Effects) {
+        if let (Some(id), Some(work)) = (committing.promise, &committing.work)
+            && work.done() > committing.noted
+        {
+            committing.noted = work.done();
+            out.progress.push((id, Became::Done(committing.noted)));
+        }
+        match next {
+            Some(Next::Run(sql, parameters)) => {
+                committing.stage = Stage::Work;
+                self.run_own(&sql, &parameters, Ending::Sync, out);
+                self.work = Work::Committing(committing);
+            }
+            Some(Next::Finished(result)) => {
+                let became = match &result {
+                    Ok(()) => Became::Settled,
+                    Err(failure) => failed(committing.noted, failure),
+                };
+                out.progress.extend(committing.promise.map(|id| (id, became)));
+                committing.failure = result.err();
+                self.rest(committing, out);
+            }
+            None => self.rest(committing, out),
+        }
+    }
+
+    /// What stands behind the COMMIT in its string; then the client is answered.
+    fn rest(&mut self, mut committing: Box<Committing>, out: &mut Effects) {
+        if let Some((sql, told)) = committing.rest.pop_front() {
+            committing.stage = Stage::Rest(told);
+            self.run_own(&sql, &[], Ending::Sync, out);
+            self.work = Work::Committing(committing);
+            return;
+        }
+        self.work = Work::Open;
+        match &committing.failure {
+            Some(failure) if committing.versioned => {
+                let (message, detail, hint) = told(failure, committing.promise);
+                self.say_error("PA004", &message, Some(&detail), Some(&hint), out);
+                return self.end_of_commit(committing.subject.shape, true, out);
+            }
+            Some(failure) => {
+                let (message, detail, _) = told(failure, committing.promise);
+                self.say_notice(&Notice { severity: "WARNING", sqlstate: "01000", message, detail: Some(detail) }, out);
+            }
+            None => {}
+        }
+        for tag in &committing.tags {
+            self.say(messages::command_complete(tag), out);
+        }
+        self.end_of_commit(committing.subject.shape, false, out);
+    }
+
+    /// The server's own error is the client's.
+    fn commit_failed(&mut self, committing: &Committing, error: &[u8], out: &mut Effects) {
+        self.work = Work::Open;
+        let error = server_error(error);
+        self.say_error(&error.sqlstate, &error.message, error.detail.as_deref(), error.hint.as_deref(), out);
+        self.end_of_commit(committing.subject.shape, true, out);
+    }
+
+    fn end_of_commit(&mut self, shape: Shape, failed: bool, out: &mut Effects) {
+        match shape {
+            Shape::Query => self.say_ready(out),
+            Shape::Execute | Shape::Parse => {
+                self.batch = Batch { open: true, ..Batch::default() };
+                self.skipping = failed;
+            }
+        }
+    }
+}
+
+/// An operation as it is run.
+pub(super) fn task(deferred: &Deferred, tried: Try) -> Task {
+    Task { operation: deferred.operation.clone(), lock: deferred.table.to_string(), tried, context: Some(deferred.context.clone()) }
+}
+
+/// What the store keeps of a failure.
+pub(super) fn failed(operation: usize, failure: &Failure) -> Became {
+    Became::Failed { operation, sqlstate: failure.error.sqlstate.clone(), message: failure.error.message.clone() }
+}
+
+/// Message, DETAIL and HINT.
+fn told(failure: &Failure, promise: Option<PromiseId>) -> (String, String, String) {
+    let number = promise.map_or(0, |id| id.0);
+    let again = format!("pgairlock deferred run {number}");
+    let message = format!(
+        "pgairlock: the migration is committed, but what waited for its COMMIT has failed: {} ({}). Mend the cause, then run: {again}",
+        failure.error.message, failure.error.sqlstate
+    );
+    let step = format!("pgairlock was running: {}", failure.step);
+    let detail = failure.error.detail.as_ref().map_or(step.clone(), |detail| format!("{detail}\n{step}"));
+    let left = if failure.left_over.is_empty() { String::new() } else { format!(" Left over: {};", failure.left_over.join("; ")) };
+    (message, detail, format!("Until then DDL on this table is refused with PA004; the migration itself is not to be run again.{left}"))
+}
+
+/// What AND CHAIN begins.
+fn begin_like(number: &Number) -> String {
+    let access = if number.read_only == "on" { "READ ONLY" } else { "READ WRITE" };
+    let deferrable = if number.deferrable == "on" { "DEFERRABLE" } else { "NOT DEFERRABLE" };
+    format!("BEGIN ISOLATION LEVEL {} {access} {deferrable}", number.isolation.to_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::parse::script;
+
+    fn how(text: &str) -> Option<&'static str> {
+        commits(&script(text, 1 << 20).unwrap()).map(|commits| match commits {
+            Commits::First { chain: true } => "chain",
+            Commits::First { chain: false } => "first",
+            Commits::Otherwise => "otherwise",
+        })
+    }
+
+    #[test]
+    fn strings_that_commit_are_known() {
+        for (text, expected) in [
+            ("COMMIT", Some("first")),
+            ("END", Some("first")),
+            ("COMMIT AND CHAIN", Some("chain")),
+            ("COMMIT; BEGIN", Some("first")),
+            ("COMMIT; BEGIN; COMMIT", Some("otherwise")),
+            ("SELECT 1; COMMIT", Some("otherwise")),
+            ("COMMIT; SELECT 1", Some("otherwise")),
+            ("PREPARE TRANSACTION 'x'", Some("otherwise")),
+            ("ROLLBACK", None),
+            ("SELECT 1", None),
+        ] {
+            assert_eq!(how(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_chained_transaction_is_like_the_one_before() {
+        let number = Number { xid: "1".into(), isolation: "repeatable read".into(), read_only: "off".into(), deferrable: "on".into() };
+        assert_eq!(begin_like(&number), "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE DEFERRABLE");
+    }
+}

@@ -1,0 +1,253 @@
+//! A statement in a transaction of which a part waits for COMMIT.
+//!
+//! ```text
+//!   Context ─▶ Definition ─▶ Search ⟲ ─▶ Now ─▶ answered as the original
+//!                   error │ (TakingBack: not searched)
+//!                         ▼               ▼
+//!      rows that are not allowed    the server's error
+//! ```
+//!
+//! Everything runs on the client's own session, in its transaction; what asks is guarded by a savepoint. The rows are searched before the part
+//! that takes a strong lock, and not at all where the transaction holds one already: nobody is to wait for a search.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::audit::record::Outcome as Recorded;
+use crate::catalog::overlay::Effect;
+use crate::catalog::questions::Answer;
+use crate::deferred::operation::Operation;
+use crate::deferred::promise::Deferred;
+use crate::deferred::search::{self, Need, Search};
+use crate::policy::decide::Outcome;
+use crate::policy::plan::{Notice, Refusal, SafeForm, Verdict};
+use crate::sql::name::RelationName;
+use crate::wire::messages;
+
+use super::completion::Decided;
+use super::effects::Effects;
+use super::own::{OwnExchange, server_error};
+use super::server::micros;
+use super::work::{Shape, Subject, Work};
+use super::{Progress, Session};
+
+/// The settings that an operation needs when it runs later. Temporary tables must not hide what it names then.
+const CONTEXT: &str = "SELECT pg_catalog.json_build_object('role', pg_catalog.current_setting('role'), \
+     'search_path', pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.||) ', pg_temp', \
+     'DateStyle', pg_catalog.current_setting('DateStyle'), 'IntervalStyle', pg_catalog.current_setting('IntervalStyle'), \
+     'TimeZone', pg_catalog.current_setting('TimeZone'), 'default_tablespace', pg_catalog.current_setting('default_tablespace'), \
+     'default_transaction_read_only', 'off', 'default_transaction_isolation', 'read committed')::pg_catalog.text";
+
+/// A statement on its way.
+#[derive(Debug)]
+pub(super) struct Deferring {
+    subject: Subject,
+    effects: Vec<Effect>,
+    rule: &'static str,
+    /// As the server resolved it.
+    table: RelationName,
+    form: SafeForm,
+    decided: Option<Decided>,
+    context: String,
+    /// Operations whose data is still to be looked at.
+    unsearched: VecDeque<Operation>,
+    stage: Stage,
+    /// What was not looked at for lack of time, or because it cannot be.
+    blind: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Context,
+    Now,
+    Definition(Operation),
+    Search(Search),
+    /// Back to the savepoint: the search, or its question, has failed.
+    TakingBack,
+}
+
+impl Session {
+    pub(super) fn defer(&mut self, subject: Subject, outcome: Outcome, form: SafeForm, decided: Option<Decided>, out: &mut Effects) {
+        let enforced = outcome.decision.findings.iter().find(|judged| judged.verdict == Verdict::Enforced).map(|judged| &judged.finding);
+        let (Some(rule), Some(table)) = (enforced.map(|finding| finding.rule.0), enforced.and_then(|finding| finding.relation.clone())) else {
+            return;
+        };
+        let unsearched = form.then.iter().cloned().collect();
+        let deferring = Deferring {
+            subject,
+            effects: outcome.effects,
+            rule,
+            table,
+            form,
+            decided,
+            context: String::new(),
+            unsearched,
+            stage: Stage::Context,
+            blind: false,
+        };
+        self.run_own(CONTEXT, &[], self.own_ending(), out);
+        self.work = Work::Deferring(Box::new(deferring));
+    }
+
+    /// All replies to our statements are there.
+    pub(super) fn deferring(&mut self, mut deferring: Box<Deferring>, exchange: OwnExchange, now: Instant, out: &mut Effects) -> Progress {
+        let error = exchange.error.clone();
+        match (std::mem::replace(&mut deferring.stage, Stage::TakingBack), error) {
+            (Stage::Context | Stage::Now, Some(error)) => {
+                self.original_failed(&deferring, &error, now, out);
+                Ok(())
+            }
+            (Stage::Context, None) => {
+                deferring.context = exchange.into_answered().ok().flatten().unwrap_or_default();
+                if self.overlay.locked().is_some() {
+                    let searched = std::mem::take(&mut deferring.unsearched);
+                    deferring.blind = searched.iter().any(|operation| operation.search() != Need::Nothing);
+                }
+                self.search_next(deferring, now, out);
+                Ok(())
+            }
+            (Stage::TakingBack, None) => {
+                self.search_next(deferring, now, out);
+                Ok(())
+            }
+            (Stage::Now, None) => {
+                self.original_done(*deferring, now, out);
+                Ok(())
+            }
+            (Stage::Definition(operation), None) => {
+                match operation.search_by(asked(&exchange).as_deref()) {
+                    Some(search) => self.search(deferring, search, out),
+                    None => {
+                        deferring.blind = true;
+                        self.search_next(deferring, now, out);
+                    }
+                }
+                Ok(())
+            }
+            (Stage::Search(search), None) => {
+                match asked(&exchange) {
+                    Some(detail) => self.not_allowed(&deferring, search, detail, out),
+                    None => self.search_next(deferring, now, out),
+                }
+                Ok(())
+            }
+            (Stage::Definition(_) | Stage::Search(_), Some(error)) if is_cancel_request(&error) => {
+                // The client's own cancel request: it is the statement that was cancelled.
+                self.original_failed(&deferring, &error, now, out);
+                Ok(())
+            }
+            (Stage::Definition(_) | Stage::Search(_), Some(_)) => {
+                deferring.blind = true;
+                self.roll_back_question(out);
+                self.work = Work::Deferring(deferring);
+                Ok(())
+            }
+            (Stage::TakingBack, Some(_)) => Err(super::Fatal::protocol("a question could not be taken back")),
+        }
+    }
+
+    fn search_next(&mut self, mut deferring: Box<Deferring>, now: Instant, out: &mut Effects) {
+        while let Some(operation) = deferring.unsearched.pop_front() {
+            match operation.search() {
+                Need::Nothing => {}
+                Need::Unsearchable => deferring.blind = true,
+                Need::Search(search) => return self.search(deferring, search, out),
+                Need::Definition(parameters) => {
+                    self.run_guarded(search::QUESTION, &parameters, self.settings.search_ms, out);
+                    deferring.stage = Stage::Definition(operation);
+                    self.work = Work::Deferring(deferring);
+                    return;
+                }
+            }
+        }
+        match deferring.form.now.clone() {
+            Some(step) => {
+                deferring.stage = Stage::Now;
+                self.run_own(&step.sql, &[], self.own_ending(), out);
+                self.work = Work::Deferring(deferring);
+            }
+            None => self.original_done(*deferring, now, out),
+        }
+    }
+
+    fn search(&mut self, mut deferring: Box<Deferring>, search: Search, out: &mut Effects) {
+        self.run_guarded(&search.sql, &[], self.settings.search_ms, out);
+        deferring.stage = Stage::Search(search);
+        self.work = Work::Deferring(deferring);
+    }
+
+    /// Rows that the constraint does not allow: the statement fails as it would have natively, and with it the transaction on the server.
+    fn not_allowed(&mut self, deferring: &Deferring, search: Search, detail: String, out: &mut Effects) {
+        let detail = (!detail.is_empty()).then_some(detail);
+        let refusal = Refusal { sqlstate: search.sqlstate, message: search.message, detail, hint: None, position: None };
+        self.refuse(&deferring.subject, &refusal, deferring.decided, out);
+    }
+
+    /// The server's own error is the client's: it is about the client's statement.
+    fn original_failed(&mut self, deferring: &Deferring, error: &Bytes, now: Instant, out: &mut Effects) {
+        self.work = Work::Open;
+        let error = server_error(error);
+        self.say_error(&error.sqlstate, &error.message, error.detail.as_deref(), error.hint.as_deref(), out);
+        self.close_record(deferring.decided, None, Some(error.sqlstate), now, out);
+        match deferring.subject.shape {
+            Shape::Query => self.say_ready(out),
+            Shape::Execute | Shape::Parse => self.skipping = true,
+        }
+    }
+
+    fn original_done(&mut self, deferring: Deferring, now: Instant, out: &mut Effects) {
+        self.work = Work::Open;
+        // What is left as a whole for later has locked and changed nothing yet.
+        if deferring.form.now.is_some() {
+            deferring.effects.iter().for_each(|effect| self.overlay.apply(effect));
+        }
+        let operations = deferring.form.then.into_iter().map(|operation| Deferred {
+            table: deferring.table.clone(),
+            operation,
+            rule: deferring.rule.to_owned(),
+            context: deferring.context.clone(),
+        });
+        self.overlay.apply(&Effect::Deferred(operations.collect()));
+        if deferring.blind {
+            self.say_notice(&not_searched(), out);
+        }
+        self.close_record(deferring.decided, Some(deferring.form.tag), None, now, out);
+        self.say(messages::command_complete(deferring.form.tag), out);
+        match deferring.subject.shape {
+            Shape::Query => self.say_ready(out),
+            Shape::Execute | Shape::Parse => self.batch.open = true,
+        }
+    }
+
+    pub(super) fn close_record(&mut self, decided: Option<Decided>, tag: Option<&str>, sqlstate: Option<String>, now: Instant, out: &mut Effects) {
+        let Some(decided) = decided else { return };
+        let duration_micros = micros(now, decided.at);
+        out.outcomes.push((decided.id, Recorded { tag: tag.map(str::to_owned), sqlstate, duration_micros }));
+    }
+}
+
+/// A timeout has the same SQLSTATE, and in a server that speaks another language than English also reads otherwise: then it counts as a timeout.
+fn is_cancel_request(error: &[u8]) -> bool {
+    let error = server_error(error);
+    error.sqlstate == "57014" && error.message.contains("user request")
+}
+
+/// The value of a guarded question: what stands third, behind SAVEPOINT and the limit.
+fn asked(exchange: &OwnExchange) -> Option<String> {
+    match exchange.answers.get(super::own::GUARDED) {
+        Some(Answer::Text(text)) => text.clone(),
+        _ => None,
+    }
+}
+
+fn not_searched() -> Notice {
+    Notice {
+        severity: "NOTICE",
+        sqlstate: "00000",
+        message: "pgairlock: the rows were not, or not wholly, searched for what the statement does not allow; that will show after COMMIT"
+            .to_owned(),
+        detail: None,
+    }
+}

@@ -1,0 +1,211 @@
+//! What earlier transactions of this role were promised, and was not done: it is finished before the session's first statement that may change
+//! the schema, or its first BEGIN.
+//!
+//! ```text
+//!   Listing ─▶ (Asking whether it committed) ─▶ Work ⟲ ─▶ the next one … ─▶ the client's statement
+//! ```
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::deferred::operation::Try;
+use crate::deferred::promise::{Failed, Pending, Progress as Became};
+use crate::policy::plan::Notice;
+use crate::policy::settings::Mode;
+use crate::sql::statement::{Script, Statement, TransactionControl};
+
+use super::committing::{failed, task};
+use super::effects::Effects;
+use super::own::{Ending, OwnExchange};
+use super::runner::{Failure, Next, Runner};
+use super::ticks::Ticks;
+use super::work::Work;
+use super::{Progress, Session, Status};
+
+/// Any role may ask. Nothing, where the server no longer knows; an error, where it never did.
+const COMMITTED: &str = "SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8)";
+
+/// Promises on their way.
+#[derive(Debug)]
+pub(super) struct Resuming {
+    waiting: VecDeque<Pending>,
+    current: Option<Pending>,
+    work: Option<Runner>,
+    noted: usize,
+    pub(super) ticks: Ticks,
+}
+
+impl Resuming {
+    /// What runs now.
+    pub(super) fn in_hand(&self) -> Option<String> {
+        self.work.as_ref()?.in_hand().map(|(step, _)| step.to_owned())
+    }
+}
+
+/// Everything but rows and settings.
+fn may_change_schema(script: &Script) -> bool {
+    script.statements.iter().any(|parsed| match &parsed.statement {
+        Statement::Transaction(control) => *control == TransactionControl::Begin,
+        Statement::Query(_) | Statement::Setting(_) | Statement::Copy(_) | Statement::Deallocate(_) | Statement::Brief("SHOW") => false,
+        _ => true,
+    })
+}
+
+impl Session {
+    /// The store is to be asked before this string: nothing is under way on the session that what it finds could disturb.
+    pub(super) fn resumes_before(&self, script: &Script) -> bool {
+        let asks = !self.resumed && !self.standby && self.identity.mode == Mode::Enforce && self.place.is_some();
+        asks && self.status == Status::Idle && self.replies.is_empty() && !self.batch.open && may_change_schema(script)
+    }
+
+    /// Asks the store; the client's frame stays where it is.
+    pub(super) fn resume(&mut self, now: Instant, out: &mut Effects) {
+        self.resumed = true;
+        out.pending.clone_from(&self.place);
+        self.work = Work::Resuming(Box::new(Resuming { waiting: VecDeque::new(), current: None, work: None, noted: 0, ticks: Ticks::new(now) }));
+    }
+
+    /// The store has answered.
+    pub(super) fn pending_found(&mut self, result: Result<Vec<Pending>, String>, _now: Instant, out: &mut Effects) -> Progress {
+        let Work::Resuming(mut resuming) = std::mem::replace(&mut self.work, Work::Open) else { return Ok(()) };
+        match result {
+            Ok(found) => {
+                resuming.waiting = found.into();
+                self.resume_next(resuming, out);
+            }
+            Err(why) => self.say_notice(&unknown(&why), out),
+        }
+        Ok(())
+    }
+
+    fn resume_next(&mut self, mut resuming: Box<Resuming>, out: &mut Effects) {
+        let Some(pending) = resuming.waiting.pop_front() else {
+            self.work = Work::Open;
+            return;
+        };
+        let committed = pending.committed;
+        let xid = pending.promise.xid.clone();
+        resuming.current = Some(pending);
+        resuming.work = None;
+        if committed {
+            self.resume_work(resuming, out);
+        } else {
+            self.run_own(COMMITTED, &[xid], Ending::Sync, out);
+            self.work = Work::Resuming(resuming);
+        }
+    }
+
+    /// All replies to our statements are there.
+    pub(super) fn resuming(&mut self, mut resuming: Box<Resuming>, exchange: OwnExchange, _now: Instant, out: &mut Effects) -> Progress {
+        if let Some(mut work) = resuming.work.take() {
+            let next = work.answered(exchange.into_answered());
+            resuming.work = Some(work);
+            self.resume_with(resuming, next, out);
+            return Ok(());
+        }
+        let id = resuming.current.as_ref().map(|pending| pending.id);
+        match exchange.into_answered().ok().flatten().as_deref() {
+            Some("committed") => {
+                out.progress.extend(id.map(|id| (id, Became::Committed)));
+                self.resume_work(resuming, out);
+            }
+            Some("aborted") => {
+                out.progress.extend(id.map(|id| (id, Became::Aborted)));
+                self.resume_next(resuming, out);
+            }
+            // Its session is about to commit it, and then works it off itself.
+            Some("in progress") => self.resume_next(resuming, out),
+            // Too long ago, or another cluster's: a person has to look.
+            _ => {
+                self.pending.extend(resuming.current.take());
+                self.resume_next(resuming, out);
+            }
+        }
+        Ok(())
+    }
+
+    fn resume_work(&mut self, mut resuming: Box<Resuming>, out: &mut Effects) {
+        let Some(pending) = resuming.current.take() else { return self.resume_next(resuming, out) };
+        if !pending.may_be_retried() {
+            self.pending.push(pending);
+            return self.resume_next(resuming, out);
+        }
+        let tried = Try::Again { cleaned: pending.error.is_some() };
+        let tasks: Vec<_> = pending.rest().iter().map(|deferred| task(deferred, tried)).collect();
+        let runner = Runner::promised(self.settings.hold_ms.min(self.identity.step_timeout_ms), tasks).once();
+        self.say_notice(&resumed(&pending), out);
+        let next = runner.start();
+        (resuming.noted, resuming.current, resuming.work) = (0, Some(pending), Some(runner));
+        self.resume_with(resuming, next, out);
+    }
+
+    fn resume_with(&mut self, mut resuming: Box<Resuming>, next: Next, out: &mut Effects) {
+        let done = resuming.work.as_ref().map_or(0, Runner::done);
+        let (id, before) = resuming.current.as_ref().map_or((None, 0), |pending| (Some(pending.id), pending.done));
+        if done > resuming.noted {
+            resuming.noted = done;
+            out.progress.extend(id.map(|id| (id, Became::Done(before + done))));
+        }
+        match next {
+            Next::Run(sql, parameters) => {
+                self.run_own(&sql, &parameters, Ending::Sync, out);
+                self.work = Work::Resuming(resuming);
+            }
+            Next::Finished(Ok(())) => {
+                out.progress.extend(id.map(|id| (id, Became::Settled)));
+                self.resume_next(resuming, out);
+            }
+            Next::Finished(Err(failure)) => {
+                self.resume_failed(&mut resuming, before + done, failure, out);
+                self.resume_next(resuming, out);
+            }
+        }
+    }
+
+    fn resume_failed(&mut self, resuming: &mut Resuming, operation: usize, failure: Failure, out: &mut Effects) {
+        let Some(mut pending) = resuming.current.take() else { return };
+        if failure.is_busy() {
+            self.say_notice(&busy(&pending), out);
+            return;
+        }
+        out.progress.push((pending.id, failed(operation, &failure)));
+        self.say_notice(&still_failing(&pending, &failure), out);
+        pending.done = operation;
+        pending.error = Some(Failed { sqlstate: failure.error.sqlstate, message: failure.error.message });
+        self.pending.push(pending);
+    }
+}
+
+fn tables(pending: &Pending) -> String {
+    let mut names: Vec<String> = pending.rest().iter().map(|deferred| deferred.table.to_string()).collect();
+    names.dedup();
+    names.join(", ")
+}
+
+fn notice(severity: &'static str, message: String) -> Notice {
+    let sqlstate = if severity == "WARNING" { "01000" } else { "00000" };
+    Notice { severity, sqlstate, message, detail: None }
+}
+
+fn resumed(pending: &Pending) -> Notice {
+    let steps: Vec<String> = pending.rest().iter().flat_map(|deferred| deferred.operation.steps()).map(|step| step.sql).collect();
+    notice("NOTICE", format!("pgairlock: finishing what an earlier migration left for after its COMMIT: {}", steps.join("; ")))
+}
+
+fn busy(pending: &Pending) -> Notice {
+    notice("NOTICE", format!("pgairlock: another session is still working on {}, after the COMMIT of an earlier migration", tables(pending)))
+}
+
+fn still_failing(pending: &Pending, failure: &Failure) -> Notice {
+    let message = format!(
+        "pgairlock: what an earlier migration left to do on {} has failed again: {} ({}); see: pgairlock deferred list",
+        tables(pending),
+        failure.error.message,
+        failure.error.sqlstate
+    );
+    notice("WARNING", message)
+}
+
+fn unknown(why: &str) -> Notice {
+    notice("WARNING", format!("pgairlock could not look up what earlier migrations left to do: {why}"))
+}

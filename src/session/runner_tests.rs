@@ -1,0 +1,240 @@
+//! Sequences of statements, as a server would answer them.
+
+use super::*;
+use crate::deferred::operation::{AttachKey, CreateIndex, SetNotNull};
+use crate::sql::name::RelationName;
+
+const NAMES: &[(&str, &str)] = &[
+    (SAVE, "save"),
+    (LIFT, "off"),
+    (BACK, "back"),
+    (APPLY, "apply"),
+    (ACQUIRE, "acquire"),
+    (RELEASE, "release"),
+    (STATE, "inspect"),
+    (REBUILT, "rebuilt"),
+    (NAP, "nap"),
+    (PAUSE, "pause"),
+    (seen::QUESTION, "look"),
+];
+
+/// What the server says: to each statement its answers in turn, then `true`.
+#[derive(Default)]
+struct Server {
+    answers: Vec<(&'static str, Answered)>,
+}
+
+impl Server {
+    fn with(mut self, statement: &'static str, answer: Answered) -> Self {
+        self.answers.push((statement, answer));
+        self
+    }
+
+    fn fails(self, statement: &'static str, sqlstate: &str) -> Self {
+        self.with(statement, Err(ServerError { sqlstate: sqlstate.into(), message: "m".into(), ..ServerError::default() }))
+    }
+
+    fn says(self, statement: &'static str, answer: &str) -> Self {
+        self.with(statement, Ok(Some(answer.into())))
+    }
+
+    fn answer(&mut self, name: &str) -> Answered {
+        let default = if name == "look" { r#"{"table":1}"# } else { "true" };
+        match self.answers.iter().position(|(statement, _)| *statement == name) {
+            Some(at) => self.answers.remove(at).1,
+            None => Ok(Some(default.into())),
+        }
+    }
+
+    fn run(mut self, runner: &mut Runner) -> (String, Result<(), Failure>) {
+        let mut ran = Vec::new();
+        let mut next = runner.start();
+        loop {
+            match next {
+                Next::Run(sql, _) => {
+                    let name = NAMES.iter().find(|(known, _)| *known == sql).map_or(&*sql, |(_, name)| name).to_owned();
+                    next = runner.answered(self.answer(&name));
+                    ran.push(name);
+                }
+                Next::Finished(result) => return (ran.join(" · "), result),
+            }
+        }
+    }
+}
+
+fn table() -> RelationName {
+    RelationName::qualified("public", "t")
+}
+
+fn build(name: &str) -> Operation {
+    Operation::CreateIndex(CreateIndex {
+        table: table(),
+        index: Some(table().sibling(name)),
+        unique: false,
+        key: None,
+        whole: true,
+        nulls_not_distinct: false,
+        sql: format!("build {name}"),
+    })
+}
+
+fn attach(name: &str) -> Operation {
+    Operation::AttachKey(AttachKey { table: table(), only: false, constraint: name.into(), sql: format!("attach {name}") })
+}
+
+fn now(then: Vec<Operation>) -> Runner {
+    Runner::new("public.t", 1000, SafeForm { now: Some(Step::short("now").undo("undo now")), then, tag: "ALTER TABLE" })
+}
+
+fn later(operations: Vec<Operation>, tried: Try) -> Runner {
+    let task = |operation| Task { operation, lock: "public.t".into(), tried, context: None };
+    Runner::promised(1000, operations.into_iter().map(task).collect())
+}
+
+#[test]
+fn limits_are_off_for_long_steps_only_and_the_lock_is_held_for_all_of_a_table() {
+    let mut runner = now(vec![build("i"), attach("i")]);
+    let (ran, result) = Server::default().run(&mut runner);
+    assert_eq!(ran, "save · acquire · now · look · off · build i · look · back · attach i · release · apply");
+    assert_eq!((result, runner.done()), (Ok(()), 2));
+}
+
+#[test]
+fn a_failed_step_is_cleaned_up_and_those_before_it_are_taken_back_in_reverse() {
+    let drop = "DROP INDEX CONCURRENTLY IF EXISTS public.";
+    let server = Server::default().fails("build j", "23505").says("inspect", "abandoned");
+    let (ran, result) = server.run(&mut now(vec![build("i"), build("j"), attach("never")]));
+    assert_eq!(
+        ran,
+        format!("save · acquire · now · look · off · build i · look · build j · inspect · {drop}j · back · {drop}i · undo now · release · apply")
+    );
+    let failure = result.unwrap_err();
+    assert_eq!((&*failure.step, &*failure.error.sqlstate, failure.left_over.len()), ("build j", "23505", 0));
+}
+
+#[test]
+fn after_a_commit_what_is_done_stays() {
+    let server = Server::default().fails("attach i", "42P16");
+    let mut runner = later(vec![build("i"), attach("i"), build("never")], Try::Again { cleaned: false });
+    let (ran, result) = server.run(&mut runner);
+    assert_eq!(ran, "save · acquire · look · off · build i · look · back · attach i · release · apply");
+    assert_eq!((result.unwrap_err().step, runner.done()), ("attach i".to_owned(), 1));
+}
+
+#[test]
+fn a_lock_that_is_not_had_is_tried_for_again_but_not_for_the_statement_itself() {
+    let server = Server::default().fails("attach i", "55P03").fails("attach i", "55P03");
+    assert_eq!(
+        server.run(&mut now(vec![attach("i")])).0,
+        "save · acquire · now · look · attach i · pause · attach i · pause · attach i · release · apply"
+    );
+    let (ran, result) = Server::default().fails("now", "55P03").run(&mut now(vec![attach("i")]));
+    assert_eq!((&*ran, result.unwrap_err().error.sqlstate), ("save · acquire · now · release · apply", "55P03".to_owned()));
+}
+
+#[test]
+fn what_is_in_hand_can_be_told_at_any_time() {
+    let mut runner = now(vec![build("i")]);
+    let mut told = vec![runner.in_hand().map(|(sql, back)| format!("{sql}: {}", back.join(", "))).unwrap_or_default()];
+    for answer in ["save", "true", "now"] {
+        runner.answered(Ok(Some(answer.into())));
+        told.push(runner.in_hand().map(|(sql, back)| format!("{}: {}", &sql[..3], back.join(", "))).unwrap_or_default());
+    }
+    assert_eq!(told, ["", "", "now: undo now", "SEL: undo now"]);
+    for answer in ["{}", "limits"] {
+        runner.answered(Ok(Some(answer.into())));
+    }
+    let drop = "DROP INDEX CONCURRENTLY IF EXISTS public.i";
+    assert_eq!(runner.in_hand(), Some(("build i", vec![drop.to_owned(), "undo now".to_owned()])));
+    runner.answered(Err(ServerError::default()));
+    runner.answered(Ok(Some("abandoned".into())));
+    assert_eq!(runner.in_hand(), Some((drop, vec![drop.to_owned(), "undo now".to_owned()])));
+}
+
+#[test]
+fn what_cannot_be_cleaned_up_is_told() {
+    let server = Server::default().fails("attach i", "23505").fails("undo now", "55P03");
+    assert_eq!(server.run(&mut now(vec![attach("i")])).1.unwrap_err().left_over, ["undo now"]);
+}
+
+#[test]
+fn one_session_a_table_at_a_time() {
+    let server = Server::default().says("acquire", "false").says("acquire", "false");
+    let mut runner = later(vec![attach("i")], Try::First);
+    let (ran, result) = server.run(&mut runner);
+    assert_eq!(ran, "save · acquire · nap · acquire · nap · acquire · look · attach i · release · apply");
+    assert_eq!((result, runner.waits()), (Ok(()), true));
+}
+
+#[test]
+fn another_table_is_another_lock_and_other_settings_are_set_before_it() {
+    let task =
+        |lock: &str, context: Option<&str>| Task { operation: attach(lock), lock: lock.into(), tried: Try::First, context: context.map(Into::into) };
+    let mut runner = Runner::promised(1000, vec![task("a", None), task("b", None), task("b", Some("{}"))]);
+    assert_eq!(
+        Server::default().run(&mut runner).0,
+        "save · acquire · look · attach a · release · acquire · look · attach b · release · apply · acquire · look · attach b · release · apply"
+    );
+}
+
+#[test]
+fn a_cancel_while_waiting_changes_nothing() {
+    let server = Server::default().says("acquire", "false").fails("nap", "57014");
+    let (ran, result) = server.run(&mut later(vec![attach("i")], Try::First));
+    assert_eq!((&*ran, result.unwrap_err().error.sqlstate), ("save · acquire · nap · apply", "57014".to_owned()));
+}
+
+#[test]
+fn a_cancel_of_the_last_statements_leaves_no_lock_and_no_limit() {
+    let server = Server::default().fails("release", "57014").fails("apply", "57014");
+    let (ran, result) = server.run(&mut later(vec![attach("i")], Try::First));
+    assert_eq!((&*ran, result), ("save · acquire · look · attach i · release · release · apply · apply", Ok(())));
+}
+
+#[test]
+fn what_another_session_locks_is_looked_at_again_and_told_in_the_end() {
+    let server = Server::default().fails("build i", "40P01").says("inspect", "busy").says("inspect", "abandoned");
+    let drop = "DROP INDEX CONCURRENTLY IF EXISTS public.i";
+    let (ran, result) = server.run(&mut later(vec![build("i")], Try::First));
+    assert_eq!(ran, format!("save · acquire · look · off · build i · inspect · nap · inspect · {drop} · release · apply"));
+    assert_eq!(result.unwrap_err().left_over.len(), 0);
+    let busy = (0..MOST_LOOKS).fold(Server::default().fails("build i", "40P01"), |server, _| server.says("inspect", "busy"));
+    assert_eq!(busy.run(&mut later(vec![build("i")], Try::First)).1.unwrap_err().left_over, [drop]);
+}
+
+#[test]
+fn what_already_stood_under_the_name_is_left_alone() {
+    let (ran, _) = Server::default().fails("build i", "42P07").run(&mut later(vec![build("i")], Try::First));
+    assert_eq!(ran, "save · acquire · look · off · build i · release · apply");
+}
+
+#[test]
+fn an_index_that_was_half_dropped_is_told() {
+    let drop = Operation::DropIndex(crate::deferred::operation::DropIndex { table: table(), index: table().sibling("i"), sql: "drop i".into() });
+    let server = Server::default().fails("drop i", "57014").says("inspect", "abandoned");
+    assert_eq!(server.run(&mut later(vec![drop.clone()], Try::First)).1.unwrap_err().left_over, ["REINDEX INDEX CONCURRENTLY public.i"]);
+    let server = Server::default().fails("drop i", "57014").says("inspect", "valid");
+    assert_eq!(server.run(&mut later(vec![drop], Try::First)).1.unwrap_err().left_over.len(), 0);
+}
+
+#[test]
+fn what_a_rebuild_left_is_dropped() {
+    let reindex = Operation::Reindex(crate::deferred::operation::Reindex { table: Some(table()), index: None, sql: "rebuild".into() });
+    let server = Server::default().fails("rebuild", "57014").says("rebuilt", r#"["a_ccnew","b_ccnew1"]"#);
+    assert_eq!(
+        server.run(&mut later(vec![reindex], Try::First)).0,
+        "save · acquire · look · off · rebuild · rebuilt · DROP INDEX CONCURRENTLY a_ccnew · DROP INDEX CONCURRENTLY b_ccnew1 · release · apply"
+    );
+}
+
+#[test]
+fn an_error_reads_as_the_original_and_the_helper_goes() {
+    let set = SetNotNull { table: table(), only: false, column: "c".into(), helper: "h".into(), in_place: true, was_not_null: false };
+    let server = Server::default()
+        .says("look", r#"{"table":1,"constraint":{"validated":false}}"#)
+        .fails("ALTER TABLE public.t VALIDATE CONSTRAINT h", "23514");
+    let (ran, result) = server.run(&mut later(vec![Operation::SetNotNull(set)], Try::First));
+    assert!(ran.ends_with("VALIDATE CONSTRAINT h · back · ALTER TABLE public.t DROP CONSTRAINT IF EXISTS h · release · apply"), "{ran}");
+    let error = result.unwrap_err().error;
+    assert_eq!((&*error.sqlstate, &*error.message), ("23502", "column \"c\" of relation \"t\" contains null values"));
+}
