@@ -112,6 +112,7 @@ pub(super) struct Admin {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AfterCommit {
+    pub(super) defer: Maybe<bool>,
     pub(super) hold: Maybe<DurationText>,
     pub(super) search: Maybe<DurationText>,
 }

@@ -75,6 +75,7 @@ fn everything_that_is_written_is_used() {
         rules = ["drop-column", "drop-table"]
         reason = "because"
         [after_commit]
+        defer = false
         hold = "2min"
         search = "3s"
         [store]
@@ -113,7 +114,7 @@ fn everything_that_is_written_is_used() {
     assert_eq!((exemption.role.as_deref(), exemption.database.as_deref()), (Some("r"), Some("d")));
     assert_eq!((exemption.table.as_deref(), exemption.application_name.as_deref()), (Some("t"), Some("n")));
     assert_eq!((exemption.rules.len(), exemption.reason.as_str()), (2, "because"));
-    assert_eq!((settings.policy.hold_ms, settings.policy.search_ms), (120_000, 3_000));
+    assert_eq!((settings.policy.defers, settings.policy.hold_ms, settings.policy.search_ms), (false, 120_000, 3_000));
     assert_eq!(settings.store, Path::new("etc/x.db"));
     assert_eq!(settings.admin, "127.0.0.1:3".parse().unwrap());
     assert_eq!((settings.policy.small_table_bytes, settings.policy.statement_bytes, settings.max_sessions), (8_192, 1 << 20, 7));

@@ -58,6 +58,7 @@ fn timeouts(written: Option<file::Timeouts>, problems: &mut Problems<'_>) -> Tim
 fn after_commit(written: Option<file::AfterCommit>, problems: &mut Problems<'_>) -> policy::AfterCommit {
     let written = written.unwrap_or_default();
     policy::AfterCommit {
+        defer: optional(written.defer, "[after_commit] defer", problems).map(|(defer, _)| defer),
         hold: server_timeout(written.hold, "[after_commit] hold", "0 would let a COMMIT wait for ever", problems),
         search: server_timeout(written.search, "[after_commit] search", "0 would let the search go on for ever", problems),
     }

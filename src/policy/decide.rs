@@ -147,7 +147,7 @@ fn plan(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Fo
     {
         return Plan::Rewrite(form);
     }
-    if let ([parsed], true, false) = (script.statements.as_slice(), situation.in_block, acting.is_empty())
+    if let ([parsed], true, false) = (script.statements.as_slice(), situation.in_block && situation.settings.defers, acting.is_empty())
         && let Some(form) = compose::safe_form(&script.text, parsed, acting, facts.scope(0)).filter(|form| may_wait(form, acting))
     {
         return Plan::Defer(form);

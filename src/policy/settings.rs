@@ -9,6 +9,8 @@ pub struct PolicySettings {
     pub small_table_bytes: u64,
     /// Longest string of SQL that is parsed, in bytes; longer ones are refused. Default 4 MB.
     pub statement_bytes: usize,
+    /// What no transaction can hold may wait for its COMMIT; otherwise it is refused there. Default yes.
+    pub defers: bool,
     /// How long the rows are searched for what a constraint does not allow before it is left for after COMMIT, in milliseconds. Default 2 s.
     pub search_ms: u64,
     /// How long a COMMIT is held back at most for one step of what waits for it, in milliseconds. Default 1 h.
@@ -74,6 +76,7 @@ impl Default for PolicySettings {
         Self {
             small_table_bytes: 1 << 20,
             statement_bytes: 4 << 20,
+            defers: true,
             search_ms: 2_000,
             hold_ms: 3_600_000,
             rules: BTreeMap::new(),

@@ -44,6 +44,7 @@ fn statement_bytes(bytes: u64, span: &Range<usize>, problems: &mut Problems<'_>)
 
 /// `[after_commit]`, as far as it is given.
 pub(super) struct AfterCommit {
+    pub(super) defer: Option<bool>,
     pub(super) hold: Option<Duration>,
     pub(super) search: Option<Duration>,
 }
@@ -60,6 +61,7 @@ pub(super) fn settings(
     PolicySettings {
         small_table_bytes: limits.small_table,
         statement_bytes: limits.statement,
+        defers: after_commit.defer.unwrap_or(default.defers),
         search_ms: after_commit.search.map_or(default.search_ms, milliseconds),
         hold_ms: after_commit.hold.map_or(default.hold_ms, milliseconds),
         rules: rules.into_iter().filter_map(|(id, severity)| rule(&id, severity, context, problems)).collect(),
