@@ -1,5 +1,6 @@
 //! The command line.
 
+mod deferred;
 mod serve;
 
 use std::io::Write;
@@ -19,6 +20,8 @@ struct Cli {
 enum Command {
     /// Forwards PostgreSQL connections and makes DDL safe, or refuses it
     Serve(Box<serve::ServeArgs>),
+    /// Shows and settles what migrations left to be done after their COMMIT
+    Deferred(Box<deferred::DeferredArgs>),
 }
 
 /// Ended as asked.
@@ -34,6 +37,7 @@ pub fn run() -> ExitCode {
     let Cli { command } = Cli::parse();
     ExitCode::from(match command {
         Command::Serve(args) => serve::run(*args),
+        Command::Deferred(args) => deferred::run(*args),
     })
 }
 

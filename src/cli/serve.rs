@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, FromArgMatches};
 
 use super::{FAILURE, SUCCESS, USAGE, fail};
 use crate::config::{Overrides, Source};
@@ -67,6 +67,13 @@ pub(super) fn run(args: ServeArgs) -> u8 {
         Ok(()) => SUCCESS,
         Err(error) => fail(FAILURE, &error),
     }
+}
+
+/// What `serve` with this config file, and with the environment that is here, would read.
+pub(super) fn source(config: PathBuf, store: Option<PathBuf>) -> Result<Source, clap::Error> {
+    let matches = ServeArgs::augment_args(clap::Command::new("serve")).try_get_matches_from(["serve"])?;
+    let args = ServeArgs::from_arg_matches(&matches)?;
+    Ok(ServeArgs { config: Some(config), store, ..args }.source())
 }
 
 impl ServeArgs {

@@ -172,6 +172,15 @@ impl Operation {
         }
     }
 
+    /// The steps where its table is there and nothing else of it.
+    #[must_use]
+    pub fn anew(&self, tried: Try) -> Vec<Step> {
+        match self.course(&Seen { table: Some(0), ..Seen::default() }, tried) {
+            Course::Steps(steps) => steps,
+            Course::Wait | Course::Gone => self.steps(),
+        }
+    }
+
     /// The table that it works on.
     #[must_use]
     pub fn table(&self) -> Option<&RelationName> {

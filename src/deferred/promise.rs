@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sql::name::RelationName;
 
-use super::operation::Operation;
+use super::operation::{Operation, Try};
 
 /// One operation that a statement left for after COMMIT.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,8 +65,15 @@ pub enum Progress {
         /// Message.
         message: String,
     },
-    /// All of it is done, or was dropped by a person.
+    /// All of it is done.
     Settled,
+    /// A person has decided that it is not to be done.
+    Dropped {
+        /// Why.
+        reason: String,
+        /// When, in microseconds since 1970.
+        at_unix_micros: i64,
+    },
 }
 
 /// A promise that is not settled yet.
@@ -107,6 +114,24 @@ impl Pending {
     #[must_use]
     pub fn rest(&self) -> &[Deferred] {
         self.promise.operations.get(self.done..).unwrap_or_default()
+    }
+
+    /// Whether the operation of this place among [`Self::rest`] may have been begun, and been cleaned up. What comes behind one that failed has not.
+    #[must_use]
+    pub fn tried(&self, place: usize) -> Try {
+        Try::Again { cleaned: place == 0 && self.error.is_some() }
+    }
+
+    /// What is still to do as SQL, and what each belongs to, as far as that can be told without a look at the server: a constraint that failed has
+    /// been taken away again.
+    #[must_use]
+    pub fn to_do(&self) -> Vec<(&Deferred, String)> {
+        let steps = |place, operation: &Operation| match self.tried(place) {
+            tried @ Try::Again { cleaned: true } if operation.clean_up().is_some() => operation.anew(tried),
+            _ => operation.steps(),
+        };
+        let each = |(place, deferred): (usize, &'_ Deferred)| steps(place, &deferred.operation).into_iter().map(|step| step.sql).collect::<Vec<_>>();
+        self.rest().iter().enumerate().flat_map(|(place, deferred)| each((place, deferred)).into_iter().map(move |sql| (deferred, sql))).collect()
     }
 }
 

@@ -250,7 +250,7 @@ impl Session {
         if !done || committing.operations.is_empty() {
             return self.rest(committing, out);
         }
-        let tasks = committing.operations.iter().map(|deferred| task(deferred, Try::Again { cleaned: false })).collect();
+        let tasks = committing.operations.iter().map(|deferred| Task::promised(deferred, Try::Again { cleaned: false })).collect();
         let runner = Runner::promised(self.settings.hold_ms.min(self.identity.step_timeout_ms), tasks);
         let next = runner.start();
         committing.work = Some(runner);
@@ -328,11 +328,6 @@ impl Session {
             }
         }
     }
-}
-
-/// An operation as it is run.
-pub(super) fn task(deferred: &Deferred, tried: Try) -> Task {
-    Task { operation: deferred.operation.clone(), lock: deferred.table.to_string(), tried, context: Some(deferred.context.clone()) }
 }
 
 /// What the store keeps of a failure.

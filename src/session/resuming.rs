@@ -8,16 +8,15 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::deferred::operation::Try;
 use crate::deferred::promise::{Failed, Pending, Progress as Became};
 use crate::policy::plan::Notice;
 use crate::policy::settings::Mode;
 use crate::sql::statement::{Script, Statement, TransactionControl};
 
-use super::committing::{failed, task};
+use super::committing::failed;
 use super::effects::Effects;
 use super::own::{Ending, OwnExchange};
-use super::runner::{Failure, Next, Runner};
+use super::runner::{Failure, Next, Runner, Task};
 use super::ticks::Ticks;
 use super::work::Work;
 use super::{Progress, Session, Status};
@@ -130,8 +129,7 @@ impl Session {
             self.pending.push(pending);
             return self.resume_next(resuming, out);
         }
-        let tried = Try::Again { cleaned: pending.error.is_some() };
-        let tasks: Vec<_> = pending.rest().iter().map(|deferred| task(deferred, tried)).collect();
+        let tasks: Vec<_> = pending.rest().iter().enumerate().map(|(place, deferred)| Task::promised(deferred, pending.tried(place))).collect();
         let runner = Runner::promised(self.settings.hold_ms.min(self.identity.step_timeout_ms), tasks).once();
         self.say_notice(&resumed(&pending), out);
         let next = runner.start();

@@ -17,6 +17,7 @@
 use std::collections::VecDeque;
 
 use crate::deferred::operation::{Course, Operation, Try};
+use crate::deferred::promise::Deferred;
 use crate::deferred::seen::{self, Seen};
 use crate::deferred::step::{Debris, ErrorMapping, Step, Wait};
 use crate::policy::plan::SafeForm;
@@ -68,6 +69,14 @@ pub struct Task {
     pub tried: Try,
     /// Settings that it needs, as a JSON object of names and values; none when those of the session are the ones.
     pub context: Option<String>,
+}
+
+impl Task {
+    /// What was promised for after a COMMIT.
+    #[must_use]
+    pub fn promised(deferred: &Deferred, tried: Try) -> Self {
+        Self { operation: deferred.operation.clone(), lock: deferred.table.to_string(), tried, context: Some(deferred.context.clone()) }
+    }
 }
 
 /// What becomes of what was done when a later step fails.
@@ -285,6 +294,16 @@ impl Runner {
     #[must_use]
     pub fn waits(&self) -> bool {
         self.waits
+    }
+
+    /// The step, or the clean-up, that runs; none while it asks, waits for others or sets something.
+    #[must_use]
+    pub fn running(&self) -> Option<&str> {
+        match &self.phase {
+            Phase::Step(step) => Some(&step.sql),
+            Phase::Clean(clean, _) => Some(&clean.sql),
+            _ => None,
+        }
     }
 
     /// How many operations have reached their end, from the first on.

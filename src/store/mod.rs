@@ -70,6 +70,17 @@ impl Store {
         Self::start(sqlite::Database::open(path, sqlite::BUSY)?)
     }
 
+    /// Opens a store that is there already: for whoever only looks at what another process keeps.
+    ///
+    /// # Errors
+    /// Also when there is no such file.
+    pub fn open_existing(path: &Path) -> Result<Self, StoreError> {
+        match std::fs::metadata(path) {
+            Ok(_) => Self::open(path),
+            Err(error) => Err(StoreError::Open(format!("{}: {error}", path.display()))),
+        }
+    }
+
     /// Runs the database on a thread of its own.
     fn start(database: sqlite::Database) -> Result<Self, StoreError> {
         let (requests, inbox) = mpsc::channel(QUEUE);

@@ -29,6 +29,11 @@ pub(super) fn update(connection: &Connection, PromiseId(id): PromiseId, progress
         Progress::Committed => connection.execute("UPDATE promises SET state = iif(state = 'promised', 'committed', state) WHERE id = ?1", [id]),
         Progress::Aborted => connection.execute("UPDATE promises SET state = iif(state = 'promised', 'aborted', state) WHERE id = ?1", [id]),
         Progress::Settled => connection.execute("UPDATE promises SET state = 'settled', sqlstate = NULL, message = NULL WHERE id = ?1", [id]),
+        Progress::Dropped { reason, at_unix_micros } => connection.execute(
+            "UPDATE promises SET state = 'settled', drop_reason = ?2, dropped_at_unix_micros = ?3
+             WHERE id = ?1 AND state IN ('promised', 'committed')",
+            (id, reason, at_unix_micros),
+        ),
         Progress::Done(done) => {
             connection.execute("UPDATE promises SET done = max(done, ?2) WHERE id = ?1", (id, i64::try_from(*done).unwrap_or(i64::MAX)))
         }

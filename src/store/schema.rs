@@ -8,7 +8,7 @@ use super::error::StoreError;
 const APPLICATION_ID: i64 = 0x5047_414c;
 
 /// Migration n makes version n + 1.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE decisions (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -55,14 +55,23 @@ const MIGRATIONS: [&str; 2] = [
     ) STRICT;
     CREATE INDEX promises_open ON promises (system, database, role) WHERE state IN ('promised', 'committed');
 ",
+    "
+    -- Why a person settled it without its being done, and when; an error that it had stays beside it.
+    ALTER TABLE promises ADD COLUMN drop_reason TEXT;
+    ALTER TABLE promises ADD COLUMN dropped_at_unix_micros INTEGER;
+",
 ];
 
 /// Brings the file to the newest version.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    // Who has nothing to change waits for nobody that writes.
+    if version(connection)? == known {
+        return Ok(());
+    }
     // Immediate: two processes that start together must not both create the tables.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = version(&transaction)?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     let Some(missing) = usize::try_from(found).ok().and_then(|done| MIGRATIONS.get(done..)) else {
         return Err(StoreError::Newer { found, known });
     };

@@ -43,6 +43,7 @@ impl Event for PromiseProgress<'_> {
             Progress::Aborted => "aborted",
             Progress::Settled => "settled",
             Progress::Failed { .. } => "failed",
+            Progress::Dropped { .. } => "dropped",
             Progress::Done(done) => {
                 info!(event = "after_commit", session, id = id.0, done, "a step after COMMIT is done");
                 return;

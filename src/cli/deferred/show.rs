@@ -1,0 +1,166 @@
+//! What the commands print.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::deferred::promise::Pending;
+use crate::sql::name::Literal;
+
+/// In one word.
+fn state(pending: &Pending) -> &'static str {
+    match (&pending.error, pending.committed) {
+        (Some(_), _) if !pending.may_be_retried() => "failed",
+        (Some(_), _) => "interrupted",
+        (None, true) => "committed",
+        (None, false) => "promised",
+    }
+}
+
+/// `promise 3` or `promises 3, 4`.
+pub(super) fn numbers(numbers: &[i64]) -> String {
+    let list = numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    format!("{} {list}", if numbers.len() == 1 { "promise" } else { "promises" })
+}
+
+/// One line for each promise; more SQL and its error in lines of their own beneath the first.
+pub(super) fn table(pending: &[Pending]) -> String {
+    let mut rows = vec![["ID", "WHEN", "DATABASE", "ROLE", "STATE", "TO DO"].map(str::to_owned)];
+    for pending in pending {
+        let promise = &pending.promise;
+        let error = pending.error.as_ref().map(|error| format!("error {}: {}", error.sqlstate, error.message));
+        let mut lines = pending.to_do().into_iter().map(|(_, sql)| format!("{sql};")).chain(error).map(|line| one_line(&line));
+        let first = lines.next().unwrap_or_default();
+        let when = utc(pending.at_unix_micros);
+        rows.push([pending.id.0.to_string(), when, one_line(&promise.place.database), one_line(&promise.role), state(pending).to_owned(), first]);
+        rows.extend(lines.map(|line| [String::new(), String::new(), String::new(), String::new(), String::new(), line]));
+    }
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..6).map(width).collect();
+    let line = |row: &[String; 6]| {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("{}\n", cells.join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+/// Names and SQL are others' words: what moves a terminal's cursor is not for a table.
+pub(super) fn one_line(text: &str) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>();
+    let plain = if text.contains(['\n', '\r', '\t']) { words.join(" ") } else { text.to_owned() };
+    plain.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[derive(Serialize)]
+struct Listing<'a> {
+    version: u32,
+    promises: Vec<Shown<'a>>,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: i64,
+    at: String,
+    system: &'a str,
+    database: &'a str,
+    role: &'a str,
+    session: &'a str,
+    xid: &'a str,
+    state: &'static str,
+    /// Nobody has to do anything for it to be tried again.
+    runs_by_itself: bool,
+    done: usize,
+    operations: Vec<ShownOperation<'a>>,
+    to_do: Vec<String>,
+    error: Option<ShownError<'a>>,
+}
+
+#[derive(Serialize)]
+struct ShownOperation<'a> {
+    table: String,
+    rule: &'a str,
+}
+
+#[derive(Serialize)]
+struct ShownError<'a> {
+    sqlstate: &'a str,
+    message: &'a str,
+}
+
+/// The same for programs.
+pub(super) fn json(pending: &[Pending]) -> Result<String, serde_json::Error> {
+    let promises = pending.iter().map(|pending| {
+        let promise = &pending.promise;
+        Shown {
+            id: pending.id.0,
+            at: utc(pending.at_unix_micros),
+            system: &promise.place.system,
+            database: &promise.place.database,
+            role: &promise.role,
+            session: &promise.session,
+            xid: &promise.xid,
+            state: state(pending),
+            runs_by_itself: pending.may_be_retried(),
+            done: pending.done,
+            operations: promise.operations.iter().map(|one| ShownOperation { table: one.table.to_string(), rule: &one.rule }).collect(),
+            to_do: pending.to_do().into_iter().map(|(_, sql)| sql).collect(),
+            error: pending.error.as_ref().map(|error| ShownError { sqlstate: &error.sqlstate, message: &error.message }),
+        }
+    });
+    serde_json::to_string_pretty(&Listing { version: 1, promises: promises.collect() }).map(|text| text + "\n")
+}
+
+/// What a dropped promise leaves to a person. The names in it mean what they did under the settings of the migration.
+pub(super) fn left_undone(pending: &Pending) -> String {
+    let id = pending.id.0;
+    let mut text = format!("promise {id} is dropped. It is not done, and nothing will do it any more:\n\n");
+    let mut context = "";
+    for (deferred, sql) in pending.to_do() {
+        if deferred.context != context {
+            context = &deferred.context;
+            text += &settings(context);
+        }
+        text += &format!("{sql};\n");
+    }
+    text += &format!(
+        "\nRun that by hand, statement by statement, outside a transaction, as the role \"{}\" in the database \"{}\"",
+        pending.promise.role, pending.promise.place.database
+    );
+    if !pending.committed {
+        text += ", if the transaction that it belongs to was committed";
+    }
+    text + ".\n"
+}
+
+/// The settings without which names would mean something else, or what is made would be another's.
+fn settings(context: &str) -> String {
+    let context: BTreeMap<String, String> = serde_json::from_str(context).unwrap_or_default();
+    let matters = |name: &str, value: &str| match name {
+        "search_path" => true,
+        "role" => value != "none",
+        "default_tablespace" => !value.is_empty(),
+        _ => false,
+    };
+    let set = context.into_iter().filter(|(name, value)| matters(name, value));
+    set.map(|(name, value)| format!("SELECT pg_catalog.set_config('{name}', {}, false);\n", Literal(&value))).collect()
+}
+
+/// RFC 3339, in UTC, to the second.
+pub(super) fn utc(unix_micros: i64) -> String {
+    let seconds = unix_micros.div_euclid(1_000_000);
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = date(days);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+}
+
+/// The Gregorian date so many days after 1970-01-01; years begin in March, so that the leap day is their last.
+fn date(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (year_of_era + era * 400 + next, month, day)
+}
