@@ -205,6 +205,7 @@ async fn plan(session: &Session, sql: &str) -> Plan {
         in_block: false,
         failed_transaction: false,
         overlay: &Overlay::default(),
+        pending: &[],
         lock_timeout_cap_ms: 2_000,
         prepared: &NothingPrepared,
         extended: false,

@@ -56,6 +56,8 @@ pub enum Progress {
     Aborted,
     /// The first so many of its operations are done.
     Done(usize),
+    /// The operation of this number is not to be done any more: what it is about was dropped.
+    Needless(usize),
     /// One of its operations failed: SQLSTATE, message.
     Failed {
         /// The operation that failed, by its place in the promise.

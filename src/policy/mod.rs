@@ -9,6 +9,7 @@ mod lock_timeout;
 mod message;
 pub mod plan;
 pub mod settings;
+mod settle;
 mod verdict;
 
 #[cfg(test)]

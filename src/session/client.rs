@@ -347,6 +347,7 @@ impl Session {
             in_block: self.place.is_some() && self.in_block(),
             failed_transaction: self.has_failed(),
             overlay: &self.overlay,
+            pending: &self.pending,
             lock_timeout_cap_ms: self.lock_timeout_cap_ms,
             prepared: &self.registry,
             extended,

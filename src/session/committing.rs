@@ -56,6 +56,8 @@ pub(super) struct Committing {
     /// The COMMIT makes a migration tool take the migration for applied.
     versioned: bool,
     operations: Vec<Deferred>,
+    /// Operations of earlier promises that the transaction has made needless.
+    needless: Vec<(PromiseId, usize)>,
     promise: Option<PromiseId>,
     work: Option<Runner>,
     /// Operations that the store knows to be done.
@@ -119,7 +121,8 @@ fn commits(script: &Script) -> Option<Commits> {
 impl Session {
     /// Something waits for the COMMIT that this string would send.
     pub(super) fn commits_what_waits(&self, script: &Script) -> Option<Commits> {
-        if self.overlay.deferred().is_empty() || self.status == Status::Failed { None } else { commits(script) }
+        let nothing = self.overlay.deferred().is_empty() && self.overlay.needless().is_empty();
+        if nothing || self.status == Status::Failed { None } else { commits(script) }
     }
 
     /// Takes up a COMMIT that something waits for.
@@ -138,6 +141,7 @@ impl Session {
             tags: Vec::new(),
             versioned: false,
             operations: Vec::new(),
+            needless: Vec::new(),
             promise: None,
             work: None,
             noted: 0,
@@ -189,6 +193,7 @@ impl Session {
         let number = exchange.into_answered().ok().flatten().and_then(|text| serde_json::from_str::<Number>(&text).ok());
         // Only now is everything answered that stood before it: a ROLLBACK TO in the same batch may have left nothing to wait.
         committing.operations = self.overlay.deferred().to_vec();
+        committing.needless = self.overlay.needless().to_vec();
         committing.versioned = self.overlay.version_written();
         let (Some(number), Some(place)) = (number, self.place.clone()) else {
             self.work = Work::Open;
@@ -247,6 +252,10 @@ impl Session {
         let done = tag == "COMMIT";
         out.progress.extend(became(if done { Became::Committed } else { Became::Aborted }));
         committing.tags.push(tag);
+        if done {
+            out.progress.extend(committing.needless.iter().map(|(id, operation)| (*id, Became::Needless(*operation))));
+            self.forget_pending(&committing.needless);
+        }
         if !done || committing.operations.is_empty() {
             return self.rest(committing, out);
         }

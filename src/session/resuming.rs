@@ -126,14 +126,14 @@ impl Session {
 
     fn resume_work(&mut self, mut resuming: Box<Resuming>, out: &mut Effects) {
         let Some(pending) = resuming.current.take() else { return self.resume_next(resuming, out) };
-        if !pending.may_be_retried() {
-            self.pending.push(pending);
-            return self.resume_next(resuming, out);
-        }
         let tried = Try::Again { cleaned: pending.error.is_some() };
         let tasks: Vec<_> = pending.rest().iter().map(|deferred| task(deferred, tried)).collect();
         let runner = Runner::promised(self.settings.hold_ms.min(self.identity.step_timeout_ms), tasks).once();
-        self.say_notice(&resumed(&pending), out);
+        // Bad data waits for a person; but what it was about may have been dropped, or made by hand.
+        let runner = if pending.may_be_retried() { runner } else { runner.looking() };
+        if pending.may_be_retried() {
+            self.say_notice(&resumed(&pending), out);
+        }
         let next = runner.start();
         (resuming.noted, resuming.current, resuming.work) = (0, Some(pending), Some(runner));
         self.resume_with(resuming, next, out);
@@ -152,7 +152,7 @@ impl Session {
                 self.work = Work::Resuming(resuming);
             }
             Next::Finished(Ok(())) => {
-                out.progress.extend(id.map(|id| (id, Became::Settled)));
+                self.resume_done(&mut resuming, before + done, out);
                 self.resume_next(resuming, out);
             }
             Next::Finished(Err(failure)) => {
@@ -160,6 +160,20 @@ impl Session {
                 self.resume_next(resuming, out);
             }
         }
+    }
+
+    /// All is done; or, where it was only looked at, so much as need not be done any more.
+    fn resume_done(&mut self, resuming: &mut Resuming, done: usize, out: &mut Effects) {
+        let Some(mut pending) = resuming.current.take() else { return };
+        if done >= pending.promise.operations.len() {
+            out.progress.push((pending.id, Became::Settled));
+            return;
+        }
+        if done > pending.done {
+            pending.error = None;
+        }
+        pending.done = done;
+        self.pending.push(pending);
     }
 
     fn resume_failed(&mut self, resuming: &mut Resuming, operation: usize, failure: Failure, out: &mut Effects) {

@@ -93,6 +93,8 @@ pub struct Runner {
     waits: bool,
     /// Does not wait for another session.
     once: bool,
+    /// Does nothing, and stops at the first operation that has something to do.
+    looks: bool,
     /// The operation whose steps run.
     current: Option<Operation>,
     /// Operations that have reached their end.
@@ -258,6 +260,7 @@ impl Runner {
             locked: None,
             waits: false,
             once: false,
+            looks: false,
             current: None,
             done: 0,
             undo: Vec::new(),
@@ -273,6 +276,12 @@ impl Runner {
     #[must_use]
     pub fn once(self) -> Self {
         Self { once: true, ..self }
+    }
+
+    /// Only finds out how many operations have nothing to do any more.
+    #[must_use]
+    pub fn looking(self) -> Self {
+        Self { looks: true, ..self.once() }
     }
 
     /// The first statement.
@@ -448,6 +457,10 @@ impl Runner {
             Err(error) => return self.stopped(error, "looking at what there is"),
         };
         match task.operation.course(&seen, task.tried) {
+            Course::Steps(steps) if self.looks && !steps.is_empty() => {
+                self.items.clear();
+                self.release()
+            }
             Course::Steps(steps) => {
                 self.items.push_front(Item::End);
                 steps.into_iter().rev().for_each(|step| self.items.push_front(Item::Step(Box::new(step))));

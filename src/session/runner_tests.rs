@@ -79,7 +79,7 @@ fn build(name: &str) -> Operation {
 }
 
 fn attach(name: &str) -> Operation {
-    Operation::AttachKey(AttachKey { table: table(), only: false, constraint: name.into(), sql: format!("attach {name}") })
+    Operation::AttachKey(AttachKey { table: table(), only: false, constraint: name.into(), columns: Vec::new(), sql: format!("attach {name}") })
 }
 
 fn now(then: Vec<Operation>) -> Runner {

@@ -32,6 +32,13 @@ pub(super) fn update(connection: &Connection, PromiseId(id): PromiseId, progress
         Progress::Done(done) => {
             connection.execute("UPDATE promises SET done = max(done, ?2) WHERE id = ?1", (id, i64::try_from(*done).unwrap_or(i64::MAX)))
         }
+        // The one behind it may go on; the last one settles all.
+        Progress::Needless(operation) => connection.execute(
+            "UPDATE promises SET done = ?2 + 1, sqlstate = NULL, message = NULL,
+               state = iif(?2 + 1 >= json_array_length(operations), 'settled', state)
+             WHERE id = ?1 AND done = ?2",
+            (id, i64::try_from(*operation).unwrap_or(i64::MAX)),
+        ),
         Progress::Failed { operation, sqlstate, message } => connection.execute(
             "UPDATE promises SET done = max(done, ?2), sqlstate = ?3, message = ?4 WHERE id = ?1",
             (id, i64::try_from(*operation).unwrap_or(i64::MAX), sqlstate, message),
