@@ -353,3 +353,23 @@ async fn what_needs_the_object_is_refused_with_the_way_out() {
         }
     }
 }
+
+/// As Flyway's main connection idles: in a transaction, its last SELECT by the extended protocol, whose portal pins a snapshot.
+#[tokio::test]
+async fn an_idle_sibling_with_an_open_portal_is_not_waited_for() {
+    for scene in scenes_with("enforce", STRICT, TABLES).await {
+        let mut sibling = scene.raw().await;
+        sibling.ask("BEGIN").await;
+        assert_eq!(sibling.ask_extended("SELECT count(*) FROM p").await.rows, ["100"]);
+        for (begin, end) in [("BEGIN", "COMMIT"), ("SELECT 1", "SELECT 1")] {
+            let session = scene.connect().await;
+            session.batch_execute(begin).await.unwrap();
+            session.batch_execute("CREATE INDEX i ON t (a)").await.unwrap();
+            session.batch_execute(end).await.unwrap();
+            assert!(scene.has("i").await);
+            scene.direct.batch_execute("DROP INDEX i").await.unwrap();
+            assert_eq!(sibling.ask_extended("SELECT count(*) FROM p").await.rows, ["100"], "it goes on");
+        }
+        assert_eq!(sibling.ask("COMMIT").await.tags, ["COMMIT"]);
+    }
+}

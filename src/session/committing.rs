@@ -275,6 +275,11 @@ impl Session {
             out.progress.push((id, Became::Done(committing.noted)));
         }
         match next {
+            Some(Next::Quiet) => {
+                committing.stage = Stage::Work;
+                self.quiet_siblings(out);
+                self.work = Work::Committing(committing);
+            }
             Some(Next::Run(sql, parameters)) => {
                 committing.stage = Stage::Work;
                 self.run_own(&sql, &parameters, Ending::Sync, out);

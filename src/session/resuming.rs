@@ -147,6 +147,10 @@ impl Session {
             out.progress.extend(id.map(|id| (id, Became::Done(before + done))));
         }
         match next {
+            Next::Quiet => {
+                self.quiet_siblings(out);
+                self.work = Work::Resuming(resuming);
+            }
             Next::Run(sql, parameters) => {
                 self.run_own(&sql, &parameters, Ending::Sync, out);
                 self.work = Work::Resuming(resuming);

@@ -42,6 +42,8 @@ pub struct ServerError {
 pub enum Next {
     /// Run this statement (with these text parameters) by itself.
     Run(String, Vec<String>),
+    /// Ask the other sessions of the database to close what a concurrent build would wait for; any answer will do.
+    Quiet,
     /// All done.
     Finished(Result<(), Failure>),
 }
@@ -131,6 +133,8 @@ enum Phase {
     Nap(Goal),
     Look(Box<Task>),
     Limits(Box<Todo>),
+    /// The other sessions are asked to stand out of the way of this build.
+    Quiet(Box<Step>),
     Step(Box<Step>),
     /// A step that did not get its lock is tried again after this.
     Pause(Box<Step>),
@@ -331,6 +335,7 @@ impl Runner {
             },
             Phase::Look(task) => self.looked(task, answer),
             Phase::Limits(todo) => self.limits_set(*todo, answer),
+            Phase::Quiet(step) => self.send_step(*step),
             Phase::Step(step) => self.step_ended(*step, answer),
             Phase::Pause(step) => match answer {
                 Ok(_) => self.run_step(*step),
@@ -358,6 +363,7 @@ impl Runner {
     #[must_use]
     pub fn in_hand(&self) -> Option<(&str, Vec<String>)> {
         match &self.phase {
+            Phase::Quiet(step) => Some((&step.sql, self.way_back(None))),
             Phase::Step(step) | Phase::Pause(step) => {
                 let own = step.debris.as_ref().and_then(Debris::remedy).or_else(|| step.undo.clone());
                 Some((&step.sql, self.way_back(own)))
@@ -527,7 +533,16 @@ impl Runner {
         }
     }
 
+    /// What waits for the snapshots of others asks them first.
     fn run_step(&mut self, step: Step) -> Next {
+        if step.wait == Wait::Long && step.debris.is_some() {
+            self.phase = Phase::Quiet(Box::new(step));
+            return Next::Quiet;
+        }
+        self.send_step(step)
+    }
+
+    fn send_step(&mut self, step: Step) -> Next {
         let sql = step.sql.clone();
         self.phase = Phase::Step(Box::new(step));
         Next::Run(sql, Vec::new())
