@@ -373,3 +373,29 @@ async fn an_idle_sibling_with_an_open_portal_is_not_waited_for() {
         assert_eq!(sibling.ask("COMMIT").await.tags, ["COMMIT"]);
     }
 }
+
+/// As Flyway does it: the DDL on one connection, the version row in a transaction that commits later, on another or the same one.
+#[tokio::test]
+async fn the_commit_of_the_version_row_is_the_one_that_turns_red() {
+    for cluster in clusters() {
+        let (database, direct) = set_up(cluster, TABLES).await;
+        direct.batch_execute("CREATE TABLE flyway_schema_history (version text)").await.unwrap();
+        let proxy = Proxy::in_front_of(cluster, "enforce", STRICT);
+        let (main, migrating) = (proxy.connect(&database).await, proxy.connect(&database).await);
+        main.batch_execute("BEGIN").await.unwrap();
+        for sql in ["BEGIN", "ALTER TABLE t ADD CONSTRAINT k UNIQUE (a)"] {
+            migrating.batch_execute(sql).await.unwrap();
+        }
+        main.batch_execute("INSERT INTO flyway_schema_history VALUES ('1')").await.unwrap();
+        direct.batch_execute("INSERT INTO t VALUES (99999, 1)").await.unwrap();
+        migrating.batch_execute("COMMIT").await.unwrap();
+        until_states(&proxy, &["committed 23505"]).await;
+        let error = main.error("COMMIT").await;
+        assert!(error.code().code() == "PA004" && error.message().contains("could not create unique index \"k\""), "{error:?}");
+        assert_eq!(direct.value("SELECT version FROM flyway_schema_history").await, "1");
+        // Told once.
+        for sql in ["BEGIN", "UPDATE flyway_schema_history SET version = '2'", "COMMIT"] {
+            main.batch_execute(sql).await.unwrap();
+        }
+    }
+}

@@ -6,7 +6,7 @@ pub mod decide;
 mod effect;
 mod judge;
 mod lock_timeout;
-mod message;
+pub mod message;
 pub mod plan;
 pub mod settings;
 mod settle;

@@ -67,7 +67,14 @@ impl Session {
 
     /// The store has answered.
     pub(super) fn pending_found(&mut self, result: Result<Vec<Pending>, String>, _now: Instant, out: &mut Effects) -> Progress {
-        let Work::Resuming(mut resuming) = std::mem::replace(&mut self.work, Work::Open) else { return Ok(()) };
+        let mut resuming = match std::mem::replace(&mut self.work, Work::Open) {
+            Work::Resuming(resuming) => resuming,
+            Work::Committing(committing) => {
+                self.untold_found(committing, result.unwrap_or_default(), out);
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
         match result {
             Ok(found) => {
                 resuming.waiting = found.into();

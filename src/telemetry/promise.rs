@@ -43,6 +43,7 @@ impl Event for PromiseProgress<'_> {
             Progress::Aborted => "aborted",
             Progress::Settled => "settled",
             Progress::Failed { .. } => "failed",
+            Progress::Told => return,
             Progress::Needless(operation) => {
                 info!(event = "after_commit", session, id = id.0, operation, "a step after COMMIT is not needed any more");
                 return;

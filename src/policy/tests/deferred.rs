@@ -61,6 +61,7 @@ fn failed(operations: Vec<Deferred>) -> Pending {
         at_unix_micros: 0,
         committed: true,
         done: 0,
+        told: false,
         error: Some(Failed { sqlstate: "23505".into(), message: "could not create unique index \"u\"".into() }),
     }
 }
