@@ -243,3 +243,159 @@ async fn duplicates_that_come_later_make_a_red_deploy_and_a_promise_that_waits()
         until_states(&proxy, &["committed 23505", "committed 23505"]).await;
     }
 }
+
+#[tokio::test]
+async fn what_is_dropped_before_its_commit_is_never_made() {
+    for cluster in clusters() {
+        let (database, direct) = set_up(cluster, TABLES).await;
+        let proxy = Proxy::in_front_of(cluster, "enforce", STRICT);
+        for protocol in PROTOCOLS {
+            let session = proxy.connect(&database).await;
+            for sql in [
+                "BEGIN",
+                "CREATE INDEX i ON t (a)",
+                "ALTER TABLE t ADD CONSTRAINT k UNIQUE (a)",
+                "ALTER TABLE t ADD CONSTRAINT w CHECK (a > 0)",
+                "DROP INDEX i",
+                "ALTER TABLE t DROP CONSTRAINT k",
+                "ALTER TABLE t DROP CONSTRAINT w",
+                "COMMIT",
+            ] {
+                session.run(protocol, sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+            }
+            assert_eq!(direct.column("SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 't'::regclass").await, ["t_c_idx"]);
+            // Dropped, and made again under the same name.
+            for sql in ["BEGIN", "DROP INDEX t_c_idx", "CREATE INDEX t_c_idx ON t (a)", "COMMIT"] {
+                session.run(protocol, sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+            }
+            let definition = direct.value("SELECT pg_get_indexdef('t_c_idx'::regclass)").await;
+            assert!(definition.ends_with("(a)"), "{definition}");
+            direct.batch_execute("DROP INDEX t_c_idx; CREATE INDEX t_c_idx ON t (c)").await.unwrap();
+        }
+        until_states(&proxy, &["settled", "settled"]).await;
+    }
+}
+
+/// A unique constraint whose duplicates came after the search: the promise waits for a person.
+async fn with_a_failed_promise(proxy: &Proxy, database: &str, direct: &Session) {
+    let session = proxy.connect(database).await;
+    for sql in ["BEGIN", "ALTER TABLE t ADD CONSTRAINT k UNIQUE (a)", "UPDATE alembic_version SET version_num = '1'"] {
+        session.batch_execute(sql).await.unwrap();
+    }
+    direct.batch_execute("INSERT INTO t VALUES (99999, 1)").await.unwrap();
+    assert_eq!(session.error("COMMIT").await.code().code(), "PA004");
+    until_states(proxy, &["committed 23505"]).await;
+}
+
+#[tokio::test]
+async fn a_failed_promise_stops_ddl_on_its_table_until_it_is_settled() {
+    for cluster in clusters() {
+        for protocol in PROTOCOLS {
+            let (database, direct) = set_up(cluster, TABLES).await;
+            let proxy = Proxy::in_front_of(cluster, "enforce", STRICT);
+            with_a_failed_promise(&proxy, &database, &direct).await;
+            let later = proxy.connect(&database).await;
+            let (sqlstate, message) = later.refusal(protocol, "ALTER TABLE t ADD COLUMN d int").await;
+            assert!(sqlstate == "PA004" && message.contains("pgairlock deferred run 1"), "{sqlstate}: {message}");
+            later.run(protocol, "ALTER TABLE p ADD COLUMN d int").await.unwrap();
+            // The downgrade, rolled back and then for good.
+            for end in ["ROLLBACK", "COMMIT"] {
+                later.run(protocol, "BEGIN").await.unwrap();
+                later.run(protocol, "ALTER TABLE t DROP CONSTRAINT k").await.unwrap();
+                later.run(protocol, "UPDATE alembic_version SET version_num = '0'").await.unwrap();
+                later.run(protocol, end).await.unwrap();
+                let expected = if end == "COMMIT" { "settled" } else { "committed 23505" };
+                until_states(&proxy, &[expected]).await;
+            }
+            later.run(protocol, "ALTER TABLE t ADD COLUMN d int").await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_mended_by_hand_is_seen() {
+    for cluster in clusters() {
+        for (by_hand, after) in [
+            ("DELETE FROM t WHERE id = 99999; ALTER TABLE t ADD CONSTRAINT k UNIQUE (a)", "settled"),
+            ("ALTER TABLE t DROP COLUMN a", "settled"),
+            ("DROP TABLE t", "settled"),
+            ("SELECT 1", "committed 23505"),
+        ] {
+            let (database, direct) = set_up(cluster, TABLES).await;
+            let proxy = Proxy::in_front_of(cluster, "enforce", STRICT);
+            with_a_failed_promise(&proxy, &database, &direct).await;
+            direct.batch_execute(by_hand).await.unwrap();
+            let later = proxy.connect(&database).await;
+            later.batch_execute("BEGIN").await.unwrap();
+            later.batch_execute("COMMIT").await.unwrap();
+            until_states(&proxy, &[after]).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_needs_the_object_is_refused_with_the_way_out() {
+    for scene in scenes_with("enforce", STRICT, TABLES).await {
+        let session = scene.connect().await;
+        for protocol in PROTOCOLS {
+            for needs in ["COMMENT ON INDEX u IS 'x'", "INSERT INTO t (id) VALUES (1) ON CONFLICT DO NOTHING", "ALTER TABLE t RENAME COLUMN a TO z"] {
+                session.run(protocol, "BEGIN").await.unwrap();
+                session.run(protocol, "CREATE UNIQUE INDEX u ON t (a)").await.unwrap();
+                let (sqlstate, message) = session.refusal(protocol, needs).await;
+                assert!(sqlstate == "PA001", "{needs}: {message}");
+                if !needs.contains("RENAME") {
+                    assert!(message.contains("[waits-for-commit]") && message.contains("transaction_per_migration"), "{message}");
+                }
+                assert_eq!(session.refusal(protocol, "SELECT 1").await.0, "25P02");
+                session.run(protocol, "COMMIT").await.unwrap();
+                assert!(!scene.has("u").await);
+            }
+        }
+    }
+}
+
+/// As Flyway's main connection idles: in a transaction, its last SELECT by the extended protocol, whose portal pins a snapshot.
+#[tokio::test]
+async fn an_idle_sibling_with_an_open_portal_is_not_waited_for() {
+    for scene in scenes_with("enforce", STRICT, TABLES).await {
+        let mut sibling = scene.raw().await;
+        sibling.ask("BEGIN").await;
+        assert_eq!(sibling.ask_extended("SELECT count(*) FROM p").await.rows, ["100"]);
+        for (begin, end) in [("BEGIN", "COMMIT"), ("SELECT 1", "SELECT 1")] {
+            let session = scene.connect().await;
+            session.batch_execute(begin).await.unwrap();
+            session.batch_execute("CREATE INDEX i ON t (a)").await.unwrap();
+            session.batch_execute(end).await.unwrap();
+            assert!(scene.has("i").await);
+            scene.direct.batch_execute("DROP INDEX i").await.unwrap();
+            assert_eq!(sibling.ask_extended("SELECT count(*) FROM p").await.rows, ["100"], "it goes on");
+        }
+        assert_eq!(sibling.ask("COMMIT").await.tags, ["COMMIT"]);
+    }
+}
+
+/// As Flyway does it: the DDL on one connection, the version row in a transaction that commits later, on another or the same one.
+#[tokio::test]
+async fn the_commit_of_the_version_row_is_the_one_that_turns_red() {
+    for cluster in clusters() {
+        let (database, direct) = set_up(cluster, TABLES).await;
+        direct.batch_execute("CREATE TABLE flyway_schema_history (version text)").await.unwrap();
+        let proxy = Proxy::in_front_of(cluster, "enforce", STRICT);
+        let (main, migrating) = (proxy.connect(&database).await, proxy.connect(&database).await);
+        main.batch_execute("BEGIN").await.unwrap();
+        for sql in ["BEGIN", "ALTER TABLE t ADD CONSTRAINT k UNIQUE (a)"] {
+            migrating.batch_execute(sql).await.unwrap();
+        }
+        main.batch_execute("INSERT INTO flyway_schema_history VALUES ('1')").await.unwrap();
+        direct.batch_execute("INSERT INTO t VALUES (99999, 1)").await.unwrap();
+        migrating.batch_execute("COMMIT").await.unwrap();
+        until_states(&proxy, &["committed 23505"]).await;
+        let error = main.error("COMMIT").await;
+        assert!(error.code().code() == "PA004" && error.message().contains("could not create unique index \"k\""), "{error:?}");
+        assert_eq!(direct.value("SELECT version FROM flyway_schema_history").await, "1");
+        // Told once.
+        for sql in ["BEGIN", "UPDATE flyway_schema_history SET version = '2'", "COMMIT"] {
+            main.batch_execute(sql).await.unwrap();
+        }
+    }
+}

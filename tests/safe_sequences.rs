@@ -165,6 +165,7 @@ async fn run(session: &Session, sql: &str) -> Result<(), Failure> {
     loop {
         match next {
             Next::Run(sql, parameters) => next = runner.answered(answer(session, sql, &parameters).await),
+            Next::Quiet => next = runner.answered(Ok(None)),
             Next::Finished(result) => return result,
         }
     }
@@ -205,6 +206,7 @@ async fn plan(session: &Session, sql: &str) -> Plan {
         in_block: false,
         failed_transaction: false,
         overlay: &Overlay::default(),
+        pending: &[],
         lock_timeout_cap_ms: 2_000,
         prepared: &NothingPrepared,
         extended: false,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::deferred::promise::Deferred;
+use crate::deferred::promise::{Deferred, PromiseId};
 use crate::sql::name::RelationName;
 
 /// The transaction so far.
@@ -29,6 +29,8 @@ struct Changes {
     given: BTreeSet<String>,
     /// What is left for after COMMIT.
     deferred: Vec<Deferred>,
+    /// What earlier transactions were promised, and this one has made needless: the promise and the operation in it.
+    needless: Vec<(PromiseId, usize)>,
     /// A migration tool noted here that a migration is applied.
     version_written: bool,
 }
@@ -59,6 +61,8 @@ pub enum Effect {
     Deferred(Vec<Deferred>),
     /// It took back what had been left for after COMMIT, by the place in the list.
     Settled(Vec<usize>),
+    /// It made needless what earlier transactions were promised.
+    Needless(Vec<(PromiseId, usize)>),
     /// A migration tool noted that a migration is applied, or is not any more.
     VersionWritten,
     /// SAVEPOINT.
@@ -122,6 +126,12 @@ impl Overlay {
         &self.now.deferred
     }
 
+    /// Operations of earlier promises that are not to be done once this transaction has committed.
+    #[must_use]
+    pub fn needless(&self) -> &[(PromiseId, usize)] {
+        &self.now.needless
+    }
+
     /// The COMMIT of this transaction makes a tool take a migration for applied.
     #[must_use]
     pub fn version_written(&self) -> bool {
@@ -148,6 +158,7 @@ impl Overlay {
                 let mut place = 0..;
                 self.now.deferred.retain(|_| place.next().is_none_or(|place| !places.contains(&place)));
             }
+            Effect::Needless(operations) => self.now.needless.extend(operations),
             Effect::VersionWritten => self.now.version_written = true,
             Effect::Savepoint(name) => self.savepoints.push((name.clone(), self.now.clone())),
             Effect::Release(name) => self.release(name),

@@ -57,6 +57,8 @@ pub struct AttachKey {
     pub only: bool,
     /// The constraint's name.
     pub constraint: String,
+    /// The columns of the key, where they are known.
+    pub columns: Vec<String>,
     /// `ALTER TABLE … ADD CONSTRAINT … USING INDEX …`.
     pub sql: String,
 }
@@ -229,13 +231,25 @@ impl Operation {
             Self::DropIndex(drop) => (Some(drop.index.to_string()), None, None),
             Self::Reindex(reindex) => (reindex.index.as_ref().map(|(index, _)| index.to_string()), None, None),
         };
-        vec![table, index.unwrap_or_default(), constraint.cloned().unwrap_or_default(), column.cloned().unwrap_or_default()]
+        let columns = serde_json::to_string(self.columns()).unwrap_or_else(|_| "[]".to_owned());
+        vec![table, index.unwrap_or_default(), constraint.cloned().unwrap_or_default(), column.cloned().unwrap_or_default(), columns]
+    }
+
+    /// The columns that it cannot do without, as far as they are known.
+    fn columns(&self) -> &[String] {
+        match self {
+            Self::CreateIndex(create) => create.key.as_deref().unwrap_or_default(),
+            Self::SetNotNull(set) => std::slice::from_ref(&set.column),
+            Self::AttachKey(attach) => &attach.columns,
+            Self::Validate(_) | Self::DropIndex(_) | Self::Reindex(_) => &[],
+        }
     }
 
     /// What is to be done, from what there is.
     #[must_use]
     pub fn course(&self, seen: &Seen, tried: Try) -> Course {
-        if tried != Try::First && self.table().is_some() && seen.table.is_none() {
+        let gone = self.table().is_some() && (seen.table.is_none() || seen.lacks_column);
+        if tried != Try::First && gone {
             return Course::Gone;
         }
         match self {

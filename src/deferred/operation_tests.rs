@@ -127,7 +127,7 @@ fn a_drop_and_a_rebuild_are_done_once() {
 
 #[test]
 fn a_key_takes_over_its_index_once() {
-    let attach = Operation::AttachKey(AttachKey { table: table(), only: false, constraint: "k".into(), sql: "attach".into() });
+    let attach = Operation::AttachKey(AttachKey { table: table(), only: false, constraint: "k".into(), columns: Vec::new(), sql: "attach".into() });
     assert_eq!((&*course(&attach, &nothing(), AGAIN), &*course(&attach, &constraint(true), AGAIN)), ("attach", ""));
     assert_eq!(course(&attach, &constraint(true), Try::First), "attach", "the server refuses the second of a name");
 }

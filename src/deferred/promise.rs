@@ -56,6 +56,10 @@ pub enum Progress {
     Aborted,
     /// The first so many of its operations are done.
     Done(usize),
+    /// A client has heard of the failure as an error.
+    Told,
+    /// The operation of this number is not to be done any more: what it is about was dropped.
+    Needless(usize),
     /// One of its operations failed: SQLSTATE, message.
     Failed {
         /// The operation that failed, by its place in the promise.
@@ -91,6 +95,8 @@ pub struct Pending {
     pub done: usize,
     /// Why the first one that is not done has failed.
     pub error: Option<Failed>,
+    /// A client has heard of that as an error.
+    pub told: bool,
 }
 
 /// An error that stopped a promise.

@@ -14,6 +14,8 @@ pub struct Seen {
     pub constraint: Option<SeenConstraint>,
     /// The column is NOT NULL.
     pub not_null: bool,
+    /// A column that it needs is not there (any more).
+    pub lacks_column: bool,
 }
 
 /// An index.
@@ -42,7 +44,8 @@ pub struct SeenConstraint {
     pub validated: bool,
 }
 
-/// Parameters: the table, the index, the constraint's name, the column's name; what does not matter is empty. The answer is JSON text.
+/// Parameters: the table, the index, the constraint's name, the column's name, a JSON array of columns; what does not matter is empty. The answer
+/// is JSON text.
 ///
 /// An index counts as abandoned only when no other session holds the lock of a concurrent build on its table. (An autovacuum holds that lock too;
 /// then it counts as being built, and is looked at again.)
@@ -61,7 +64,10 @@ pub const QUESTION: &str = "SELECT pg_catalog.json_build_object('table', t.oid::
      'constraint', (SELECT pg_catalog.json_build_object('validated', c.convalidated) FROM pg_catalog.pg_constraint c \
         WHERE c.conrelid OPERATOR(pg_catalog.=) t.oid AND c.conname OPERATOR(pg_catalog.=) $3::pg_catalog.name), \
      'not_null', COALESCE((SELECT a.attnotnull FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) t.oid \
-        AND a.attname OPERATOR(pg_catalog.=) $4::pg_catalog.name AND NOT a.attisdropped), false))::pg_catalog.text \
+        AND a.attname OPERATOR(pg_catalog.=) $4::pg_catalog.name AND NOT a.attisdropped), false), \
+     'lacks_column', EXISTS (SELECT FROM pg_catalog.json_array_elements_text($5::pg_catalog.json) c (name) WHERE NOT EXISTS \
+        (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) t.oid \
+           AND a.attname OPERATOR(pg_catalog.=) c.name::pg_catalog.name AND NOT a.attisdropped)))::pg_catalog.text \
      FROM (SELECT pg_catalog.to_regclass(NULLIF($1, ''))::pg_catalog.oid AS oid) t";
 
 impl Seen {

@@ -1,12 +1,14 @@
 //! The decision about one string of SQL.
 
-use crate::catalog::facts::Facts;
+use crate::catalog::facts::{Facts, Lookup};
 use crate::catalog::locks::Work;
 use crate::catalog::overlay::{Effect, Overlay};
 use crate::catalog::questions::Prepared;
+use crate::deferred::promise::Pending;
 use crate::rules::NOT_UNDERSTOOD;
 use crate::rules::rule::{Certainty, Finding, Remedy};
 use crate::sql::functions;
+use crate::sql::name::RelationName;
 use crate::sql::parse::ParseError;
 use crate::sql::statement::{Copy, Parsed, Script, Statement};
 
@@ -16,7 +18,7 @@ use super::lock_timeout::{self, Held};
 use super::message::{self, Place};
 use super::plan::{Decision, Judged, Notice, Operation, Plan, SafeForm, Verdict};
 use super::settings::{Mode, PolicySettings, Principal};
-use super::{compose, verdict};
+use super::{compose, settle, verdict};
 
 /// Everything around a string of SQL that its decision depends on.
 pub struct Situation<'a> {
@@ -34,6 +36,8 @@ pub struct Situation<'a> {
     pub failed_transaction: bool,
     /// What the transaction did so far.
     pub overlay: &'a Overlay,
+    /// What earlier transactions were promised, and nobody has done.
+    pub pending: &'a [Pending],
     /// The lock_timeout that the session keeps, in milliseconds; 0 is none.
     pub lock_timeout_cap_ms: u64,
     /// Prepared statements.
@@ -141,6 +145,11 @@ fn report(found: &Found, verdict: &Verdict, mode: Mode) -> Judged {
 }
 
 fn plan(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Found]) -> Plan {
+    if let ([parsed], true) = (script.statements.as_slice(), situation.mode == Mode::Enforce)
+        && let Some(effect) = settle::of(parsed, situation.overlay, situation.pending, |name| exists(facts, name))
+    {
+        return Plan::Settle { effect, tag: compose::tag(&parsed.statement) };
+    }
     let alone = !situation.in_transaction && script.statements.len() == 1;
     if let ([parsed], true, false) = (script.statements.as_slice(), alone, acting.is_empty())
         && let Some(form) = compose::safe_form(&script.text, parsed, acting, facts.scope(0))
@@ -158,6 +167,12 @@ fn plan(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Fo
         Some(found) => Plan::Refuse(refuse(script, situation, found)),
         None => Plan::Pass,
     }
+}
+
+/// The server knows such a relation; where it was not asked, it may.
+fn exists(facts: &Facts, name: &RelationName) -> bool {
+    let lookup = facts.scope(0).and_then(|scope| scope.relations.get(name));
+    !matches!(lookup, Some(Lookup::Missing))
 }
 
 /// Every operation can be found again by name, and is about what the server has resolved.
@@ -199,7 +214,7 @@ fn would_notices(judged: &[(Found, Verdict)], acting: &[&Found], plan: &Plan) ->
     let (what, rest) = match plan {
         Plan::Rewrite(form) => ("run it as:", message::sql_of(&form.steps())),
         Plan::Defer(form) => ("run it as:", message::now_and_then(form)),
-        Plan::Pass | Plan::Edit(_) | Plan::Refuse(_) => ("refuse it", String::new()),
+        Plan::Settle { .. } | Plan::Pass | Plan::Edit(_) | Plan::Refuse(_) => ("refuse it", String::new()),
     };
     notices.extend(acting.iter().map(|found| message::would(what, &found.finding, &rest)));
     notices

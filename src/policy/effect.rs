@@ -1,5 +1,6 @@
 //! What a statement changes when it succeeds, as far as later judgements depend on it.
 
+use super::settle;
 use crate::catalog::facts::{FunctionFacts, Lookup};
 use crate::catalog::overlay::Effect;
 use crate::catalog::words::words;
@@ -15,6 +16,10 @@ use crate::sql::statement::{
 
 /// The effect of the case's statement.
 pub(super) fn of(case: &Case<'_>) -> Effect {
+    all(vec![of_statement(case), settle::beside(case.parsed, case.overlay, |name| case.target(name).name)])
+}
+
+fn of_statement(case: &Case<'_>) -> Effect {
     match &case.parsed.statement {
         Statement::Transaction(control) => transaction(control),
         Statement::CreateTable(create) => create_table(case, create),

@@ -167,6 +167,7 @@ impl Judge<'_> {
             | Effect::Renamed { .. }
             | Effect::Deferred(_)
             | Effect::Settled(_)
+            | Effect::Needless(_)
             | Effect::Adopted(_) => self.here.apply(effect),
         }
     }
@@ -181,6 +182,7 @@ impl Judge<'_> {
             scope,
             overlay: &self.overlay,
             here: &self.here,
+            pending: self.situation.pending,
             in_transaction: self.situation.in_transaction || self.several,
             small_table_bytes: self.situation.settings.small_table_bytes,
             lock_timeout_cap_ms: self.situation.lock_timeout_cap_ms,

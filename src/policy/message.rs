@@ -98,7 +98,8 @@ pub(super) fn now_and_then(form: &SafeForm) -> String {
 }
 
 /// Steps as people read them.
-pub(super) fn sql_of(steps: &[Step]) -> String {
+#[must_use]
+pub fn sql_of(steps: &[Step]) -> String {
     steps.iter().map(|step| step.sql.as_str()).collect::<Vec<_>>().join("; ")
 }
 

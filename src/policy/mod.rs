@@ -6,9 +6,10 @@ pub mod decide;
 mod effect;
 mod judge;
 mod lock_timeout;
-mod message;
+pub mod message;
 pub mod plan;
 pub mod settings;
+mod settle;
 mod verdict;
 
 #[cfg(test)]

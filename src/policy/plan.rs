@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::catalog::overlay::Effect;
 pub use crate::deferred::operation::Operation;
 pub use crate::deferred::step::{ErrorMapping, Step, Wait};
 pub use crate::rules::rule::{Certainty, Finding, Remedy};
@@ -52,6 +53,13 @@ pub enum Plan {
     Rewrite(SafeForm),
     /// Run in the transaction what of the safe form it can hold, and the rest after its COMMIT.
     Defer(SafeForm),
+    /// What it drops is still to be made, and is not made: nothing is sent.
+    Settle {
+        /// What is not done any more.
+        effect: Effect,
+        /// The CommandComplete tag.
+        tag: &'static str,
+    },
     /// Answer with an error; the server's transaction, if any, fails with it.
     Refuse(Refusal),
 }

@@ -64,7 +64,7 @@ fn using_index(
     let operations = columns.and_then(|columns| {
         let mut operations = alter::not_null_first(case, statement, target, columns.into_iter());
         let name = alter::constraint_name(statement, target, constraint);
-        operations.push(alter::attach(statement, &name, alter::alone(case, statement, command)?));
+        operations.push(alter::attach(statement, &name, key?, alter::alone(case, statement, command)?));
         Some(operations)
     });
     let remedy = match operations {

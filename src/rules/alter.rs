@@ -90,8 +90,9 @@ fn validation(alter: &AlterTable, constraint: &str, class: Class, add: Option<St
 }
 
 /// A constraint that takes over a finished index.
-pub(super) fn attach(alter: &AlterTable, constraint: &str, sql: String) -> Operation {
-    Operation::AttachKey(AttachKey { table: alter.relation.clone(), only: alter.only, constraint: constraint.to_owned(), sql })
+pub(super) fn attach(alter: &AlterTable, constraint: &str, columns: &[String], sql: String) -> Operation {
+    let (table, constraint, columns) = (alter.relation.clone(), constraint.to_owned(), columns.to_vec());
+    Operation::AttachKey(AttachKey { table, only: alter.only, constraint, columns, sql })
 }
 
 /// DROP CONSTRAINT, as an undo: a later step may have dropped it already.

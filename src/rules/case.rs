@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::catalog::facts::{Facts, FunctionFacts, Lookup, RelationFacts, Scope, TypeFacts};
 use crate::catalog::locks::{LockMode, Work};
 use crate::catalog::overlay::Overlay;
+use crate::deferred::promise::Pending;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{AlterAction, AlterCommand, AlterTable, Definition, FunctionCall, Parsed, TypeName};
 
@@ -29,6 +30,8 @@ pub struct Case<'a> {
     pub overlay: &'a Overlay,
     /// What earlier statements of the same string did: the facts were asked before them.
     pub here: &'a Overlay,
+    /// What earlier transactions were promised, and nobody has done.
+    pub pending: &'a [Pending],
     /// The statement runs inside a transaction block, or an implicit transaction with other statements.
     pub in_transaction: bool,
     /// Relations below this many bytes are small.

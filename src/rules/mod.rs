@@ -9,6 +9,7 @@ mod add_column_unique;
 mod add_foreign_key_validating;
 mod add_primary_key_blocking;
 mod add_unique_blocking;
+mod after_commit_failed;
 mod alter;
 mod alter_column_type;
 pub mod case;
@@ -36,6 +37,7 @@ mod type_change;
 mod unique;
 mod unjudged_statement;
 mod validate_in_transaction;
+mod waits_for_commit;
 
 use rule::{Rule, RuleId};
 
@@ -55,6 +57,8 @@ pub fn all() -> &'static [Rule] {
         remote_access::RULE,
         opaque_code::RULE,
         concurrently_in_transaction::RULE,
+        after_commit_failed::RULE,
+        waits_for_commit::RULE,
         drop_column::RULE,
         drop_table::RULE,
         rename_column::RULE,

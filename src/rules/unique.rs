@@ -23,7 +23,7 @@ pub(super) fn operations(statement: &AlterTable, target: &Target<'_>, unique: &U
     };
     let (quoted, kind) = (Identifier(name), if unique.primary { "PRIMARY KEY" } else { "UNIQUE" });
     let sql = format!("{} ADD CONSTRAINT {quoted} {kind} USING INDEX {quoted}{}", alter::table(statement), deferral(unique));
-    vec![Operation::CreateIndex(build), alter::attach(statement, name, sql)]
+    vec![Operation::CreateIndex(build), alter::attach(statement, name, &unique.columns, sql)]
 }
 
 /// An index of that name is what a build of this very key left behind when its connection was lost.

@@ -24,6 +24,7 @@ use crate::telemetry::{Decision, DecisionEnded, Event, PromiseProgress, Promised
 use super::login::Established;
 use super::outbox::Outbox;
 use super::presence::Presence;
+use super::siblings::{Ask, Membership, Siblings};
 use crate::transport::stream::Stream;
 use crate::upstream::cancel;
 use crate::wire::startup::CancelRequest;
@@ -56,6 +57,7 @@ pub(super) struct Shared {
     pub(super) settings: watch::Receiver<Arc<Settings>>,
     pub(super) draining: watch::Receiver<Drain>,
     pub(super) store: Store,
+    pub(super) siblings: Siblings,
 }
 
 /// Something that the store was asked, whose answer the session waits for.
@@ -77,6 +79,10 @@ struct Connection {
     server_read: BytesMut,
     client_open: bool,
     asking: Option<Asking>,
+    membership: Membership,
+    asked_quiet: mpsc::UnboundedReceiver<Ask>,
+    /// Whom to tell that this session is quiet.
+    quiet_asked_by: Vec<Ask>,
     /// What has become of promises is written in order.
     progress: mpsc::UnboundedSender<(PromiseId, Progress)>,
     outcomes: JoinSet<()>,
@@ -134,6 +140,7 @@ impl Connection {
         let session = Session::new(identity.clone(), policy, &established.parameters, established.client_buffer, established.server_buffer);
         let (client_in, client_out) = split(established.client);
         let (server_in, server_out) = split(established.server);
+        let (membership, asked_quiet) = shared.siblings.join(&established.upstream_name, &identity.principal.database);
         let (progress, told) = mpsc::unbounded_channel();
         let mut outcomes = JoinSet::new();
         outcomes.spawn(write_progress(shared.clone(), identity.id.clone(), told));
@@ -153,6 +160,9 @@ impl Connection {
             server_read: BytesMut::new(),
             client_open: true,
             asking: None,
+            membership,
+            asked_quiet,
+            quiet_asked_by: Vec::new(),
             progress,
             outcomes,
             shared,
@@ -201,6 +211,10 @@ impl Connection {
             answered = answer(&mut self.asking) => {
                 self.asking = None;
                 Ok(Some(answered))
+            }
+            Some(ask) = self.asked_quiet.recv() => {
+                self.quiet_asked_by.push(ask);
+                Ok(Some(SessionEvent::BeQuiet))
             }
             () = sleep_until(tick), if tick.is_some() => Ok(Some(SessionEvent::Tick)),
             wrote = self.to_client.push(&mut self.client_out), if self.to_client.has_work() => match wrote {
@@ -275,6 +289,19 @@ impl Connection {
         if let Some(place) = self.effects.pending.take() {
             let wanted = Wanted::Of(place, self.identity.principal.role.clone());
             self.asking = Some(Box::pin(look_up(self.shared.clone(), self.identity.id.clone(), wanted)));
+        }
+        if std::mem::take(&mut self.effects.quiet_siblings) {
+            let quiet = self.membership.quiet();
+            self.asking = Some(Box::pin(async move {
+                quiet.await;
+                SessionEvent::SiblingsQuiet
+            }));
+        }
+        if std::mem::take(&mut self.effects.quiet) {
+            // Who asked may have stopped waiting.
+            for ask in self.quiet_asked_by.drain(..) {
+                let _ = ask.send(());
+            }
         }
         for progress in std::mem::take(&mut self.effects.progress) {
             // Its writer ends with the session, not before.

@@ -10,5 +10,6 @@ mod outbox;
 mod presence;
 mod relay;
 mod run;
+mod siblings;
 
 pub use run::{ServeError, run};

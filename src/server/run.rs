@@ -21,6 +21,7 @@ use super::connection::{Drain, Shared};
 use super::descriptors;
 use super::listener::{self, Front};
 use super::login_error::LoginError;
+use super::siblings::Siblings;
 use crate::transport::tls::{Acceptor, TlsError};
 
 /// Why the server stopped or could not start.
@@ -86,7 +87,8 @@ pub async fn run(settings: Settings, reload: impl Fn() -> Result<Settings, Confi
     }
     let started = settings.clone();
     let (draining, settings_source) = (watch::Sender::new(Drain::No), watch::Sender::new(Arc::new(settings)));
-    let shared = Shared { settings: settings_source.subscribe(), draining: draining.subscribe(), store: store.clone() };
+    let shared =
+        Shared { settings: settings_source.subscribe(), draining: draining.subscribe(), store: store.clone(), siblings: Siblings::default() };
     let sessions = TaskTracker::new();
     let fronts = listen(&shared, &sessions).await?;
     readiness.set_listening();

@@ -39,6 +39,7 @@ impl Session {
         match std::mem::replace(&mut outcome.decision.plan, Plan::Pass) {
             Plan::Refuse(refusal) => self.refuse(&subject, &refusal, decided, out),
             Plan::Rewrite(form) => self.rewrite(subject, &outcome, form, decided, out),
+            Plan::Settle { effect, tag } => self.settle_promised(&subject, effect, tag, decided, out),
             Plan::Defer(form) => self.defer(subject, outcome, form, decided, out),
             Plan::Edit(edits) if subject.shape == Shape::Query => {
                 let text = crate::sql::rewrite::apply(&subject.script.text, &edits);

@@ -219,7 +219,7 @@ impl Session {
             return if self.replies.owes_ready() { Ok(Flow::Wait) } else { self.commit(script, Shape::Execute, &how, now, out) };
         }
         if let Some(outcome) = self.plain(&script) {
-            let ran = Ran { effects: outcome.effects.into(), script: Some(Arc::clone(&script)), ..Ran::default() };
+            let ran = Ran { effects: outcome.effects.into(), script: Some(Arc::clone(&script)), portal: Some(portal), ..Ran::default() };
             self.batch.executed = true;
             if let Some(control) = control(&script) {
                 self.batch.controls |= *control == TransactionControl::Begin || ends_transaction(control);
@@ -347,6 +347,7 @@ impl Session {
             in_block: self.place.is_some() && self.in_block(),
             failed_transaction: self.has_failed(),
             overlay: &self.overlay,
+            pending: &self.pending,
             lock_timeout_cap_ms: self.lock_timeout_cap_ms,
             prepared: &self.registry,
             extended,

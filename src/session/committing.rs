@@ -1,7 +1,7 @@
 //! A COMMIT that something waits for: promised on disk, committed, done, and only then answered.
 //!
 //! ```text
-//!   Number ─▶ Promise ─▶ Commit ─▶ Work ⟲ ─▶ Rest ⟲ ─▶ answered
+//!   Number ─▶ Promise ─▶ Commit ─▶ Work ⟲ ─▶ (Untold ─▶) Rest ⟲ ─▶ answered
 //!               │ the store says no   │ ROLLBACK, or an error: the promise is dropped
 //!               ▼                     ▼
 //!            TakingBack            answered as the server did
@@ -17,8 +17,10 @@ use std::time::Instant;
 use serde::Deserialize;
 
 use crate::deferred::operation::Try;
-use crate::deferred::promise::{Deferred, Progress as Became, Promise, PromiseId};
+use crate::deferred::promise::{Deferred, Pending, Progress as Became, Promise, PromiseId};
+use crate::policy::message;
 use crate::policy::plan::Notice;
+use crate::policy::settings::Mode;
 use crate::sql::statement::{Script, Statement, TransactionControl};
 use crate::wire::messages;
 
@@ -27,7 +29,7 @@ use super::client::Flow;
 use super::effects::Effects;
 use super::own::{Ending, OwnExchange, server_error};
 use super::refusals;
-use super::runner::{Failure, Next, Runner, Task};
+use super::runner::{Failure, Next, Runner, ServerError, Task};
 use super::ticks::Ticks;
 use super::work::{Shape, Subject, Work};
 use super::{Progress, Session, Status};
@@ -56,11 +58,14 @@ pub(super) struct Committing {
     /// The COMMIT makes a migration tool take the migration for applied.
     versioned: bool,
     operations: Vec<Deferred>,
+    /// Operations of earlier promises that the transaction has made needless.
+    needless: Vec<(PromiseId, usize)>,
     promise: Option<PromiseId>,
     work: Option<Runner>,
     /// Operations that the store knows to be done.
     noted: usize,
-    failure: Option<Failure>,
+    /// What failed, and in which promise.
+    failure: Option<(Failure, Option<PromiseId>)>,
     pub(super) ticks: Ticks,
     stage: Stage,
 }
@@ -71,6 +76,8 @@ enum Stage {
     Promise,
     Commit,
     Work,
+    /// Whether an earlier COMMIT of the same migration has failed without an error that a tool sees.
+    Untold,
     Rest(bool),
     TakingBack(String),
 }
@@ -119,7 +126,14 @@ fn commits(script: &Script) -> Option<Commits> {
 impl Session {
     /// Something waits for the COMMIT that this string would send.
     pub(super) fn commits_what_waits(&self, script: &Script) -> Option<Commits> {
-        if self.overlay.deferred().is_empty() || self.status == Status::Failed { None } else { commits(script) }
+        let nothing = self.overlay.deferred().is_empty() && self.overlay.needless().is_empty() && !self.tells_of_earlier();
+        if nothing || self.status == Status::Failed { None } else { commits(script) }
+    }
+
+    /// The COMMIT makes a tool take a migration for applied, whose own COMMIT came before it, perhaps on another connection: if what waited for
+    /// that one has failed, this is the answer to be an error (facts: tools, 3).
+    fn tells_of_earlier(&self) -> bool {
+        self.overlay.version_written() && self.identity.mode == Mode::Enforce && self.place.is_some()
     }
 
     /// Takes up a COMMIT that something waits for.
@@ -138,6 +152,7 @@ impl Session {
             tags: Vec::new(),
             versioned: false,
             operations: Vec::new(),
+            needless: Vec::new(),
             promise: None,
             work: None,
             noted: 0,
@@ -174,7 +189,7 @@ impl Session {
                 self.end_of_commit(committing.subject.shape, true, out);
             }
             // Nothing of ours runs while the store is asked.
-            stage @ Stage::Promise => {
+            stage @ (Stage::Promise | Stage::Untold) => {
                 committing.stage = stage;
                 self.work = Work::Committing(committing);
             }
@@ -189,6 +204,7 @@ impl Session {
         let number = exchange.into_answered().ok().flatten().and_then(|text| serde_json::from_str::<Number>(&text).ok());
         // Only now is everything answered that stood before it: a ROLLBACK TO in the same batch may have left nothing to wait.
         committing.operations = self.overlay.deferred().to_vec();
+        committing.needless = self.overlay.needless().to_vec();
         committing.versioned = self.overlay.version_written();
         let (Some(number), Some(place)) = (number, self.place.clone()) else {
             self.work = Work::Open;
@@ -247,8 +263,15 @@ impl Session {
         let done = tag == "COMMIT";
         out.progress.extend(became(if done { Became::Committed } else { Became::Aborted }));
         committing.tags.push(tag);
-        if !done || committing.operations.is_empty() {
+        if done {
+            out.progress.extend(committing.needless.iter().map(|(id, operation)| (*id, Became::Needless(*operation))));
+            self.forget_pending(&committing.needless);
+        }
+        if !done {
             return self.rest(committing, out);
+        }
+        if committing.operations.is_empty() {
+            return self.look_for_untold(committing, out);
         }
         let tasks = committing.operations.iter().map(|deferred| Task::promised(deferred, Try::Again { cleaned: false })).collect();
         let runner = Runner::promised(self.settings.hold_ms.min(self.identity.step_timeout_ms), tasks);
@@ -266,6 +289,11 @@ impl Session {
             out.progress.push((id, Became::Done(committing.noted)));
         }
         match next {
+            Some(Next::Quiet) => {
+                committing.stage = Stage::Work;
+                self.quiet_siblings(out);
+                self.work = Work::Committing(committing);
+            }
             Some(Next::Run(sql, parameters)) => {
                 committing.stage = Stage::Work;
                 self.run_own(&sql, &parameters, Ending::Sync, out);
@@ -277,11 +305,32 @@ impl Session {
                     Err(failure) => failed(committing.noted, failure),
                 };
                 out.progress.extend(committing.promise.map(|id| (id, became)));
-                committing.failure = result.err();
-                self.rest(committing, out);
+                committing.failure = result.err().map(|failure| (failure, committing.promise));
+                if committing.failure.is_some() { self.rest(committing, out) } else { self.look_for_untold(committing, out) }
             }
             None => self.rest(committing, out),
         }
+    }
+
+    fn look_for_untold(&mut self, mut committing: Box<Committing>, out: &mut Effects) {
+        if !committing.versioned || self.identity.mode != Mode::Enforce {
+            return self.rest(committing, out);
+        }
+        out.pending.clone_from(&self.place);
+        committing.stage = Stage::Untold;
+        self.work = Work::Committing(committing);
+    }
+
+    /// The store has answered.
+    pub(super) fn untold_found(&mut self, mut committing: Box<Committing>, found: Vec<Pending>, out: &mut Effects) {
+        let untold = found.into_iter().find(|pending| pending.committed && pending.error.is_some() && !pending.told);
+        committing.failure = untold.and_then(|pending| {
+            let step = pending.rest().first().map(|deferred| message::sql_of(&deferred.operation.steps())).unwrap_or_default();
+            let error = pending.error?;
+            let error = ServerError { sqlstate: error.sqlstate, message: error.message, ..ServerError::default() };
+            Some((Failure { error, step, left_over: Vec::new() }, Some(pending.id)))
+        });
+        self.rest(committing, out);
     }
 
     /// What stands behind the COMMIT in its string; then the client is answered.
@@ -294,13 +343,14 @@ impl Session {
         }
         self.work = Work::Open;
         match &committing.failure {
-            Some(failure) if committing.versioned => {
-                let (message, detail, hint) = told(failure, committing.promise);
+            Some((failure, promise)) if committing.versioned => {
+                out.progress.extend(promise.map(|id| (id, Became::Told)));
+                let (message, detail, hint) = told(failure, *promise);
                 self.say_error("PA004", &message, Some(&detail), Some(&hint), out);
                 return self.end_of_commit(committing.subject.shape, true, out);
             }
-            Some(failure) => {
-                let (message, detail, _) = told(failure, committing.promise);
+            Some((failure, promise)) => {
+                let (message, detail, _) = told(failure, *promise);
                 self.say_notice(&Notice { severity: "WARNING", sqlstate: "01000", message, detail: Some(detail) }, out);
             }
             None => {}

@@ -53,6 +53,8 @@ pub struct Ran {
     pub tags: Vec<String>,
     /// SQLSTATE of its error.
     pub sqlstate: Option<String>,
+    /// The portal of an Execute.
+    pub portal: Option<Vec<u8>>,
 }
 
 /// A recorded decision whose outcome is not recorded yet.

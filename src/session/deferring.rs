@@ -19,7 +19,7 @@ use crate::audit::record::Outcome as Recorded;
 use crate::catalog::overlay::Effect;
 use crate::catalog::questions::Answer;
 use crate::deferred::operation::Operation;
-use crate::deferred::promise::Deferred;
+use crate::deferred::promise::{Deferred, Progress as Became, PromiseId};
 use crate::deferred::search::{self, Need, Search};
 use crate::policy::decide::Outcome;
 use crate::policy::plan::{Notice, Refusal, SafeForm, Verdict};
@@ -221,6 +221,36 @@ impl Session {
         }
     }
 
+    /// What the statement drops is still to be made: it is not made, and the client hears what it would have heard.
+    pub(super) fn settle_promised(&mut self, subject: &Subject, effect: Effect, tag: &'static str, decided: Option<Decided>, out: &mut Effects) {
+        match effect {
+            // Nothing can fail any more, and no COMMIT follows.
+            Effect::Needless(operations) if !self.in_block() => {
+                out.progress.extend(operations.iter().map(|(id, operation)| (*id, Became::Needless(*operation))));
+                self.forget_pending(&operations);
+            }
+            effect => self.overlay.apply(&effect),
+        }
+        self.say_notice(&not_made(), out);
+        self.close_record(decided, Some(tag), None, subject.since, out);
+        self.say(messages::command_complete(tag), out);
+        match subject.shape {
+            Shape::Query => self.say_ready(out),
+            Shape::Execute | Shape::Parse => self.batch.open = true,
+        }
+    }
+
+    /// Earlier promises of which nothing is left.
+    pub(super) fn forget_pending(&mut self, operations: &[(PromiseId, usize)]) {
+        for pending in &mut self.pending {
+            while operations.contains(&(pending.id, pending.done)) {
+                pending.done += 1;
+                pending.error = None;
+            }
+        }
+        self.pending.retain(|pending| !pending.rest().is_empty());
+    }
+
     pub(super) fn close_record(&mut self, decided: Option<Decided>, tag: Option<&str>, sqlstate: Option<String>, now: Instant, out: &mut Effects) {
         let Some(decided) = decided else { return };
         let duration_micros = micros(now, decided.at);
@@ -240,6 +270,11 @@ fn asked(exchange: &OwnExchange) -> Option<String> {
         Some(Answer::Text(text)) => text.clone(),
         _ => None,
     }
+}
+
+fn not_made() -> Notice {
+    let message = "pgairlock: what is dropped was still to be made after a COMMIT; it is not made".to_owned();
+    Notice { severity: "NOTICE", sqlstate: "00000", message, detail: None }
 }
 
 fn not_searched() -> Notice {

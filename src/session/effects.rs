@@ -29,6 +29,10 @@ pub enum Event {
     Promised(Result<PromiseId, String>),
     /// What the store has of earlier promises; or why it does not say.
     Pending(Result<Vec<Pending>, String>),
+    /// The other sessions of the database have closed what a concurrent build would wait for.
+    SiblingsQuiet,
+    /// Another session asks this one to close what a concurrent build would wait for.
+    BeQuiet,
     /// The time that [`super::Session::next_tick`] named has come.
     Tick,
     /// The settings that decide were replaced.
@@ -52,6 +56,10 @@ pub struct Effects {
     pub promise: Option<Box<Promise>>,
     /// Look up what is pending there for this role, then answer with [`Event::Pending`].
     pub pending: Option<Place>,
+    /// Ask the other sessions of the database to be quiet, then answer with [`Event::SiblingsQuiet`].
+    pub quiet_siblings: bool,
+    /// This session is as quiet as it can be: answer whoever asked.
+    pub quiet: bool,
     /// What has become of promises, in order.
     pub progress: Vec<(PromiseId, Progress)>,
     /// Outcomes of decisions recorded earlier.

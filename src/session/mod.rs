@@ -36,6 +36,7 @@ mod resuming;
 pub mod runner;
 mod running;
 mod server;
+mod siblings;
 mod ticks;
 mod work;
 
@@ -262,6 +263,8 @@ impl Session {
             Event::Promised(result) => self.promised(result, now, out)?,
             Event::Pending(result) => self.pending_found(result, now, out)?,
             Event::Tick => self.tick(now, out),
+            Event::SiblingsQuiet => self.siblings_are_quiet(now, out)?,
+            Event::BeQuiet => self.be_quiet(out),
             Event::Policy(settings) => self.settings = settings,
             Event::Drain => self.draining = true,
         }

@@ -52,6 +52,11 @@ impl OwnExchange {
         Self { ending, answers: Vec::new(), tags: Vec::new(), row: None, error: None, overtaken: false }
     }
 
+    /// Nothing was sent, and nothing can have failed.
+    pub(super) fn nothing() -> Self {
+        Self::new(Ending::Sync)
+    }
+
     pub(super) fn row(&mut self, value: Option<&[u8]>) {
         self.row = value.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     }
@@ -147,7 +152,7 @@ impl Session {
         }
     }
 
-    fn own_end(&mut self, ending: Ending, out: &mut Effects) {
+    pub(super) fn own_end(&mut self, ending: Ending, out: &mut Effects) {
         match ending {
             Ending::Sync => {
                 self.send(messages::sync(), out);

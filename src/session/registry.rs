@@ -4,7 +4,7 @@
 //! Parse that fails leaves the old statement in place. Frames of the same pipeline that are not answered yet are looked up in the reply queue;
 //! those of an earlier batch may fail by themselves, so that what they mean is only known when they are answered.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::catalog::questions::Prepared;
@@ -18,6 +18,8 @@ use super::replies::{Expected, Kind, Replies};
 pub struct Registry {
     statements: HashMap<Vec<u8>, Arc<Script>>,
     portals: HashMap<Vec<u8>, Option<Arc<Script>>>,
+    /// Portals that have given all their rows, and are still there.
+    finished: HashSet<Vec<u8>>,
 }
 
 impl Registry {
@@ -71,26 +73,41 @@ impl Registry {
 
     /// BindComplete.
     pub fn bound(&mut self, portal: Vec<u8>, script: Option<Arc<Script>>) {
+        self.finished.remove(&portal);
         self.portals.insert(portal, script);
+    }
+
+    /// CommandComplete of an Execute: the portal has given all its rows.
+    pub fn finished(&mut self, portal: Vec<u8>) {
+        self.finished.insert(portal);
+    }
+
+    /// The portals that are through, which the caller is going to close.
+    pub fn take_finished_portals(&mut self) -> Vec<Vec<u8>> {
+        let finished: Vec<Vec<u8>> = self.finished.drain().collect();
+        finished.iter().for_each(|portal| drop(self.portals.remove(portal)));
+        finished
     }
 
     /// CloseComplete.
     pub fn closed(&mut self, kind: u8, name: &[u8]) {
         match kind {
             b'S' => self.statements.remove(name).is_some(),
-            _ => self.portals.remove(name).is_some(),
+            _ => self.portals.remove(name).is_some() | self.finished.remove(name),
         };
     }
 
     /// A transaction ended: its portals are gone.
     pub fn transaction_ended(&mut self) {
         self.portals.clear();
+        self.finished.clear();
     }
 
     /// A simple Query destroys the unnamed statement and portal.
     pub fn query_ran(&mut self) {
         self.statements.remove(&b""[..]);
         self.portals.remove(&b""[..]);
+        self.finished.remove(&b""[..]);
     }
 
     /// CommandComplete of a statement that changes prepared statements by SQL.

@@ -66,7 +66,14 @@ impl Session {
 
     /// The store has answered.
     pub(super) fn pending_found(&mut self, result: Result<Vec<Pending>, String>, _now: Instant, out: &mut Effects) -> Progress {
-        let Work::Resuming(mut resuming) = std::mem::replace(&mut self.work, Work::Open) else { return Ok(()) };
+        let mut resuming = match std::mem::replace(&mut self.work, Work::Open) {
+            Work::Resuming(resuming) => resuming,
+            Work::Committing(committing) => {
+                self.untold_found(committing, result.unwrap_or_default(), out);
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
         match result {
             Ok(found) => {
                 resuming.waiting = found.into();
@@ -125,13 +132,13 @@ impl Session {
 
     fn resume_work(&mut self, mut resuming: Box<Resuming>, out: &mut Effects) {
         let Some(pending) = resuming.current.take() else { return self.resume_next(resuming, out) };
-        if !pending.may_be_retried() {
-            self.pending.push(pending);
-            return self.resume_next(resuming, out);
-        }
         let tasks: Vec<_> = pending.rest().iter().enumerate().map(|(place, deferred)| Task::promised(deferred, pending.tried(place))).collect();
         let runner = Runner::promised(self.settings.hold_ms.min(self.identity.step_timeout_ms), tasks).once();
-        self.say_notice(&resumed(&pending), out);
+        // Bad data waits for a person; but what it was about may have been dropped, or made by hand.
+        let runner = if pending.may_be_retried() { runner } else { runner.looking() };
+        if pending.may_be_retried() {
+            self.say_notice(&resumed(&pending), out);
+        }
         let next = runner.start();
         (resuming.noted, resuming.current, resuming.work) = (0, Some(pending), Some(runner));
         self.resume_with(resuming, next, out);
@@ -145,12 +152,16 @@ impl Session {
             out.progress.extend(id.map(|id| (id, Became::Done(before + done))));
         }
         match next {
+            Next::Quiet => {
+                self.quiet_siblings(out);
+                self.work = Work::Resuming(resuming);
+            }
             Next::Run(sql, parameters) => {
                 self.run_own(&sql, &parameters, Ending::Sync, out);
                 self.work = Work::Resuming(resuming);
             }
             Next::Finished(Ok(())) => {
-                out.progress.extend(id.map(|id| (id, Became::Settled)));
+                self.resume_done(&mut resuming, before + done, out);
                 self.resume_next(resuming, out);
             }
             Next::Finished(Err(failure)) => {
@@ -158,6 +169,20 @@ impl Session {
                 self.resume_next(resuming, out);
             }
         }
+    }
+
+    /// All is done; or, where it was only looked at, so much as need not be done any more.
+    fn resume_done(&mut self, resuming: &mut Resuming, done: usize, out: &mut Effects) {
+        let Some(mut pending) = resuming.current.take() else { return };
+        if done >= pending.promise.operations.len() {
+            out.progress.push((pending.id, Became::Settled));
+            return;
+        }
+        if done > pending.done {
+            pending.error = None;
+        }
+        pending.done = done;
+        self.pending.push(pending);
     }
 
     fn resume_failed(&mut self, resuming: &mut Resuming, operation: usize, failure: Failure, out: &mut Effects) {

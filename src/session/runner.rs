@@ -43,6 +43,8 @@ pub struct ServerError {
 pub enum Next {
     /// Run this statement (with these text parameters) by itself.
     Run(String, Vec<String>),
+    /// Ask the other sessions of the database to close what a concurrent build would wait for; any answer will do.
+    Quiet,
     /// All done.
     Finished(Result<(), Failure>),
 }
@@ -102,6 +104,8 @@ pub struct Runner {
     waits: bool,
     /// Does not wait for another session.
     once: bool,
+    /// Does nothing, and stops at the first operation that has something to do.
+    looks: bool,
     /// The operation whose steps run.
     current: Option<Operation>,
     /// Operations that have reached their end.
@@ -138,6 +142,8 @@ enum Phase {
     Nap(Goal),
     Look(Box<Task>),
     Limits(Box<Todo>),
+    /// The other sessions are asked to stand out of the way of this build.
+    Quiet(Box<Step>),
     Step(Box<Step>),
     /// A step that did not get its lock is tried again after this.
     Pause(Box<Step>),
@@ -267,6 +273,7 @@ impl Runner {
             locked: None,
             waits: false,
             once: false,
+            looks: false,
             current: None,
             done: 0,
             undo: Vec::new(),
@@ -282,6 +289,12 @@ impl Runner {
     #[must_use]
     pub fn once(self) -> Self {
         Self { once: true, ..self }
+    }
+
+    /// Only finds out how many operations have nothing to do any more.
+    #[must_use]
+    pub fn looking(self) -> Self {
+        Self { looks: true, ..self.once() }
     }
 
     /// The first statement.
@@ -341,6 +354,7 @@ impl Runner {
             },
             Phase::Look(task) => self.looked(task, answer),
             Phase::Limits(todo) => self.limits_set(*todo, answer),
+            Phase::Quiet(step) => self.send_step(*step),
             Phase::Step(step) => self.step_ended(*step, answer),
             Phase::Pause(step) => match answer {
                 Ok(_) => self.run_step(*step),
@@ -368,6 +382,7 @@ impl Runner {
     #[must_use]
     pub fn in_hand(&self) -> Option<(&str, Vec<String>)> {
         match &self.phase {
+            Phase::Quiet(step) => Some((&step.sql, self.way_back(None))),
             Phase::Step(step) | Phase::Pause(step) => {
                 let own = step.debris.as_ref().and_then(Debris::remedy).or_else(|| step.undo.clone());
                 Some((&step.sql, self.way_back(own)))
@@ -467,6 +482,10 @@ impl Runner {
             Err(error) => return self.stopped(error, "looking at what there is"),
         };
         match task.operation.course(&seen, task.tried) {
+            Course::Steps(steps) if self.looks && !steps.is_empty() => {
+                self.items.clear();
+                self.release()
+            }
             Course::Steps(steps) => {
                 self.items.push_front(Item::End);
                 steps.into_iter().rev().for_each(|step| self.items.push_front(Item::Step(Box::new(step))));
@@ -533,7 +552,16 @@ impl Runner {
         }
     }
 
+    /// What waits for the snapshots of others asks them first.
     fn run_step(&mut self, step: Step) -> Next {
+        if step.wait == Wait::Long && step.debris.is_some() {
+            self.phase = Phase::Quiet(Box::new(step));
+            return Next::Quiet;
+        }
+        self.send_step(step)
+    }
+
+    fn send_step(&mut self, step: Step) -> Next {
         let sql = step.sql.clone();
         self.phase = Phase::Step(Box::new(step));
         Next::Run(sql, Vec::new())

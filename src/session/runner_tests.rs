@@ -56,6 +56,7 @@ impl Server {
                     next = runner.answered(self.answer(&name));
                     ran.push(name);
                 }
+                Next::Quiet => next = runner.answered(Ok(None)),
                 Next::Finished(result) => return (ran.join(" · "), result),
             }
         }
@@ -79,7 +80,7 @@ fn build(name: &str) -> Operation {
 }
 
 fn attach(name: &str) -> Operation {
-    Operation::AttachKey(AttachKey { table: table(), only: false, constraint: name.into(), sql: format!("attach {name}") })
+    Operation::AttachKey(AttachKey { table: table(), only: false, constraint: name.into(), columns: Vec::new(), sql: format!("attach {name}") })
 }
 
 fn now(then: Vec<Operation>) -> Runner {
@@ -141,7 +142,7 @@ fn what_is_in_hand_can_be_told_at_any_time() {
         told.push(runner.in_hand().map(|(sql, back)| format!("{}: {}", &sql[..3], back.join(", "))).unwrap_or_default());
     }
     assert_eq!(told, ["", "", "now: undo now", "SEL: undo now"]);
-    for answer in ["{}", "limits"] {
+    for answer in ["{}", "limits", "quiet"] {
         runner.answered(Ok(Some(answer.into())));
     }
     let drop = "DROP INDEX CONCURRENTLY IF EXISTS public.i";

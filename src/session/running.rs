@@ -48,6 +48,10 @@ impl Session {
 
     fn run_next(&mut self, next: Next, out: &mut Effects) -> Option<Result<(), Failure>> {
         match next {
+            Next::Quiet => {
+                self.quiet_siblings(out);
+                None
+            }
             Next::Run(sql, parameters) => {
                 self.run_own(&sql, &parameters, Ending::Sync, out);
                 None
@@ -89,6 +93,7 @@ impl Session {
                 self.work = Work::Caring(care);
                 Ok(())
             }
+            Work::Quieting => self.is_quiet(out),
             Work::Deferring(deferring) => self.deferring(deferring, exchange, now, out),
             Work::Committing(committing) => self.committing(committing, exchange, now, out),
             Work::Resuming(resuming) => self.resuming(resuming, exchange, now, out),

@@ -196,6 +196,11 @@ impl Session {
                         self.registry.completed(&text, &statement);
                     }
                 }
+                if tag == b'C'
+                    && let Some(portal) = ran.portal.take()
+                {
+                    self.registry.finished(portal);
+                }
                 ran.report(now, out);
             }
         }

@@ -76,6 +76,10 @@ impl Conversation {
         while self.out.record.take().is_some() {
             self.session.handle(Event::Recorded(Ok(DecisionId(1))), self.now, &mut self.out);
         }
+        // The other sessions of the database have nothing to close.
+        while std::mem::take(&mut self.out.quiet_siblings) {
+            self.session.handle(Event::SiblingsQuiet, self.now, &mut self.out);
+        }
         self.left()
     }
 

@@ -48,6 +48,8 @@ pub(super) enum Work {
     Deferring(Box<Deferring>),
     /// A COMMIT that something waits for.
     Committing(Box<Committing>),
+    /// Portals are being closed that another session's build would wait for.
+    Quieting,
     /// What earlier transactions were promised.
     Resuming(Box<Resuming>),
 }

@@ -37,6 +37,14 @@ pub(super) fn update(connection: &Connection, PromiseId(id): PromiseId, progress
         Progress::Done(done) => {
             connection.execute("UPDATE promises SET done = max(done, ?2) WHERE id = ?1", (id, i64::try_from(*done).unwrap_or(i64::MAX)))
         }
+        Progress::Told => connection.execute("UPDATE promises SET told = 1 WHERE id = ?1", [id]),
+        // The one behind it may go on; the last one settles all.
+        Progress::Needless(operation) => connection.execute(
+            "UPDATE promises SET done = ?2 + 1, sqlstate = NULL, message = NULL,
+               state = iif(?2 + 1 >= json_array_length(operations), 'settled', state)
+             WHERE id = ?1 AND done = ?2",
+            (id, i64::try_from(*operation).unwrap_or(i64::MAX)),
+        ),
         Progress::Failed { operation, sqlstate, message } => connection.execute(
             "UPDATE promises SET done = max(done, ?2), sqlstate = ?3, message = ?4 WHERE id = ?1",
             (id, i64::try_from(*operation).unwrap_or(i64::MAX), sqlstate, message),
@@ -51,7 +59,7 @@ pub(super) fn pending(connection: &Connection, wanted: &Wanted) -> Result<Vec<Pe
         Wanted::Of(place, role) => (Some(&place.system), Some(&place.database), Some(role)),
     };
     let mut statement = connection.prepare_cached(
-        "SELECT id, at_unix_micros, session, system, database, role, xid, operations, state, done, sqlstate, message FROM promises
+        "SELECT id, at_unix_micros, session, system, database, role, xid, operations, state, done, sqlstate, message, told FROM promises
          WHERE state IN ('promised', 'committed') AND (?1 IS NULL OR system = ?1 AND database = ?2 AND role = ?3) ORDER BY id",
     )?;
     let mut rows = statement.query((system, database, role))?;
@@ -72,6 +80,7 @@ fn read(row: &Row<'_>) -> Result<Pending, StoreError> {
         id: PromiseId(row.get("id")?),
         at_unix_micros: row.get("at_unix_micros")?,
         committed: row.get::<_, String>("state")? == "committed",
+        told: row.get("told")?,
         done: usize::try_from(row.get::<_, i64>("done")?).unwrap_or_default(),
         error: sqlstate.map(|sqlstate| Failed { sqlstate, message: message.unwrap_or_default() }),
         promise: Promise {

@@ -51,7 +51,9 @@ const MIGRATIONS: [&str; 3] = [
         done INTEGER NOT NULL DEFAULT 0,
         -- Why the first one that is not done has failed.
         sqlstate TEXT,
-        message TEXT
+        message TEXT,
+        -- A client has heard of that as an error.
+        told INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1))
     ) STRICT;
     CREATE INDEX promises_open ON promises (system, database, role) WHERE state IN ('promised', 'committed');
 ",

@@ -18,7 +18,7 @@ pub(super) const CONFIG_RELOADS_TOTAL: &str = "pgairlock_config_reloads_total";
 /// The `rule` label of a decision without findings.
 pub(super) const NO_RULE: &str = "none";
 /// Values of the `decision` label (see `audit::record`).
-const DECISIONS: [&str; 7] = ["pass", "rewrite", "defer", "refuse", "would-rewrite", "would-defer", "would-refuse"];
+const DECISIONS: [&str; 8] = ["pass", "rewrite", "defer", "settle", "refuse", "would-rewrite", "would-defer", "would-refuse"];
 /// Values of the `state` label.
 const PROMISE_STATES: [&str; 5] = ["promised", "committed", "aborted", "failed", "settled"];
 

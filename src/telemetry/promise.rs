@@ -44,6 +44,11 @@ impl Event for PromiseProgress<'_> {
             Progress::Settled => "settled",
             Progress::Failed { .. } => "failed",
             Progress::Dropped { .. } => "dropped",
+            Progress::Told => return,
+            Progress::Needless(operation) => {
+                info!(event = "after_commit", session, id = id.0, operation, "a step after COMMIT is not needed any more");
+                return;
+            }
             Progress::Done(done) => {
                 info!(event = "after_commit", session, id = id.0, done, "a step after COMMIT is done");
                 return;

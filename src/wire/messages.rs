@@ -1,6 +1,6 @@
 //! Messages that we originate, built by pgwire into byte strings.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use pgwire::messages::Message;
 use pgwire::messages::extendedquery::{Bind, Close, Execute, Flush, Parse, Sync};
 use pgwire::messages::response::{CommandComplete, ReadyForQuery, TransactionStatus};
@@ -19,6 +19,19 @@ pub fn own_statement(name: &str, sql: &str, parameters: &[String]) -> Bytes {
     put(&mut out, &Execute::new(name(), 0));
     put(&mut out, &Close::new(b'P', name()));
     put(&mut out, &Close::new(b'S', name()));
+    out.freeze()
+}
+
+/// Close of a portal of the client's. Built by hand: its name is bytes.
+#[must_use]
+pub fn close_portal(name: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(name.len() + 7);
+    out.put_u8(b'C');
+    // A name that the client could send fits.
+    out.put_i32(i32::try_from(name.len() + 6).unwrap_or(i32::MAX));
+    out.put_u8(b'P');
+    out.put_slice(name);
+    out.put_u8(0);
     out.freeze()
 }
 

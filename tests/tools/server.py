@@ -111,7 +111,8 @@ class Proxy:
             certificate, key = (text(str(certificates_directory / name)) for name in ("server.crt", "server.key"))
             lines += [f'tls = {{ mode = "require", certificate = {certificate}, key = {key} }}']
             upstream += ['tls = { mode = "disable" }']
-        lines += upstream + ["[rules]"] + [f"{rule} = {text(setting)}" for rule, setting in rules.items()]
+        # What these sets show in a transaction is the refusal; work after COMMIT has tests of its own (tests/after_commit.rs).
+        lines += upstream + ["[after_commit]", "defer = false", "[rules]"] + [f"{rule} = {text(setting)}" for rule, setting in rules.items()]
         lines += ["[store]", f"path = {text(str(self.directory / 'pgairlock.db'))}"]
         lines += ["[admin]", f'address = "127.0.0.1:{self.admin_port}"']
         return "\n".join(lines) + "\n"

@@ -188,6 +188,11 @@ impl Work<'_> {
             }
             let (sql, parameters) = match next {
                 Next::Run(sql, parameters) => (sql, parameters),
+                // Only the proxy itself can ask its sessions; here the server waits for them as long as they take.
+                Next::Quiet => {
+                    next = runner.answered(Ok(None));
+                    continue;
+                }
                 Next::Finished(Ok(())) => {
                     self.store.progress(pending.id, Progress::Settled).await?;
                     say(&format!("promise {id}: {}\n", if ran { "done" } else { "was done already, or what it was about is gone" }));

@@ -3,6 +3,7 @@
 mod columns;
 mod comments;
 mod decisions;
+mod deferred;
 mod names;
 mod relations;
 mod sessions;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use crate::catalog::overlay::{Effect, Overlay};
 use crate::catalog::questions::Prepared;
 use crate::catalog::testing::{self, LARGE, NothingPrepared, World, function, index, table};
+use crate::deferred::promise::Pending;
 use crate::deferred::step::{Debris, Step, Wait};
 use crate::rules;
 use crate::sql::name::RelationName;
@@ -34,6 +36,7 @@ struct Ask {
     in_block: bool,
     failed: bool,
     overlay: Overlay,
+    pending: Vec<Pending>,
     cap: u64,
     extended: bool,
     prepared: Vec<(&'static str, &'static str)>,
@@ -49,6 +52,7 @@ fn ask() -> Ask {
         in_block: false,
         failed: false,
         overlay: Overlay::default(),
+        pending: Vec::new(),
         cap: 2_000,
         extended: false,
         prepared: Vec::new(),
@@ -91,6 +95,7 @@ impl Ask {
             in_block: self.in_block,
             failed_transaction: self.failed,
             overlay: &self.overlay,
+            pending: &self.pending,
             lock_timeout_cap_ms: self.cap,
             prepared,
             extended: self.extended,

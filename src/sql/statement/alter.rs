@@ -68,6 +68,14 @@ pub enum AlterAction {
     Unjudged(&'static str),
 }
 
+impl AlterAction {
+    /// It takes a column or a constraint away.
+    #[must_use]
+    pub fn drops(&self) -> bool {
+        matches!(self, Self::DropColumn { .. } | Self::DropConstraint { .. })
+    }
+}
+
 /// ADD COLUMN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddColumn {

@@ -1,0 +1,107 @@
+//! A statement that needs, or changes, what an earlier one of its transaction left for after COMMIT.
+
+use crate::catalog::words::words;
+use crate::deferred::operation::Operation;
+use crate::deferred::promise::Deferred;
+use crate::sql::name::RelationName;
+use crate::sql::statement::{AlterAction, ConstraintKind, Statement};
+
+use super::case::Case;
+use super::rule::{Finding, Rule, RuleId};
+
+pub(super) const RULE: Rule = Rule {
+    id: RuleId("waits-for-commit"),
+    sqlstate: "PA001",
+    hazard: "The object is not there yet, or not in its final state: it is made safely after COMMIT, and this statement would fail or miss it.",
+    remedy: "Put the statement into a later migration, or let the tool commit after each migration.",
+    bad: "ALTER TABLE t CLUSTER ON t_a_idx",
+    good: "ALTER TABLE t ADD COLUMN c int",
+    judge,
+};
+
+fn judge(case: &Case<'_>) -> Option<Finding> {
+    let all = case.overlay.deferred();
+    let deferred = all.iter().find(|deferred| needs(case, deferred))?;
+    let what = describe(&deferred.operation);
+    let advice =
+        "Put this statement into a later migration, or let the tool commit after each: with Alembic transaction_per_migration=True in env.py, \
+                  elsewhere a migration of its own."
+            .to_owned();
+    let consequence = format!("this statement needs or changes {what} on {}, which is done after the COMMIT of this transaction", deferred.table);
+    let mut finding = case.general(&RULE, consequence, vec![advice]);
+    finding.relation = Some(deferred.table.clone());
+    Some(finding)
+}
+
+fn describe(operation: &Operation) -> String {
+    let name = operation.name().unwrap_or_default();
+    match operation {
+        Operation::CreateIndex(_) => format!("the index {name}"),
+        Operation::DropIndex(_) => format!("the drop of the index {name}"),
+        Operation::AttachKey(_) | Operation::Validate(_) => format!("the constraint {name}"),
+        Operation::SetNotNull(set) => format!("NOT NULL of {}", set.column),
+        Operation::Reindex(_) => "the rebuilt index".to_owned(),
+    }
+}
+
+fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
+    match &case.parsed.statement {
+        Statement::Transaction(_) | Statement::Setting(_) | Statement::Copy(_) | Statement::Deallocate(_) | Statement::LockTable { .. } => false,
+        // Only a name that is looked up needs the object; a column or a value may be called the same.
+        Statement::Query(query) => {
+            let arbiter =
+                query.on_conflict && query.written.as_ref().is_some_and(|table| is_table(case, deferred, table)) && is_unique(&deferred.operation);
+            arbiter || looks_up(case) && mentions(case, deferred)
+        }
+        Statement::AlterTable(_) => case.command.is_some_and(|(alter, command)| match &command.action {
+            // Validating twice is validating once; what is dropped need not be done.
+            AlterAction::ValidateConstraint(_) | AlterAction::DropConstraint { .. } => false,
+            AlterAction::DropColumn { column, .. } => is_table(case, deferred, &alter.relation) && !goes_with(&deferred.operation, column),
+            AlterAction::AlterType(_) => is_table(case, deferred, &alter.relation),
+            AlterAction::AddConstraint(constraint) if references(case, deferred, &constraint.kind) => true,
+            _ => mentions_in(case.slice(&command.span), deferred),
+        }),
+        Statement::Rename(rename) => rename.relation.as_ref().is_some_and(|table| is_table(case, deferred, table)) || mentions(case, deferred),
+        Statement::SetSchema { relation } => is_table(case, deferred, relation) || mentions(case, deferred),
+        Statement::CreateTable(create) => create.like.iter().any(|table| is_table(case, deferred, table)),
+        // What was promised is taken back, or dropped before it is built again.
+        Statement::DropIndex(_) | Statement::DropTable(_) => false,
+        Statement::CreateIndex(_) if matches!(deferred.operation, Operation::DropIndex(_)) => false,
+        _ => mentions(case, deferred),
+    }
+}
+
+fn is_table(case: &Case<'_>, deferred: &Deferred, written: &RelationName) -> bool {
+    let resolved = case.target(written).name;
+    resolved == deferred.table || resolved.schema.is_none() && resolved.name == deferred.table.name
+}
+
+fn is_unique(operation: &Operation) -> bool {
+    matches!(operation, Operation::CreateIndex(create) if create.unique)
+}
+
+/// A foreign key wants the unique index of what it references.
+fn references(case: &Case<'_>, deferred: &Deferred, kind: &ConstraintKind) -> bool {
+    matches!(kind, ConstraintKind::ForeignKey { references, .. } if is_unique(&deferred.operation) && is_table(case, deferred, references))
+}
+
+/// The operation is about this column, and goes with it.
+fn goes_with(operation: &Operation, column: &str) -> bool {
+    match operation {
+        Operation::CreateIndex(create) => create.key.as_ref().is_some_and(|key| key.iter().any(|name| name == column)),
+        Operation::SetNotNull(set) => set.column == column,
+        Operation::AttachKey(_) | Operation::Validate(_) | Operation::DropIndex(_) | Operation::Reindex(_) => false,
+    }
+}
+
+fn looks_up(case: &Case<'_>) -> bool {
+    case.slice(&case.parsed.span).to_ascii_lowercase().contains("regclass")
+}
+
+fn mentions(case: &Case<'_>, deferred: &Deferred) -> bool {
+    mentions_in(case.slice(&case.parsed.span), deferred)
+}
+
+fn mentions_in(text: &str, deferred: &Deferred) -> bool {
+    deferred.operation.name().is_some_and(|name| words(text).contains(name))
+}
