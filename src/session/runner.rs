@@ -81,6 +81,15 @@ impl Task {
     }
 }
 
+/// What a statement of a runner is to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doing {
+    /// It brings the work forward.
+    Step,
+    /// It takes away what a failed step left.
+    CleanUp,
+}
+
 /// What becomes of what was done when a later step fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OnFailure {
@@ -309,12 +318,12 @@ impl Runner {
         self.waits
     }
 
-    /// The step, or the clean-up, that runs; none while it asks, waits for others or sets something.
+    /// What of its work runs; nothing while it asks, waits for others or sets something.
     #[must_use]
-    pub fn running(&self) -> Option<&str> {
+    pub fn doing(&self) -> Option<Doing> {
         match &self.phase {
-            Phase::Step(step) => Some(&step.sql),
-            Phase::Clean(clean, _) => Some(&clean.sql),
+            Phase::Step(_) => Some(Doing::Step),
+            Phase::Clean(..) => Some(Doing::CleanUp),
             _ => None,
         }
     }

@@ -75,16 +75,19 @@ pub(super) enum Fate {
     Unknown(String),
 }
 
-/// What `pg_xact_status` said, or its error.
-pub(super) fn fate(answer: Result<Option<String>, String>) -> Fate {
+/// invalid_parameter_value: "transaction ID … is in the future".
+const IN_THE_FUTURE: &str = "22023";
+
+/// What `pg_xact_status` said, or its SQLSTATE and message.
+pub(super) fn fate(answer: Result<Option<String>, (String, String)>) -> Fate {
     match answer {
         Ok(Some(status)) if status == "committed" => Fate::Committed,
         Ok(Some(status)) if status == "aborted" => Fate::Aborted,
         Ok(Some(status)) if status == "in progress" => Fate::InProgress,
         Ok(_) => Fate::Unknown("it was too long ago, the server no longer knows it".into()),
-        Err(error) => {
-            Fate::Unknown(format!("the server never had it ({error}): it was restored from a backup, or its transactions were lost in a fail-over"))
-        }
+        // The cluster is the right one, but has not come so far: a crash or a fail-over lost the transaction before it was committed for good.
+        Err((sqlstate, _)) if sqlstate == IN_THE_FUTURE => Fate::Aborted,
+        Err((sqlstate, message)) => Fate::Unknown(format!("{message} ({sqlstate})")),
     }
 }
 

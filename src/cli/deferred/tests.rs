@@ -140,7 +140,8 @@ fn the_fate_of_a_transaction_is_the_servers_word() {
     let said = |word: &str| fate(Ok(Some(word.to_owned())));
     assert_eq!((said("committed"), said("aborted"), said("in progress")), (Fate::Committed, Fate::Aborted, Fate::InProgress));
     assert!(matches!(fate(Ok(None)), Fate::Unknown(why) if why.contains("too long ago")));
-    assert!(matches!(fate(Err("in the future".into())), Fate::Unknown(why) if why.contains("in the future")));
+    assert_eq!(fate(Err(("22023".into(), "transaction ID 9 is in the future".into()))), Fate::Aborted);
+    assert!(matches!(fate(Err(("XX000".into(), "odd".into()))), Fate::Unknown(why) if why == "odd (XX000)"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::choice::{self, Fate, Here, fate};
 use super::{Ended, FAILURE, RunArgs, SUCCESS, USAGE, say, show};
 use crate::config::settings::Timeouts;
 use crate::deferred::promise::{Pending, Place, Progress, is_passing};
-use crate::session::runner::{Answered, Failure, Next, Runner, ServerError, Task};
+use crate::session::runner::{Answered, Doing, Failure, Next, Runner, ServerError, Task};
 use crate::store::{Store, Wanted};
 use crate::upstream::client::{Client, DatabaseUrl, StatementError};
 
@@ -161,8 +161,9 @@ impl Work<'_> {
         let mut looks = 1;
         loop {
             let answer = match self.client.run(COMMITTED, std::slice::from_ref(&pending.promise.xid)).await {
+                Ok(status) => Ok(status),
+                Err(StatementError::Server { sqlstate, message, .. }) => Err((sqlstate, message)),
                 Err(error @ StatementError::Lost(_)) => return Err(Ended(USAGE, words(&error))),
-                answer => answer.map_err(|error| words(&error)),
             };
             match fate(answer) {
                 Fate::InProgress if looks < LOOKS => tokio::time::sleep(BETWEEN_LOOKS).await,
@@ -200,9 +201,14 @@ impl Work<'_> {
                 }
                 Next::Finished(Err(failure)) => return self.failed(pending, noted, &failure).await,
             };
-            let step = runner.running() == Some(&*sql);
-            ran |= step;
-            let answer = if step { self.step(id, &sql).await } else { self.statement(&sql, &parameters, None).await };
+            let doing = runner.doing();
+            ran |= doing.is_some();
+            let answer = match doing {
+                // The cancel request may have come when nothing ran that it could cancel.
+                Some(Doing::Step) if self.stopping => Ok(Err(stopped())),
+                Some(doing) => self.step(id, doing, &sql).await,
+                None => self.statement(&sql, &parameters, None).await,
+            };
             match answer {
                 Ok(answer) => next = runner.answered(answer),
                 Err(why) => return Ok(End::CouldNot(lost(pending, &sql, &why))),
@@ -219,9 +225,10 @@ impl Work<'_> {
     }
 
     /// A step, told as it begins and as it ends.
-    async fn step(&mut self, id: i64, sql: &str) -> Result<Answered, String> {
+    async fn step(&mut self, id: i64, doing: Doing, sql: &str) -> Result<Answered, String> {
         let begun = Instant::now();
-        say(&format!("promise {id}: {}\n", show::one_line(sql)));
+        let what = if doing == Doing::CleanUp { "cleaning up: " } else { "" };
+        say(&format!("promise {id}: {what}{}\n", show::one_line(sql)));
         let answer = self.statement(sql, &[], Some(id)).await?;
         let ended = answer.as_ref().err().map_or_else(|| "ok".to_owned(), |error| format!("error {}", error.sqlstate));
         say(&format!("promise {id}: {ended}, {}\n", elapsed(begun.elapsed())));
@@ -253,6 +260,10 @@ impl Work<'_> {
             self.client.cancel().await;
         }
     }
+}
+
+fn stopped() -> ServerError {
+    ServerError { sqlstate: "57014".into(), message: "it was told to stop".into(), ..ServerError::default() }
 }
 
 fn answered(answer: Result<Option<String>, StatementError>) -> Result<Answered, String> {
