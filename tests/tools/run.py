@@ -112,6 +112,7 @@ def matrix(quick):
     for lock, suffix in (("session", ""), ("transaction", "-lock")):
         yield Row(tools.Flyway("pgjdbc", transactional=False, lock=lock), f"index-alone{suffix}", sets.index_alone, needs_proxy=True)
         yield Row(tools.Flyway("pgjdbc", lock=lock), f"naive-all{suffix}", sets.naive_all, needs_proxy=True)
+    yield Row(tools.Flyway("pgjdbc"), "by-hand-lock", sets.concurrent_by_hand, needs_proxy=True)
     psql = tools.Psql("libpq")
     yield Row(psql, "naive-all", sets.naive_all, needs_proxy=True)
     yield Row(psql, "duplicates", sets.duplicates)

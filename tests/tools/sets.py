@@ -172,6 +172,16 @@ def indexes_split(case):
     naive_index(case, "naive-several")
 
 
+def concurrent_by_hand(case):
+    """A concurrent build that the user wrote, by a tool whose own lock would hold it up for ever without the proxy."""
+    proxied = case.database("proxied")
+    _fill_orders(case, proxied, "concurrent-by-hand")
+    if case.lab.direct_only:
+        raise NoProxy("it would not end")
+    case.run(case.tool.up, case.lab.proxied(proxied), "concurrent-by-hand")
+    _expect_valid_index(case, proxied, INDEX)
+
+
 def _refused(case, direct, proxied, before, migrations):
     run = case.run(case.tool.up, case.lab.proxied(proxied, "no-after-commit"), migrations, succeeds=False)
     _expect_in_output(case, run, "[create-index-blocking]")
