@@ -1,0 +1,91 @@
+//! Whatever dies at whatever moment: the next run of the same migration by the same role ends where an undisturbed one does.
+//!
+//! A scenario is run once to learn the places that the process passes (`server::failpoint`), and then once for each chosen place, at which
+//! the proxy, the client, the session of the server or the whole server dies. `PGAIRLOCK_KILLS=long` (`make kills`) takes all places;
+//! otherwise it is a handful.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
+
+mod support;
+
+#[path = "kills/expected.rs"]
+mod expected;
+#[path = "kills/places.rs"]
+mod places;
+#[path = "kills/row.rs"]
+mod row;
+#[path = "kills/scenario.rs"]
+mod scenario;
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use places::chosen;
+use row::{Row, Told, run};
+use scenario::{SCENARIOS, Victim};
+use support::{Cluster, clusters};
+
+/// What is waited for comes within this, or the row fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Rows at a time: each has a database and a proxy of its own.
+const AT_ONCE: usize = 3;
+
+/// Waits until something that can only be asked for has happened.
+async fn until(what: &str, mut happened: impl AsyncFnMut() -> bool) -> Result<(), String> {
+    let deadline = Instant::now() + PATIENCE;
+    while !happened().await {
+        if Instant::now() > deadline {
+            return Err(format!("never: {what}"));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_is_lost_whoever_dies() {
+    let long = std::env::var("PGAIRLOCK_KILLS").is_ok_and(|form| form == "long");
+    let mut versions: Vec<&str> = clusters().iter().map(|cluster| &*cluster.version).collect();
+    if !long {
+        versions.truncate(1);
+    }
+    let told: Vec<Told> = versions.iter().flat_map(|version| all(&Cluster::start(version).unwrap(), long)).collect();
+    let failed = told.iter().filter(|row| row.failed()).count();
+    let expected = told.iter().filter(|row| row.is_expected()).count();
+    eprintln!("{} rows: {} ok, {expected} expected failures, {failed} FAILED", told.len(), told.len() - failed - expected);
+    assert!(!told.is_empty(), "no row was run");
+    let wrong: Vec<String> = told.iter().filter(|row| row.failed()).map(ToString::to_string).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The rows of one server: those that stop it come last, one by one.
+fn all(cluster: &Cluster, long: bool) -> Vec<Told> {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut rows = Vec::new();
+    for scenario in SCENARIOS {
+        let (schema, places) = runtime.block_on(async { (scenario.schema(cluster).await, scenario.places(cluster).await) });
+        rows.extend(chosen(&places, long).into_iter().map(|(victim, place)| Row { scenario, victim, place, schema: schema.clone() }));
+    }
+    let (stopping, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.victim == Victim::Server);
+    let mut told = at_once(cluster, AT_ONCE, others);
+    told.extend(at_once(cluster, 1, stopping));
+    told.iter().for_each(|row| eprintln!("{row}"));
+    told
+}
+
+/// So many rows at a time.
+fn at_once(cluster: &Cluster, workers: usize, rows: Vec<Row>) -> Vec<Told> {
+    let (waiting, told) = (Mutex::new(VecDeque::from(rows)), Mutex::new(Vec::new()));
+    let next = || waiting.lock().unwrap().pop_front();
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(row) = next() {
+                    let row = run(cluster, row);
+                    told.lock().unwrap().push(row);
+                }
+            });
+        }
+    });
+    told.into_inner().unwrap()
+}

@@ -1,0 +1,194 @@
+//! One death, and what must hold after the next run.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::net::UnixListener;
+use tokio::time::timeout;
+
+use super::places::Place;
+use super::scenario::{Scenario, Victim};
+use super::support::{Cluster, Proxy, Session, catalog, directory};
+use super::{PATIENCE, expected, until};
+
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) scenario: Scenario,
+    pub(super) victim: Victim,
+    pub(super) place: Place,
+    /// Of an undisturbed run past the proxy.
+    pub(super) schema: String,
+}
+
+/// What came of a row.
+#[derive(Debug)]
+pub(super) struct Told {
+    row: Row,
+    version: String,
+    /// What the client saw of the run that was disturbed.
+    seen: String,
+    committed: bool,
+    /// What became of its promises.
+    states: Vec<String>,
+    wrong: Vec<String>,
+}
+
+impl Told {
+    pub(super) fn is_expected(&self) -> bool {
+        !self.wrong.is_empty() && expected::reason(&self.row).is_some()
+    }
+
+    /// Also when what was expected to fail does not.
+    pub(super) fn failed(&self) -> bool {
+        self.wrong.is_empty() == expected::reason(&self.row).is_some()
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Row { scenario, victim, place, .. } = &self.row;
+        let (scenario, victim, place) = (format!("{scenario:?}"), format!("{victim:?}"), format!("{}:{}", place.name, place.count));
+        let seen: String = self.seen.chars().take(60).collect();
+        let end = if self.committed { "committed" } else { "-" };
+        let result = match (self.wrong.is_empty(), expected::reason(&self.row)) {
+            (true, None) => "ok".to_owned(),
+            (true, Some(_)) => "FAILED: expected to fail, and does not".to_owned(),
+            (false, Some(reason)) => format!("expected: {reason}"),
+            (false, None) => format!("FAILED: {}", self.wrong.join("; ")),
+        };
+        write!(f, "{:3} {scenario:11} {victim:7} {place:58} {seen:60} {end:9} {:10} {result}", self.version, self.states.join(","))
+    }
+}
+
+/// A panic in it is the row's failure, not that of all.
+pub(super) fn run(cluster: &Cluster, row: Row) -> Told {
+    let mut told = Told { row, version: cluster.version.clone(), seen: String::new(), committed: false, states: Vec::new(), wrong: Vec::new() };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let carried_out = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(told.carry_out(cluster))));
+    if let Err(why) = carried_out.unwrap_or_else(|_| Err("a panic, see above".to_owned())) {
+        told.wrong.push(why);
+    }
+    told
+}
+
+impl Told {
+    async fn carry_out(&mut self, cluster: &Cluster) -> Result<(), String> {
+        let scenario = self.row.scenario;
+        let (database, proxy) = self.disturbed(cluster).await?;
+        until_quiet(cluster, &database).await?;
+        let direct = cluster.connect(&database).await;
+        self.committed = scenario.is_committed(&direct).await;
+        let before = made(&direct).await;
+        let again = scenario.tool(proxy.port, &database).await;
+        if again != "done" {
+            self.wrong.push(format!("the next run saw {again}"));
+        }
+        let _ = until("promises at an end", async || open(&proxy).is_empty()).await;
+        self.states = column(&proxy, "SELECT state FROM promises ORDER BY id");
+        self.wrong.extend(open(&proxy).into_iter().map(|promise| format!("promise {promise}")));
+        let after = made(&direct).await;
+        self.wrong.extend(before.iter().filter(|made| !after.contains(made)).map(|made| format!("made again: {made}")));
+        let schema = catalog(&direct).await;
+        let other = |one: &str, another: &str| one.lines().filter(|line| !another.contains(*line)).map(str::to_owned).collect::<Vec<_>>();
+        self.wrong.extend(other(&schema, &self.row.schema).into_iter().map(|line| format!("too much: {line}")));
+        self.wrong.extend(other(&self.row.schema, &schema).into_iter().map(|line| format!("missing: {line}")));
+        self.wrong.extend(direct.column(UNFINISHED).await);
+        Ok(())
+    }
+
+    /// The run in which somebody dies; then the proxy that is there for the next one.
+    async fn disturbed(&mut self, cluster: &Cluster) -> Result<(String, Proxy), String> {
+        let (scenario, place) = (self.row.scenario, self.row.place.variable());
+        if self.row.victim == Victim::Proxy {
+            let (database, mut proxy) = scenario.begin(cluster, &[("PGAIRLOCK_FAILPOINT", &place)]).await;
+            self.seen = scenario.tool(proxy.port, &database).await;
+            until("the proxy dies", async || !proxy.is_alive()).await?;
+            return Ok((database, proxy.again(&[])));
+        }
+        let socket = socket();
+        let listener = UnixListener::bind(&socket).unwrap();
+        let environment = [("PGAIRLOCK_FAILPOINT_PAUSE", &*place), ("PGAIRLOCK_FAILPOINT_SOCKET", &*socket)];
+        let (database, proxy) = scenario.begin(cluster, &environment).await;
+        let name = database.clone();
+        let mut tool = Box::pin(scenario.tool(proxy.port, &name));
+        let mut ended = None;
+        let reached = tokio::select! {
+            seen = &mut tool => {
+                // What is written down behind the answer.
+                ended = Some(seen);
+                timeout(PATIENCE, listener.accept()).await
+            }
+            reached = listener.accept() => Ok(reached),
+        };
+        let waits = reached.map_err(|_| "the place was not reached".to_owned())?.unwrap();
+        match self.row.victim {
+            Victim::Client => {
+                drop((tool, waits));
+                self.seen = "(it is the victim)".to_owned();
+                until("the session ends", async || proxy.log().contains("\"session_closed\"")).await?;
+                return Ok((database, proxy));
+            }
+            Victim::Server => cluster.stop(),
+            Victim::Backend | Victim::Proxy => terminate(cluster, &database).await,
+        }
+        drop(waits);
+        self.seen = match ended {
+            Some(seen) => seen,
+            None => tool.await,
+        };
+        if self.row.victim == Victim::Server {
+            cluster.restart();
+        }
+        Ok((database, proxy))
+    }
+}
+
+const UNFINISHED: &str = "SELECT 'INVALID ' || indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid
+    UNION ALL SELECT 'NOT VALID ' || conname FROM pg_constraint WHERE NOT convalidated
+    UNION ALL SELECT 'helper ' || conname FROM pg_constraint WHERE conname LIKE '\\_\\_pgairlock\\_%'";
+
+/// What is finished, with the numbers that it gets anew when it is made again.
+async fn made(direct: &Session) -> Vec<String> {
+    direct
+        .column(
+            "SELECT format('index %s %s %s', c.relname, c.oid, c.relfilenode) FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
+             WHERE x.indisvalid AND x.indrelid = 't'::regclass
+             UNION ALL SELECT format('constraint %s %s', conname, oid) FROM pg_constraint WHERE convalidated AND conrelid = 't'::regclass
+               AND conname NOT LIKE '\\_\\_pgairlock\\_%'",
+        )
+        .await
+}
+
+async fn terminate(cluster: &Cluster, database: &str) {
+    let server = cluster.connect("postgres").await;
+    let killed = format!("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = '{database}'");
+    server.column(&killed).await;
+}
+
+/// What a session goes on with that nobody listens to any more has come to its end.
+async fn until_quiet(cluster: &Cluster, database: &str) -> Result<(), String> {
+    let server = cluster.connect("postgres").await;
+    let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'");
+    until("the sessions are gone", async || server.value(&sessions).await == "0").await
+}
+
+fn column(proxy: &Proxy, sql: &str) -> Vec<String> {
+    let store = rusqlite::Connection::open(&proxy.store).unwrap();
+    store.busy_timeout(Duration::from_secs(10)).unwrap();
+    let mut rows = store.prepare(sql).unwrap();
+    rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+/// Promises that are not at an end.
+fn open(proxy: &Proxy) -> Vec<String> {
+    column(proxy, "SELECT id || ' is ' || state || coalesce(': ' || message, '') FROM promises WHERE state NOT IN ('settled', 'aborted')")
+}
+
+/// A name of few letters: the path of a socket has room for a hundred.
+fn socket() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let path = directory("kills").join(COUNT.fetch_add(1, Ordering::Relaxed).to_string());
+    Path::new(&path).display().to_string()
+}
