@@ -134,7 +134,7 @@ mod present {
         /// The server has taken all bytes.
         pub(in crate::server) fn sent(&mut self) {
             if let Some(statement) = self.statement.as_ref().filter(|_| std::mem::take(&mut self.unsent)) {
-                pass("sent", &statement);
+                pass("sent", statement);
             }
         }
 
