@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixListener;
 use tokio::time::timeout;
 
@@ -49,7 +50,7 @@ impl Told {
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Row { scenario, victim, place, .. } = &self.row;
-        let (scenario, victim, place) = (format!("{scenario:?}"), format!("{victim:?}"), format!("{}:{}", place.name, place.count));
+        let (scenario, victim, place) = (format!("{scenario:?}"), format!("{victim:?}"), place.to_string());
         let seen: String = self.seen.chars().take(60).collect();
         let end = if self.committed { "committed" } else { "-" };
         let result = match (self.wrong.is_empty(), expected::reason(&self.row)) {
@@ -76,7 +77,10 @@ pub(super) fn run(cluster: &Cluster, row: Row) -> Told {
 impl Told {
     async fn carry_out(&mut self, cluster: &Cluster) -> Result<(), String> {
         let scenario = self.row.scenario;
-        let (database, proxy) = self.disturbed(cluster).await?;
+        let Left { database, proxy, blocker } = self.disturbed(cluster).await?;
+        if let Some(blocker) = blocker {
+            self.seen = early(scenario, cluster, &database, proxy.port, blocker).await?;
+        }
         until_quiet(cluster, &database).await?;
         let direct = cluster.connect(&database).await;
         self.committed = scenario.is_committed(&direct).await;
@@ -98,51 +102,70 @@ impl Told {
         Ok(())
     }
 
-    /// The run in which somebody dies; then the proxy that is there for the next one.
-    async fn disturbed(&mut self, cluster: &Cluster) -> Result<(String, Proxy), String> {
-        let (scenario, place) = (self.row.scenario, self.row.place.variable());
-        if self.row.victim == Victim::Proxy {
+    /// The run in which somebody dies.
+    async fn disturbed(&mut self, cluster: &Cluster) -> Result<Left, String> {
+        let (scenario, victim, place) = (self.row.scenario, self.row.victim, self.row.place.variable());
+        if victim == Victim::Proxy && !self.row.place.within {
             let (database, mut proxy) = scenario.begin(cluster, &[("PGAIRLOCK_FAILPOINT", &place)]).await;
             self.seen = scenario.tool(proxy.port, &database).await;
             until("the proxy dies", async || !proxy.is_alive()).await?;
-            return Ok((database, proxy.again(&[])));
+            return Ok(Left { database, proxy: proxy.again(&[]), blocker: None });
         }
         let socket = socket();
         let listener = UnixListener::bind(&socket).unwrap();
         let environment = [("PGAIRLOCK_FAILPOINT_PAUSE", &*place), ("PGAIRLOCK_FAILPOINT_SOCKET", &*socket)];
-        let (database, proxy) = scenario.begin(cluster, &environment).await;
-        let name = database.clone();
-        let mut tool = Box::pin(scenario.tool(proxy.port, &name));
-        let mut ended = None;
-        let reached = tokio::select! {
-            seen = &mut tool => {
-                // What is written down behind the answer.
-                ended = Some(seen);
-                timeout(PATIENCE, listener.accept()).await
+        let (database, mut proxy) = scenario.begin(cluster, &environment).await;
+        let (port, name) = (proxy.port, database.clone());
+        let mut tool = tokio::spawn(async move { scenario.tool(port, &name).await });
+        let (mut waits, _) = timeout(PATIENCE, listener.accept()).await.map_err(|_| "the place was not reached".to_owned())?.unwrap();
+        let mut blocker = None;
+        if self.row.place.within {
+            blocker = Some(self.block(cluster, &database).await);
+            waits.shutdown().await.unwrap();
+            until_blocked(cluster, &database).await?;
+        }
+        match victim {
+            Victim::Proxy | Victim::Orphan => {
+                proxy.signal("KILL");
+                self.seen = tool.await.unwrap();
+                proxy = proxy.again(&[]);
+                return Ok(Left { database, proxy, blocker: blocker.filter(|_| victim == Victim::Orphan) });
             }
-            reached = listener.accept() => Ok(reached),
-        };
-        let waits = reached.map_err(|_| "the place was not reached".to_owned())?.unwrap();
-        match self.row.victim {
             Victim::Client => {
-                drop((tool, waits));
+                tool.abort();
+                let _ = (&mut tool).await;
+                drop((waits, blocker));
                 self.seen = "(it is the victim)".to_owned();
                 until("the session ends", async || proxy.log().contains("\"session_closed\"")).await?;
-                return Ok((database, proxy));
+                return Ok(Left { database, proxy, blocker: None });
             }
             Victim::Server => cluster.stop(),
-            Victim::Backend | Victim::Proxy => terminate(cluster, &database).await,
+            Victim::Backend => terminate(cluster, &database, self.row.place.within).await,
         }
-        drop(waits);
-        self.seen = match ended {
-            Some(seen) => seen,
-            None => tool.await,
-        };
-        if self.row.victim == Victim::Server {
+        drop((waits, blocker));
+        self.seen = tool.await.unwrap();
+        if victim == Victim::Server {
             cluster.restart();
         }
-        Ok((database, proxy))
+        Ok(Left { database, proxy, blocker: None })
     }
+
+    /// A session that has a lock which the step at this place waits for.
+    async fn block(&self, cluster: &Cluster, database: &str) -> Session {
+        let session = cluster.connect(database).await;
+        let mode = if self.row.place.name.contains("VALIDATE") { "SHARE UPDATE EXCLUSIVE" } else { "ROW EXCLUSIVE" };
+        session.batch_execute(&format!("BEGIN; LOCK TABLE t IN {mode} MODE")).await.unwrap();
+        session
+    }
+}
+
+/// What there is when somebody has died.
+struct Left {
+    database: String,
+    /// The one that is there for the next run.
+    proxy: Proxy,
+    /// In whose way the server's work still stands.
+    blocker: Option<Session>,
 }
 
 const UNFINISHED: &str = "SELECT 'INVALID ' || indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid
@@ -161,10 +184,29 @@ async fn made(direct: &Session) -> Vec<String> {
         .await
 }
 
-async fn terminate(cluster: &Cluster, database: &str) {
+async fn terminate(cluster: &Cluster, database: &str, blocked: bool) {
     let server = cluster.connect("postgres").await;
-    let killed = format!("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = '{database}'");
-    server.column(&killed).await;
+    let whom = if blocked { BLOCKED } else { "true" };
+    server.column(&format!("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = '{database}' AND {whom}")).await;
+}
+
+const BLOCKED: &str = "wait_event_type = 'Lock'";
+
+async fn until_blocked(cluster: &Cluster, database: &str) -> Result<(), String> {
+    let server = cluster.connect("postgres").await;
+    let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND {BLOCKED}");
+    until("the step waits for its lock", async || server.value(&sessions).await != "0").await
+}
+
+/// A run that comes while the server still works: what it sees is its own business, what it leaves is not. It may wait until the work is done.
+async fn early(scenario: Scenario, cluster: &Cluster, database: &str, port: u16, blocker: Session) -> Result<String, String> {
+    let name = database.to_owned();
+    let early = tokio::spawn(async move { scenario.tool(port, &name).await });
+    let server = cluster.connect("postgres").await;
+    let waiting = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND wait_event = 'PgSleep'");
+    until("an early run waits, or ends", async || early.is_finished() || server.value(&waiting).await != "0").await?;
+    drop(blocker);
+    Ok(early.await.unwrap())
 }
 
 /// What a session goes on with that nobody listens to any more has come to its end.

@@ -44,6 +44,8 @@ pub(super) const SCENARIOS: [Scenario; 3] = [Scenario::Transaction, Scenario::Au
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Victim {
     Proxy,
+    /// The proxy, and the next run comes while the server still works on what that has left.
+    Orphan,
     Client,
     Backend,
     Server,
