@@ -20,9 +20,10 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use expected::KNOWN;
 use places::chosen;
 use row::{Row, Told, run};
-use scenario::{SCENARIOS, Victim};
+use scenario::SCENARIOS;
 use support::cluster::versions;
 use support::{Cluster, skipped};
 
@@ -49,12 +50,13 @@ fn nothing_is_lost_whoever_dies() {
     let found = |version: String| Cluster::start(&version).map_err(|reason| skipped(&format!("PostgreSQL {version}: {reason}"))).ok();
     let clusters = versions().into_iter().filter_map(found).take(if long { usize::MAX } else { 1 });
     let told: Vec<Told> = clusters.flat_map(|cluster| all(&cluster, long)).collect();
-    let failed = told.iter().filter(|row| row.failed()).count();
-    let expected = told.iter().filter(|row| row.is_expected()).count();
-    eprintln!("{} rows: {} ok, {expected} expected failures, {failed} FAILED", told.len(), told.len() - failed - expected);
-    assert!(!told.is_empty(), "no row was run");
     let wrong: Vec<String> = told.iter().filter(|row| row.failed()).map(ToString::to_string).collect();
+    let seen: Vec<&str> = told.iter().filter_map(expected::reason).collect();
+    eprintln!("{} rows: {} ok, {} expected failures, {} FAILED", told.len(), told.len() - seen.len() - wrong.len(), seen.len(), wrong.len());
+    assert!(!told.is_empty(), "no row was run");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let mended: Vec<&str> = KNOWN.iter().map(|known| known.why).filter(|why| long && !seen.contains(why)).collect();
+    assert!(mended.is_empty(), "does not fail any more, so it is to go from the list: {mended:?}");
 }
 
 /// The rows of one server: those that stop it come last, one by one.
@@ -65,7 +67,11 @@ fn all(cluster: &Cluster, long: bool) -> Vec<Told> {
         let (schema, places) = runtime.block_on(async { (scenario.schema(cluster).await, scenario.places(cluster).await) });
         rows.extend(chosen(scenario, &places, long).into_iter().map(|(victim, place)| Row { scenario, victim, place, schema: schema.clone() }));
     }
-    let (stopping, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.victim == Victim::Server);
+    // A word of the rows that are wanted, where it is not all.
+    if let Ok(word) = std::env::var("PGAIRLOCK_KILLS_ONLY") {
+        rows.retain(|row| row.to_string().contains(&word));
+    }
+    let (stopping, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.victim.is_server());
     let mut told = at_once(cluster, AT_ONCE, others);
     told.extend(at_once(cluster, 1, stopping));
     told

@@ -24,6 +24,8 @@ use super::{Progress, Session, Status};
 
 /// Any role may ask. Nothing, where the server no longer knows; an error, where it never did.
 const COMMITTED: &str = "SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8)";
+/// invalid_parameter_value: "transaction ID … is in the future".
+const IN_THE_FUTURE: &str = "22023";
 
 /// Promises on their way.
 #[derive(Debug)]
@@ -111,7 +113,12 @@ impl Session {
             return Ok(());
         }
         let id = resuming.current.as_ref().map(|pending| pending.id);
-        match exchange.into_answered().ok().flatten().as_deref() {
+        let status = match exchange.into_answered() {
+            // The server crashed before anything of the transaction was on its disk, so that it has not committed.
+            Err(error) if error.sqlstate == IN_THE_FUTURE => Some("aborted".to_owned()),
+            answered => answered.ok().flatten(),
+        };
+        match status.as_deref() {
             Some("committed") => {
                 out.progress.extend(id.map(|id| (id, Became::Committed)));
                 self.resume_work(resuming, out);
@@ -122,7 +129,7 @@ impl Session {
             }
             // Its session is about to commit it, and then works it off itself.
             Some("in progress") => self.resume_next(resuming, out),
-            // Too long ago, or another cluster's: a person has to look.
+            // Too long ago: a person has to look.
             _ => {
                 self.pending.extend(resuming.current.take());
                 self.resume_next(resuming, out);

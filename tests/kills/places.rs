@@ -85,6 +85,7 @@ pub(super) fn chosen(scenario: Scenario, names: &[String], long: bool) -> Vec<(V
         these(Victim::Backend, &within),
         these(Victim::Server, &decisive),
         these(Victim::Server, &within),
+        these(Victim::Number, &only(&|name| scenario == Scenario::Transaction && name == "send COMMIT")),
     ]
     .concat()
 }
