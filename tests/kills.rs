@@ -2,7 +2,7 @@
 //!
 //! A scenario is run once to learn the places that the process passes (`server::failpoint`), and then once for each chosen place, at which
 //! the proxy, the client, the session of the server or the whole server dies. `PGAIRLOCK_KILLS=long` (`make kills`) takes every kind of place
-//! for everybody; otherwise it is a handful.
+//! for everybody; otherwise it is a handful. `PGAIRLOCK_KILLS_ONLY` is a word of the rows that are wanted.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
 
 mod support;
@@ -47,30 +47,28 @@ async fn until(what: &str, mut happened: impl AsyncFnMut() -> bool) -> Result<()
 #[test]
 fn nothing_is_lost_whoever_dies() {
     let long = std::env::var("PGAIRLOCK_KILLS").is_ok_and(|form| form == "long");
+    let only = std::env::var("PGAIRLOCK_KILLS_ONLY").ok();
     let found = |version: String| Cluster::start(&version).map_err(|reason| skipped(&format!("PostgreSQL {version}: {reason}"))).ok();
     let clusters = versions().into_iter().filter_map(found).take(if long { usize::MAX } else { 1 });
-    let told: Vec<Told> = clusters.flat_map(|cluster| all(&cluster, long)).collect();
+    let told: Vec<Told> = clusters.flat_map(|cluster| all(&cluster, long, only.as_deref())).collect();
     let wrong: Vec<String> = told.iter().filter(|row| row.failed()).map(ToString::to_string).collect();
     let seen: Vec<&str> = told.iter().filter_map(expected::reason).collect();
     eprintln!("{} rows: {} ok, {} expected failures, {} FAILED", told.len(), told.len() - seen.len() - wrong.len(), seen.len(), wrong.len());
     assert!(!told.is_empty(), "no row was run");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let mended: Vec<&str> = KNOWN.iter().map(|known| known.why).filter(|why| long && !seen.contains(why)).collect();
+    let mended: Vec<&str> = KNOWN.iter().map(|known| known.why).filter(|why| long && only.is_none() && !seen.contains(why)).collect();
     assert!(mended.is_empty(), "does not fail any more, so it is to go from the list: {mended:?}");
 }
 
 /// The rows of one server: those that stop it come last, one by one.
-fn all(cluster: &Cluster, long: bool) -> Vec<Told> {
+fn all(cluster: &Cluster, long: bool, only: Option<&str>) -> Vec<Told> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut rows = Vec::new();
     for scenario in SCENARIOS {
         let (schema, places) = runtime.block_on(async { (scenario.schema(cluster).await, scenario.places(cluster).await) });
         rows.extend(chosen(scenario, &places, long).into_iter().map(|(victim, place)| Row { scenario, victim, place, schema: schema.clone() }));
     }
-    // A word of the rows that are wanted, where it is not all.
-    if let Ok(word) = std::env::var("PGAIRLOCK_KILLS_ONLY") {
-        rows.retain(|row| row.to_string().contains(&word));
-    }
+    rows.retain(|row| only.is_none_or(|only| row.to_string().contains(only)));
     let (stopping, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.victim.is_server());
     let mut told = at_once(cluster, AT_ONCE, others);
     told.extend(at_once(cluster, 1, stopping));

@@ -91,7 +91,7 @@ impl Told {
         if again != "done" {
             self.wrong.push(format!("the next run saw {again}"));
         }
-        let _ = until("promises at an end", async || open(&proxy).is_empty()).await;
+        until_written(&proxy).await?;
         self.states = column(&proxy, "SELECT state FROM promises ORDER BY id");
         self.wrong.extend(open(&proxy).into_iter().map(|promise| format!("promise {promise}")));
         let after = made(&direct).await;
@@ -138,7 +138,7 @@ impl Told {
                 let _ = (&mut tool).await;
                 drop((waits, blocker));
                 self.seen = "(it is the victim)".to_owned();
-                until("the session ends", async || proxy.log().contains("\"session_closed\"")).await?;
+                until_written(&proxy).await?;
                 return Ok(Left { database, proxy, blocker: None });
             }
             Victim::Server | Victim::Number => cluster.stop(),
@@ -236,6 +236,12 @@ fn column(proxy: &Proxy, sql: &str) -> Vec<String> {
     store.busy_timeout(Duration::from_secs(10)).unwrap();
     let mut rows = store.prepare(sql).unwrap();
     rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+/// All sessions have ended, and with them the writing down of what became of promises.
+async fn until_written(proxy: &Proxy) -> Result<(), String> {
+    let count = |event: &str| proxy.log().matches(&format!("\"event\":\"{event}\"")).count();
+    until("the sessions end", async || count("session_opened") == count("session_closed")).await
 }
 
 /// Promises that are not at an end.
