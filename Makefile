@@ -26,7 +26,7 @@ help: ## this list
 	@echo 'usage: make TASK'
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
 	@echo
-	@echo 'settings: VERSION=$(VERSION) (tools), PGAIRLOCK_TEST_VERSIONS="$(PGAIRLOCK_TEST_VERSIONS)" (test), DEMO_PG, DEMO_ROWS, DEMO_STAY=1 (demo)'
+	@echo 'settings: VERSION=$(VERSION) (tools), PGAIRLOCK_TEST_VERSIONS="$(PGAIRLOCK_TEST_VERSIONS)" (test, kills), DEMO_PG, DEMO_ROWS, DEMO_STAY=1 (demo)'
 
 .PHONY: build
 build: ## the optimised binary: target/release/pgairlock
@@ -68,6 +68,12 @@ drivers: build ## the real database drivers through the proxy
 abuse: build ## 10,000 connections, broken packets, dying peers
 	@scripts/install test
 	PGAIRLOCK_BIN='$(release_binary)' python3 tests/abuse/run.py
+
+.PHONY: kills
+kills: ## proxy, client, session or server die at every step: whether the next run ends where an undisturbed one does
+	@scripts/install test
+	@for version in $(PGAIRLOCK_TEST_VERSIONS); do scripts/postgres "$$version" >/dev/null; done
+	PGAIRLOCK_KILLS=long cargo test --locked --test kills -- --nocapture
 
 .PHONY: bench
 bench: ## how fast frames pass that need no decision

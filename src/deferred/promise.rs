@@ -39,6 +39,8 @@ pub struct Promise {
     pub role: String,
     /// `pg_current_xact_id()`: whether it committed can be asked of the server.
     pub xid: String,
+    /// [`super::fate::LIFE`] of the server at that time: its number means something in that life only.
+    pub life: String,
     /// What is done after its COMMIT, in order.
     pub operations: Vec<Deferred>,
 }

@@ -21,6 +21,7 @@ use crate::session::{Identity, Session};
 use crate::store::{Store, StoreError, Wanted};
 use crate::telemetry::{Decision, DecisionEnded, Event, PromiseProgress, Promised, RewriteFinished, StoreFailed, StoreWritten, UpstreamError};
 
+use super::failpoint;
 use super::login::Established;
 use super::outbox::Outbox;
 use super::presence::Presence;
@@ -86,6 +87,7 @@ struct Connection {
     /// What has become of promises is written in order.
     progress: mpsc::UnboundedSender<(PromiseId, Progress)>,
     outcomes: JoinSet<()>,
+    points: failpoint::Watch,
     shared: Shared,
 }
 
@@ -165,6 +167,7 @@ impl Connection {
             quiet_asked_by: Vec::new(),
             progress,
             outcomes,
+            points: failpoint::Watch::default(),
             shared,
         }
     }
@@ -218,11 +221,21 @@ impl Connection {
             }
             () = sleep_until(tick), if tick.is_some() => Ok(Some(SessionEvent::Tick)),
             wrote = self.to_client.push(&mut self.client_out), if self.to_client.has_work() => match wrote {
-                Ok(()) => Ok(None),
+                Ok(()) => {
+                    if !self.to_client.has_work() {
+                        self.points.answered();
+                    }
+                    Ok(None)
+                }
                 Err(_) => Ok(Some(self.client_lost())),
             },
             wrote = self.to_server.push(&mut self.server_out), if self.to_server.has_work() => match wrote {
-                Ok(()) => Ok(None),
+                Ok(()) => {
+                    if !self.to_server.has_work() {
+                        self.points.sent();
+                    }
+                    Ok(None)
+                }
                 Err(error) => Ok(Some(self.server_lost(Some(&error)))),
             },
             read = self.server_in.read_buf(&mut self.server_read), if read_server => Ok(Some(self.server_said(read))),
@@ -249,6 +262,7 @@ impl Connection {
     fn server_said(&mut self, read: io::Result<usize>) -> SessionEvent {
         match read {
             Ok(1..) => {
+                self.points.received(&self.server_read);
                 append(self.session.server_buffer(), &mut self.server_read);
                 SessionEvent::FromServer
             }
@@ -311,6 +325,8 @@ impl Connection {
             DecisionEnded { session: &self.identity.id, id, outcome: &outcome }.emit();
             self.outcomes.spawn(write_outcome(self.shared.clone(), self.identity.id.clone(), id, outcome));
         }
+        self.points.answering(&self.effects.to_client);
+        self.points.sending(&self.effects.to_server);
         self.to_client.extend(&mut self.effects.to_client);
         self.to_server.extend(&mut self.effects.to_server);
         if !self.client_open {
@@ -371,8 +387,10 @@ async fn within_deadline<T>(
     asked: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, String> {
     let (limit, started) = (shared.settings.borrow().timeouts.store, Instant::now());
+    failpoint::pass("before", operation);
     let (why, error) = match timeout(limit, asked).await {
         Ok(Ok(answer)) => {
+            failpoint::pass("after", operation);
             StoreWritten { operation, duration: started.elapsed() }.emit();
             return Ok(answer);
         }

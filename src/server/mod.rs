@@ -3,6 +3,7 @@
 pub mod accept;
 mod connection;
 mod descriptors;
+mod failpoint;
 mod listener;
 pub mod login;
 pub mod login_error;

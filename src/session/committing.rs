@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use serde::Deserialize;
 
+use crate::deferred::fate::LIFE;
 use crate::deferred::operation::Try;
 use crate::deferred::promise::{Deferred, Pending, Progress as Became, Promise, PromiseId};
 use crate::policy::message;
@@ -35,13 +36,18 @@ use super::work::{Shape, Subject, Work};
 use super::{Progress, Session, Status};
 
 /// The number by which the server will know whether it committed, and what a chained transaction inherits.
-const NUMBER: &str = "SELECT pg_catalog.json_build_object('xid', pg_catalog.pg_current_xact_id()::pg_catalog.text, \
-     'isolation', pg_catalog.current_setting('transaction_isolation'), 'read_only', pg_catalog.current_setting('transaction_read_only'), \
-     'deferrable', pg_catalog.current_setting('transaction_deferrable'))::pg_catalog.text";
+fn number() -> String {
+    format!(
+        "SELECT pg_catalog.json_build_object('xid', pg_catalog.pg_current_xact_id()::pg_catalog.text, 'life', {LIFE}, \
+         'isolation', pg_catalog.current_setting('transaction_isolation'), 'read_only', pg_catalog.current_setting('transaction_read_only'), \
+         'deferrable', pg_catalog.current_setting('transaction_deferrable'))::pg_catalog.text"
+    )
+}
 
 #[derive(Debug, Deserialize)]
 struct Number {
     xid: String,
+    life: Option<String>,
     isolation: String,
     read_only: String,
     deferrable: String,
@@ -160,7 +166,7 @@ impl Session {
             ticks: Ticks::new(now),
             stage: Stage::Number,
         };
-        self.run_own(NUMBER, &[], self.own_ending(), out);
+        self.run_own(&number(), &[], self.own_ending(), out);
         self.work = Work::Committing(Box::new(committing));
         Ok(Flow::Next)
     }
@@ -222,6 +228,7 @@ impl Session {
             place,
             role: self.identity.principal.role.clone(),
             xid: number.xid,
+            life: number.life.unwrap_or_default(),
             operations: committing.operations.clone(),
         }));
         committing.stage = Stage::Promise;
@@ -439,7 +446,7 @@ mod tests {
 
     #[test]
     fn a_chained_transaction_is_like_the_one_before() {
-        let number = Number { xid: "1".into(), isolation: "repeatable read".into(), read_only: "off".into(), deferrable: "on".into() };
+        let number = Number { xid: "1".into(), life: None, isolation: "repeatable read".into(), read_only: "off".into(), deferrable: "on".into() };
         assert_eq!(begin_like(&number), "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE DEFERRABLE");
     }
 }

@@ -8,7 +8,9 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::deferred::fate::{self, Fate, borne_out, evidence};
 use crate::deferred::promise::{Failed, Pending, Progress as Became};
+use crate::deferred::seen::{self, Seen};
 use crate::policy::plan::Notice;
 use crate::policy::settings::Mode;
 use crate::sql::statement::{Script, Statement, TransactionControl};
@@ -21,15 +23,14 @@ use super::ticks::Ticks;
 use super::work::Work;
 use super::{Progress, Session, Status};
 
-/// Any role may ask. Nothing, where the server no longer knows; an error, where it never did.
-const COMMITTED: &str = "SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8)";
-
 /// Promises on their way.
 #[derive(Debug)]
 pub(super) struct Resuming {
     waiting: VecDeque<Pending>,
     current: Option<Pending>,
     work: Option<Runner>,
+    /// The catalog is asked to bear out what the server says of the transaction's number.
+    doubted: bool,
     noted: usize,
     pub(super) ticks: Ticks,
 }
@@ -61,7 +62,14 @@ impl Session {
     pub(super) fn resume(&mut self, now: Instant, out: &mut Effects) {
         self.resumed = true;
         out.pending.clone_from(&self.place);
-        self.work = Work::Resuming(Box::new(Resuming { waiting: VecDeque::new(), current: None, work: None, noted: 0, ticks: Ticks::new(now) }));
+        self.work = Work::Resuming(Box::new(Resuming {
+            waiting: VecDeque::new(),
+            current: None,
+            work: None,
+            doubted: false,
+            noted: 0,
+            ticks: Ticks::new(now),
+        }));
     }
 
     /// The store has answered.
@@ -92,11 +100,11 @@ impl Session {
         let committed = pending.committed;
         let xid = pending.promise.xid.clone();
         resuming.current = Some(pending);
-        resuming.work = None;
+        (resuming.work, resuming.doubted) = (None, false);
         if committed {
             self.resume_work(resuming, out);
         } else {
-            self.run_own(COMMITTED, &[xid], Ending::Sync, out);
+            self.run_own(&fate::question(), &[xid], Ending::Sync, out);
             self.work = Work::Resuming(resuming);
         }
     }
@@ -109,25 +117,47 @@ impl Session {
             self.resume_with(resuming, next, out);
             return Ok(());
         }
+        let answer = exchange.into_answered();
+        let answer = answer.as_ref().map(|text| text.as_deref()).map_err(|error| &*error.sqlstate);
+        let fate = match (&resuming.current, resuming.doubted) {
+            (Some(_), true) => {
+                answer.map_or(Fate::Unknown, |text| text.and_then(|text| Seen::read(text).ok()).map_or(Fate::Unknown, |seen| borne_out(&seen)))
+            }
+            (Some(pending), false) => Fate::of(answer, &pending.promise.life),
+            (None, _) => Fate::Unknown,
+        };
+        self.resume_after(resuming, fate, out);
+        Ok(())
+    }
+
+    /// It is known what became of the transaction, or that it is not known.
+    fn resume_after(&mut self, mut resuming: Box<Resuming>, fate: Fate, out: &mut Effects) {
         let id = resuming.current.as_ref().map(|pending| pending.id);
-        match exchange.into_answered().ok().flatten().as_deref() {
-            Some("committed") => {
+        match fate {
+            Fate::Committed => {
                 out.progress.extend(id.map(|id| (id, Became::Committed)));
                 self.resume_work(resuming, out);
             }
-            Some("aborted") => {
+            Fate::Aborted => {
                 out.progress.extend(id.map(|id| (id, Became::Aborted)));
                 self.resume_next(resuming, out);
             }
             // Its session is about to commit it, and then works it off itself.
-            Some("in progress") => self.resume_next(resuming, out),
-            // Too long ago, or another cluster's: a person has to look.
-            _ => {
+            Fate::InProgress => self.resume_next(resuming, out),
+            Fate::Doubtful => match resuming.current.as_ref().and_then(|pending| evidence(&pending.promise.operations)) {
+                Some(parameters) => {
+                    resuming.doubted = true;
+                    self.run_own(seen::QUESTION, &parameters, Ending::Sync, out);
+                    self.work = Work::Resuming(resuming);
+                }
+                None => self.resume_after(resuming, Fate::Unknown, out),
+            },
+            // A person has to look; until then DDL on its tables is refused.
+            Fate::Unknown => {
                 self.pending.extend(resuming.current.take());
                 self.resume_next(resuming, out);
             }
         }
-        Ok(())
     }
 
     fn resume_work(&mut self, mut resuming: Box<Resuming>, out: &mut Effects) {

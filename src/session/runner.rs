@@ -561,9 +561,9 @@ impl Runner {
         }
     }
 
-    /// What waits for the snapshots of others asks them first.
+    /// What waits for the snapshots of others asks them first: a build, and a long statement of the user's own, which may be one.
     fn run_step(&mut self, step: Step) -> Next {
-        if step.wait == Wait::Long && step.debris.is_some() {
+        if step.wait == Wait::Long && (step.debris.is_some() || self.current.is_none()) {
             self.phase = Phase::Quiet(Box::new(step));
             return Next::Quiet;
         }

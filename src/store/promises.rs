@@ -9,8 +9,8 @@ use crate::deferred::promise::{Failed, Pending, Place, Progress, Promise, Promis
 
 pub(super) fn insert(connection: &Connection, promise: &Promise, at_unix_micros: i64) -> Result<i64, StoreError> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO promises (at_unix_micros, session, system, database, role, xid, operations)
-         VALUES (:at, :session, :system, :database, :role, :xid, :operations)",
+        "INSERT INTO promises (at_unix_micros, session, system, database, role, xid, life, operations)
+         VALUES (:at, :session, :system, :database, :role, :xid, :life, :operations)",
     )?;
     Ok(statement.insert(named_params! {
         ":at": at_unix_micros,
@@ -19,6 +19,7 @@ pub(super) fn insert(connection: &Connection, promise: &Promise, at_unix_micros:
         ":database": promise.place.database,
         ":role": promise.role,
         ":xid": promise.xid,
+        ":life": promise.life,
         ":operations": json(&promise.operations)?,
     })?)
 }
@@ -59,7 +60,7 @@ pub(super) fn pending(connection: &Connection, wanted: &Wanted) -> Result<Vec<Pe
         Wanted::Of(place, role) => (Some(&place.system), Some(&place.database), Some(role)),
     };
     let mut statement = connection.prepare_cached(
-        "SELECT id, at_unix_micros, session, system, database, role, xid, operations, state, done, sqlstate, message, told FROM promises
+        "SELECT id, at_unix_micros, session, system, database, role, xid, life, operations, state, done, sqlstate, message, told FROM promises
          WHERE state IN ('promised', 'committed') AND (?1 IS NULL OR system = ?1 AND database = ?2 AND role = ?3) ORDER BY id",
     )?;
     let mut rows = statement.query((system, database, role))?;
@@ -88,6 +89,7 @@ fn read(row: &Row<'_>) -> Result<Pending, StoreError> {
             place: Place { system: row.get("system")?, database: row.get("database")? },
             role: row.get("role")?,
             xid: row.get("xid")?,
+            life: row.get("life")?,
             operations,
         },
     })

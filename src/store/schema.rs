@@ -45,6 +45,8 @@ const MIGRATIONS: [&str; 3] = [
         role TEXT NOT NULL,
         -- pg_current_xact_id(): whether it committed can be asked of that server.
         xid TEXT NOT NULL,
+        -- Numbers that had not reached the server's disk are given out again after a crash, with which its life ends.
+        life TEXT NOT NULL,
         operations TEXT NOT NULL CHECK (json_valid(operations)),
         state TEXT NOT NULL DEFAULT 'promised' CHECK (state IN ('promised', 'committed', 'aborted', 'settled')),
         -- How many of the operations are done.

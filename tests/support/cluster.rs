@@ -37,14 +37,17 @@ CREATE ROLE clear LOGIN PASSWORD 'clear';
 SET password_encryption = 'md5';
 CREATE ROLE hashed LOGIN PASSWORD 'hashed';";
 
-/// The servers of PGAIRLOCK_TEST_VERSIONS (default: 15 and 18) that are to be had. One that is not is said, and is a failure in CI.
-pub fn clusters() -> Vec<&'static Cluster> {
+/// PGAIRLOCK_TEST_VERSIONS (default: 15 and 18).
+pub fn versions() -> Vec<String> {
     let versions = std::env::var("PGAIRLOCK_TEST_VERSIONS").unwrap_or_else(|_| "15 18".to_owned());
     assert!(!versions.trim().is_empty(), "PGAIRLOCK_TEST_VERSIONS names no version: nothing would be tested");
-    versions
-        .split_whitespace()
-        .filter_map(|version| shared(version).map_err(|reason| skipped(&format!("PostgreSQL {version}: {reason}"))).ok())
-        .collect()
+    versions.split_whitespace().map(str::to_owned).collect()
+}
+
+/// The servers of these versions that are to be had. One that is not is said, and is a failure in CI.
+pub fn clusters() -> Vec<&'static Cluster> {
+    let found = |version: String| shared(&version).map_err(|reason| skipped(&format!("PostgreSQL {version}: {reason}"))).ok();
+    versions().into_iter().filter_map(found).collect()
 }
 
 /// The server of one version.

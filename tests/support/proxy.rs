@@ -37,15 +37,27 @@ pub enum Reader {
 impl Proxy {
     /// In front of one server, plain on both sides; `more` is further TOML, of top-level tables.
     pub fn in_front_of(cluster: &Cluster, mode: &str, more: &str) -> Self {
+        Self::in_front_of_with(cluster, mode, more, &[])
+    }
+
+    /// The same with these environment variables.
+    pub fn in_front_of_with(cluster: &Cluster, mode: &str, more: &str, environment: &[(&str, &str)]) -> Self {
         let port = cluster.port;
-        Self::start(&format!(
-            "[[listener]]\nname = \"migrations\"\naddress = \"{{listen}}\"\nmode = \"{mode}\"\n\
-             [[upstream]]\nname = \"main\"\ndatabases = [\"*\"]\nhosts = [\"127.0.0.1:{port}\"]\ntls = {{ mode = \"disable\" }}\n{more}"
-        ))
+        Self::start_with(
+            &format!(
+                "[[listener]]\nname = \"migrations\"\naddress = \"{{listen}}\"\nmode = \"{mode}\"\n\
+                 [[upstream]]\nname = \"main\"\ndatabases = [\"*\"]\nhosts = [\"127.0.0.1:{port}\"]\ntls = {{ mode = \"disable\" }}\n{more}"
+            ),
+            environment,
+        )
     }
 
     /// With this configuration, in which `{listen}` stands for an address to listen on. `[store]` and `[admin]` are added.
     pub fn start(config: &str) -> Self {
+        Self::start_with(config, &[])
+    }
+
+    fn start_with(config: &str, environment: &[(&str, &str)]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let home = directory("proxies").join(COUNT.fetch_add(1, Ordering::Relaxed).to_string());
         std::fs::create_dir_all(&home).unwrap();
@@ -53,8 +65,19 @@ impl Proxy {
         let (file, store) = (home.join("pgairlock.toml"), home.join("pgairlock.db"));
         let ours = format!("\n[store]\npath = \"{}\"\n[admin]\naddress = \"127.0.0.1:{admin_port}\"\n", store.display());
         std::fs::write(&file, config.replace("{listen}", &format!("127.0.0.1:{port}")) + &ours).unwrap();
+        Self::launch(port, admin_port, store, file, environment)
+    }
+
+    /// The same once more, with the same store and on the same ports. What still runs of it is killed.
+    pub fn again(mut self, environment: &[(&str, &str)]) -> Self {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        Self::launch(self.port, self.admin_port, self.store.clone(), self.config.clone(), environment)
+    }
+
+    fn launch(port: u16, admin_port: u16, store: PathBuf, file: PathBuf, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pgairlock"));
-        command.args(["serve", "--config"]).arg(&file).stdin(Stdio::null()).stderr(Stdio::piped());
+        command.args(["serve", "--config"]).arg(&file).envs(environment.iter().copied()).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (stderr, kept) = (child.stderr.take().unwrap(), Arc::clone(&log));

@@ -1,5 +1,6 @@
 """What the sets run against: a throw-away cluster, and the proxy in front of it."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -7,6 +8,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -23,6 +25,13 @@ from runner import certificates  # noqa: E402 - the driver matrix makes the same
 
 CLUSTER_SCRIPT = install.ROOT / "scripts" / "cluster"
 DEADLINE = 30  # seconds to be ready, and to end
+# What stands in the configuration of each proxy besides addresses and store.
+CONFIGURATIONS = {
+    "default": "",
+    "drops-allowed": '[rules]\ndrop-column = "off"\ndrop-table = "off"\n',
+    "no-after-commit": "[after_commit]\ndefer = false\n",
+    "tls": "",
+}
 # What a client sends to ask for TLS; the server answers one letter.
 SSL_REQUEST = bytes([0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F])
 
@@ -86,12 +95,13 @@ class Cluster:
 class Proxy:
     """One pgairlock with its own configuration, ports and store; with certificates it takes clients by TLS only."""
 
-    def __init__(self, directory, upstream_port, rules, certificates_directory=None):
+    def __init__(self, directory, upstream_port, more, certificates_directory=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
         self.port, self.admin_port = free_port(), free_port()
         config = self.directory / "pgairlock.toml"
-        config.write_text(self._config(upstream_port, rules, certificates_directory))
+        self.store = self.directory / "pgairlock.db"
+        config.write_text(self._config(upstream_port, certificates_directory) + more)
         self.log = open(self.directory / "log", "w+")
         self.process = subprocess.Popen(
             [proxy_program(), "serve", "--config", config],
@@ -103,7 +113,7 @@ class Proxy:
             start_new_session=True,
         )
 
-    def _config(self, upstream_port, rules, certificates_directory):
+    def _config(self, upstream_port, certificates_directory):
         text = json.dumps  # a JSON string is a TOML string
         lines = ["[[listener]]", 'name = "migrations"', f'address = "127.0.0.1:{self.port}"', 'mode = "enforce"']
         upstream = ["[[upstream]]", 'name = "main"', 'databases = ["*"]', f'hosts = ["127.0.0.1:{upstream_port}"]']
@@ -111,9 +121,7 @@ class Proxy:
             certificate, key = (text(str(certificates_directory / name)) for name in ("server.crt", "server.key"))
             lines += [f'tls = {{ mode = "require", certificate = {certificate}, key = {key} }}']
             upstream += ['tls = { mode = "disable" }']
-        # What these sets show in a transaction is the refusal; work after COMMIT has tests of its own (tests/after_commit.rs).
-        lines += upstream + ["[after_commit]", "defer = false", "[rules]"] + [f"{rule} = {text(setting)}" for rule, setting in rules.items()]
-        lines += ["[store]", f"path = {text(str(self.directory / 'pgairlock.db'))}"]
+        lines += upstream + ["[store]", f"path = {text(str(self.store))}"]
         lines += ["[admin]", f'address = "127.0.0.1:{self.admin_port}"']
         return "\n".join(lines) + "\n"
 
@@ -132,6 +140,11 @@ class Proxy:
 
     def last_lines(self, count=20):
         return "\n".join((self.directory / "log").read_text(errors="replace").splitlines()[-count:])
+
+    def stored(self, query, *parameters):
+        """Rows of its store."""
+        with contextlib.closing(sqlite3.connect(self.store, timeout=DEADLINE)) as store:
+            return store.execute(query, parameters).fetchall()
 
     def running(self):
         return self.process.poll() is None
@@ -161,7 +174,7 @@ def proxy_program():
 
 
 class Lab:
-    """A cluster with proxies before it: one as it comes, one that lets columns and tables be dropped, one with TLS."""
+    """A cluster with proxies before it, each started when it is first needed."""
 
     def __init__(self, version, directory, direct_only):
         self.directory = pathlib.Path(directory)
@@ -183,14 +196,13 @@ class Lab:
             proxy_program()
         self.cluster = Cluster(self.version, self.directory / "cluster")
         self.cluster.start()
-        if self.direct_only:
-            return
-        self._start_proxy("default", {})
-        self._start_proxy("drops-allowed", {"drop-column": "off", "drop-table": "off"})
 
-    def _start_proxy(self, name, rules, certificates_directory=None):
-        self.proxies[name] = Proxy(self.directory / name, self.cluster.port, rules, certificates_directory)
-        self.proxies[name].wait_until_ready()
+    def proxy(self, name):
+        if name not in self.proxies:
+            certificates_directory = self._certificates() if name == "tls" else None
+            self.proxies[name] = Proxy(self.directory / name, self.cluster.port, CONFIGURATIONS[name], certificates_directory)
+            self.proxies[name].wait_until_ready()
+        return self.proxies[name]
 
     def __exit__(self, *_):
         self.stop()
@@ -208,13 +220,11 @@ class Lab:
         return tools.Endpoint(self.cluster.port, database)
 
     def proxied(self, database, proxy="default"):
-        return self.direct(database) if self.direct_only else tools.Endpoint(self.proxies[proxy].port, database)
+        return self.direct(database) if self.direct_only else tools.Endpoint(self.proxy(proxy).port, database)
 
     def encrypted(self, database, authority="ca"):
         """By TLS; the server's certificate is signed by the authority `ca`, and not by `other`."""
         ca = self._certificates() / f"{authority}.crt"
-        if not self.direct_only and "tls" not in self.proxies:
-            self._start_proxy("tls", {}, self._certificates())
         return dataclasses.replace(self.proxied(database, "tls"), ca=ca)
 
     def _certificates(self):

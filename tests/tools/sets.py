@@ -1,15 +1,41 @@
 """The sets of migrations and what has to hold for each: `direct` is run on the server, `proxied` through the proxy."""
 
+import re
+import time
+
 import catalog
 import catalog_check
+import dump
 import server
 
 FILL_ORDERS = "INSERT INTO orders (customer, note) SELECT i % 977, repeat('x', 20) FROM generate_series(1, 200000) i"
+FILL_CUSTOMERS = "INSERT INTO customers (email) SELECT 'c' || i FROM generate_series(1, 1000) i"
+FILL_THEIR_ORDERS = """INSERT INTO orders (customer_id, number, reference, amount, note)
+    SELECT i % 1000 + 1, i, 'r' || i, i % 977, repeat('x', 20) FROM generate_series(1, 200000) i"""
 FILL_ACCOUNTS = "INSERT INTO accounts (email, nickname) SELECT 'a' || i, 'n' || i FROM generate_series(1, 50) i"
 SMALL_TABLE = 1024 * 1024
 INDEX = "orders_customer_idx"
 # What each set of naive migrations builds on the large table.
 INDEXES = {"naive": [INDEX], "naive-alone": [INDEX], "naive-several": [INDEX, "orders_note_idx"]}
+# What the server is asked to do in place of the naive statements of `naive-all` and `naive-each`.
+SAFE_FORMS = [
+    "CREATE INDEX CONCURRENTLY orders_customer_id_idx ON",
+    "CREATE UNIQUE INDEX CONCURRENTLY orders_number_idx ON",
+    "CREATE UNIQUE INDEX CONCURRENTLY orders_reference_key ON",
+    "ADD CONSTRAINT orders_reference_key UNIQUE USING INDEX",
+    "VALIDATE CONSTRAINT orders_customer_id_fkey",
+    "VALIDATE CONSTRAINT orders_amount_check",
+    "DROP INDEX CONCURRENTLY orders_note_idx",
+]
+# NOT NULL is proven by one of these (the second since PostgreSQL 18) before the column gets it.
+PROOF_OF_NOT_NULL = ["VALIDATE CONSTRAINT __pgairlock_", "VALIDATE CONSTRAINT orders_amount_not_null"]
+BLOCKING_FORMS = [
+    re.compile(r"\bCREATE (UNIQUE )?INDEX (?!CONCURRENTLY)"),
+    re.compile(r"\bDROP INDEX (?!CONCURRENTLY)"),
+    re.compile(r"\bADD (CONSTRAINT \S+ )?(UNIQUE|PRIMARY KEY) ?\("),
+    re.compile(r"\bADD (CONSTRAINT \S+ )?(FOREIGN KEY|CHECK)\b(?!.*\bNOT VALID)"),
+]
+STORE_DEADLINE = 10  # seconds until the store knows what the client has been told already
 
 
 class Difference(Exception):
@@ -32,6 +58,7 @@ class Case:
         self.tool = tool
         self.name = name
         self.runs = []
+        self.compared = []
 
     def database(self, suffix):
         name = "_".join([self.tool.name, self.tool.driver, self.name, suffix])
@@ -122,7 +149,7 @@ def drops(case):
 
 
 def naive_index(case, migrations="naive"):
-    """CREATE INDEX on a large table: made concurrent where a tool runs it alone, refused where it is in a transaction."""
+    """CREATE INDEX on a large table: made concurrent where a tool runs it alone; refused in a transaction, when nothing may wait for its end."""
     tool, lab = case.tool, case.lab
     direct, proxied = case.database("direct"), case.database("proxied")
     for database in (direct, proxied):
@@ -145,8 +172,18 @@ def indexes_split(case):
     naive_index(case, "naive-several")
 
 
+def concurrent_by_hand(case):
+    """A concurrent build that the user wrote, by a tool whose own lock would hold it up for ever without the proxy."""
+    proxied = case.database("proxied")
+    _fill_orders(case, proxied, "concurrent-by-hand")
+    if case.lab.direct_only:
+        raise NoProxy("it would not end")
+    case.run(case.tool.up, case.lab.proxied(proxied), "concurrent-by-hand")
+    _expect_valid_index(case, proxied, INDEX)
+
+
 def _refused(case, direct, proxied, before, migrations):
-    run = case.run(case.tool.up, case.lab.proxied(proxied), migrations, succeeds=False)
+    run = case.run(case.tool.up, case.lab.proxied(proxied, "no-after-commit"), migrations, succeeds=False)
     _expect_in_output(case, run, "[create-index-blocking]")
     _expect_in_output(case, run, f"CREATE INDEX CONCURRENTLY {INDEX} ON")
     case.expect_same(before, case.snapshot(proxied), "before the refused migration", "after it")
@@ -163,6 +200,91 @@ def _made_concurrent(case, direct, proxied, before, migrations):
     case.expect_same(case.snapshot(direct), case.snapshot(proxied), "direct, with the index", "proxied, with the index")
 
 
+def naive_all(case, migrations="naive-all"):
+    """Indexes, constraints, NOT NULL and a DROP INDEX on a large table, as most people write them: safe forms, and the same schema in the end."""
+    tool, lab = case.tool, case.lab
+    direct, proxied = case.database("direct"), case.database("proxied")
+    for database in (direct, proxied):
+        case.run(tool.up, lab.direct(database), migrations, version=1)
+        case.execute(database, FILL_CUSTOMERS)
+        case.execute(database, FILL_THEIR_ORDERS)
+    before = len(lab.cluster.statements(proxied))
+    case.run(tool.up, lab.direct(direct), migrations)
+    case.run(tool.up, lab.proxied(proxied), migrations)
+    _expect_safe_forms(case, _plain(lab.cluster.statements(proxied)[before:]))
+    _expect_settled(case, proxied)
+    after = case.snapshot(proxied)
+    case.expect_same(case.snapshot(direct), after, "direct, migrated", "proxied, migrated")
+    half = [line for line in after if "valid=f" in line or "validated=f" in line]
+    case.expect(not half, "INVALID or NOT VALID:\n" + "\n".join(half))
+    ours = [line for line in after if "pgairlock" in line]
+    case.expect(not ours, "pgairlock's own in the user's database:\n" + "\n".join(ours))
+    case.compared.append(f"catalog: {len(after)} lines, equal")
+    _compare_dumps(case, direct, proxied)
+
+
+def naive_each(case):
+    """The same by a tool that sends each file outside of a transaction."""
+    naive_all(case, "naive-each")
+
+
+def _expect_safe_forms(case, statements):
+    for statement in statements:
+        if any(form.search(statement) for form in BLOCKING_FORMS):
+            raise Unjudged(f"the server was asked to run: {statement}")
+    for form in SAFE_FORMS:
+        case.expect(any(form in statement for statement in statements), f"the server was not asked for: {form}")
+    proofs = [place for place, statement in enumerate(statements) if any(proof in statement for proof in PROOF_OF_NOT_NULL)]
+    case.expect(proofs, "nothing has proven NOT NULL")
+    case.expect(not any("SET NOT NULL" in statement for statement in statements[: proofs[0]]), "SET NOT NULL came before its proof")
+
+
+def _expect_settled(case, database):
+    """What was promised for after COMMIT is done, and the store knows it; a tool without transactions is promised nothing."""
+    query = "SELECT state FROM promises WHERE database = ?"
+    proxy, deadline = case.lab.proxy("default"), time.monotonic() + STORE_DEADLINE
+    states = [state for (state,) in proxy.stored(query, database)]
+    while set(states) - {"settled"} and time.monotonic() < deadline:
+        time.sleep(0.1)
+        states = [state for (state,) in proxy.stored(query, database)]
+    case.expect(not set(states) - {"settled"}, f"what was promised is in the states {states}")
+    case.expect(states or not case.tool.transactional, "nothing was promised")
+
+
+def _compare_dumps(case, direct, proxied):
+    try:
+        left, right = (dump.schema(case.lab.cluster, database) for database in (direct, proxied))
+    except dump.Unavailable as reason:
+        case.compared.append(f"no dumps: {reason}")
+        return
+    case.expect_same(left.splitlines(), right.splitlines(), "dump of direct", "dump of proxied")
+    case.expect(left == right, "the dumps differ by the ends of their lines")
+    case.compared.append(f"pg_dump {dump.version()} --schema-only: {len(left.encode())} bytes, equal")
+
+
+def duplicates(case):
+    """A UNIQUE over rows that are not: PostgreSQL's own words in the tool's own output, and nothing changed."""
+    tool, lab = case.tool, case.lab
+    direct, proxied = case.database("direct"), case.database("proxied")
+    for database in (direct, proxied):
+        _fill_orders(case, database, "duplicates")
+    before = case.snapshot(proxied)
+    for endpoint in (lab.direct(direct), lab.proxied(proxied)):
+        run = case.run(tool.up, endpoint, "duplicates", succeeds=False)
+        for text in ['could not create unique index "orders_customer_key"', "is duplicated", tool.unique_violation]:
+            if text:
+                _expect_in_output(case, run, text)
+    if not tool.transactional:
+        case.run(tool.after_failure, lab.proxied(proxied), "duplicates", 1)
+    case.expect_same(before, case.snapshot(proxied), "before the failed migration", "after it")
+    if not lab.direct_only:
+        query = "SELECT outcome_sqlstate FROM decisions WHERE database = ? AND sql LIKE '%orders_customer_key%'"
+        recorded = lab.proxy("default").stored(query, proxied)
+        case.expect(recorded == [("23505",)], f"the record says {recorded}")
+        promised = lab.proxy("default").stored("SELECT state FROM promises WHERE database = ?", proxied)
+        case.expect(not promised, f"something waits: {promised}")
+
+
 def _fill_orders(case, database, migrations):
     case.run(case.tool.up, case.lab.direct(database), migrations, version=1)
     case.execute(database, FILL_ORDERS)
@@ -177,9 +299,13 @@ def _expect_valid_index(case, database, index):
 
 def _builds(case, database, index):
     """How the server was told to build the index: the words before its name, from the server's own log."""
-    statements = [" ".join(statement.replace('"', "").split()) for statement in case.lab.cluster.statements(database)]
-    builds = [statement for statement in statements if statement.startswith("CREATE INDEX") and index in statement]
+    builds = [statement for statement in _plain(case.lab.cluster.statements(database)) if statement.startswith("CREATE INDEX") and index in statement]
     return [build.split(f" {index}")[0] for build in builds]
+
+
+def _plain(statements):
+    """Without quotes, line breaks and the schema that all tables are in."""
+    return [" ".join(statement.replace('"', "").replace("public.", "").split()) for statement in statements]
 
 
 def _expect_in_output(case, run, text):

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import typing
@@ -51,6 +52,8 @@ class Alembic:
     transactional = True
     can_go_down = True
 
+    unique_violation = "UniqueViolation"  # how 23505 reads in its output: the class of the driver's exception
+
     def __init__(self, driver, transaction="all"):
         self.driver = driver
         self.transaction = transaction
@@ -82,6 +85,8 @@ class GolangMigrate:
     def __init__(self, driver, split=False):
         self.driver = driver
         self.split = split
+        # Of lib/pq's error the tool shows message and detail, no SQLSTATE.
+        self.unique_violation = "SQLSTATE 23505" if driver == "pgx5" else None
 
     def install(self):
         self.program = install.golang_migrate()
@@ -109,10 +114,13 @@ class Flyway:
     drivers = ("pgjdbc",)
     can_go_down = False  # `undo` is not in the community edition
 
-    def __init__(self, driver, transactional=True):
-        """Without transactions: for scripts whose .conf says so, and then the tool's own lock must not be one either."""
+    unique_violation = "23505"
+
+    def __init__(self, driver, transactional=True, lock="transaction"):
+        """`transactional`: whether its scripts run in a transaction (their .conf may say no). `lock`: what the tool's own lock belongs to."""
         self.driver = driver
         self.transactional = transactional
+        self.lock = lock
 
     def install(self):
         self.program = install.flyway()
@@ -128,10 +136,39 @@ class Flyway:
             "sqlMigrationSeparator": "_",
             "sqlMigrationSuffixes": ".up.sql",
             "target": str(version) if version else "latest",
-            "postgresql.transactional.lock": str(self.transactional).lower(),
+            "postgresql.transactional.lock": str(self.lock == "transaction").lower(),
         }
         environment = {"FLYWAY_SKIP_CHECK_FOR_UPDATE": "true", "REDGATE_DISABLE_TELEMETRY": "true"}
         return run([self.program, *(f"-{key}={value}" for key, value in settings.items()), "migrate"], environment)
+
+
+class Psql:
+    name = "psql"
+    drivers = ("libpq",)
+    transactional = True
+    can_go_down = False
+    unique_violation = "ERROR: 23505:"
+
+    def __init__(self, driver):
+        self.driver = driver
+        # It keeps no record of what has run in a database: the runner does.
+        self.applied = {}
+
+    def install(self):
+        self.program = shutil.which("psql")
+        if self.program is None:
+            raise install.Missing("no psql")
+
+    def up(self, endpoint, migrations, version=None):
+        """All files that are still to be run, in one transaction."""
+        applied = self.applied.get(endpoint.database, 0)
+        files = sorted((MIGRATIONS / "sql" / migrations).glob("*.up.sql"))[applied:version]
+        self.applied[endpoint.database] = applied + len(files)
+        command = [self.program, endpoint.url("postgres"), "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-1"]
+        return run([*command, *(part for file in files for part in ("-f", file))])
+
+    def after_failure(self, endpoint, migrations, version):
+        """Nothing to clean up."""
 
 
 def clean_environment():

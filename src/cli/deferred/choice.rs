@@ -65,32 +65,6 @@ fn foreign(pending: &Pending, here: &Here) -> Option<String> {
     })
 }
 
-/// Whether a promise's transaction committed.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    Committed,
-    Aborted,
-    InProgress,
-    /// Why the server cannot tell.
-    Unknown(String),
-}
-
-/// invalid_parameter_value: "transaction ID … is in the future".
-const IN_THE_FUTURE: &str = "22023";
-
-/// What `pg_xact_status` said, or its SQLSTATE and message.
-pub(super) fn fate(answer: Result<Option<String>, (String, String)>) -> Fate {
-    match answer {
-        Ok(Some(status)) if status == "committed" => Fate::Committed,
-        Ok(Some(status)) if status == "aborted" => Fate::Aborted,
-        Ok(Some(status)) if status == "in progress" => Fate::InProgress,
-        Ok(_) => Fate::Unknown("it was too long ago, the server no longer knows it".into()),
-        // The cluster is the right one, but has not come so far: a crash or a fail-over lost the transaction before it was committed for good.
-        Err((sqlstate, _)) if sqlstate == IN_THE_FUTURE => Fate::Aborted,
-        Err((sqlstate, message)) => Fate::Unknown(format!("{message} ({sqlstate})")),
-    }
-}
-
 /// How things stand for somebody who waits.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Standing {

@@ -46,7 +46,7 @@ fn place() -> Place {
 }
 
 fn pending(id: i64, operations: Vec<Deferred>) -> Pending {
-    let promise = Promise { session: "s".into(), place: place(), role: "deployer".into(), xid: "742".into(), operations };
+    let promise = Promise { session: "s".into(), place: place(), role: "deployer".into(), xid: "742".into(), life: "1".into(), operations };
     Pending { id: PromiseId(id), promise, at_unix_micros: 1_709_210_096_500_000, committed: true, told: false, done: 0, error: None }
 }
 
@@ -133,15 +133,6 @@ fn what_belongs_elsewhere_is_refused_with_what_to_do() {
     assert!(told(&other).contains("belongs to the database \"app\", and this is \"x\""));
     let other = Here { place: Place { system: "8".into(), ..place() }, ..here() };
     assert!(told(&other).contains("belongs to another cluster (system identifier 7; this server has 8)"));
-}
-
-#[test]
-fn the_fate_of_a_transaction_is_the_servers_word() {
-    let said = |word: &str| fate(Ok(Some(word.to_owned())));
-    assert_eq!((said("committed"), said("aborted"), said("in progress")), (Fate::Committed, Fate::Aborted, Fate::InProgress));
-    assert!(matches!(fate(Ok(None)), Fate::Unknown(why) if why.contains("too long ago")));
-    assert_eq!(fate(Err(("22023".into(), "transaction ID 9 is in the future".into()))), Fate::Aborted);
-    assert!(matches!(fate(Err(("XX000".into(), "odd".into()))), Fate::Unknown(why) if why == "odd (XX000)"));
 }
 
 #[test]

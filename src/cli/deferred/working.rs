@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::choice::{self, Fate, Here, fate};
+use super::choice::{self, Here};
 use super::{Ended, FAILURE, RunArgs, SUCCESS, USAGE, say, show};
 use crate::config::settings::Timeouts;
+use crate::deferred::fate::{self, Fate};
 use crate::deferred::promise::{Pending, Place, Progress, is_passing};
+use crate::deferred::seen::{self, Seen};
 use crate::session::runner::{Answered, Doing, Failure, Next, Runner, ServerError, Task};
 use crate::store::{Store, Wanted};
 use crate::upstream::client::{Client, DatabaseUrl, StatementError};
@@ -19,8 +21,6 @@ const QUESTION: &str = "SELECT pg_catalog.json_build_object('system', (SELECT c.
      'lock_timeout', s.setting, 'from', s.source)::pg_catalog.text \
      FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) 'lock_timeout'";
 const SET_LOCK_TIMEOUT: &str = "SELECT pg_catalog.set_config('lock_timeout', $1, false)";
-/// Any role may ask. Nothing, where the server no longer knows; an error, where it never did.
-const COMMITTED: &str = "SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8)";
 
 /// A COMMIT on its way is over in a moment, unless it waits for a standby.
 const LOOKS: u32 = 10;
@@ -149,8 +149,8 @@ impl Work<'_> {
             Fate::InProgress => {
                 Ok(End::CouldNot(format!("promise {id}: its transaction {} is still in progress; try again when it is over", pending.promise.xid)))
             }
-            Fate::Unknown(why) => Ok(End::CouldNot(format!(
-                "promise {id}: whether its transaction {} was committed cannot be found out: {why}. Look whether what stood beside it in the migration \
+            Fate::Doubtful | Fate::Unknown => Ok(End::CouldNot(format!(
+                "promise {id}: whether its transaction {} was committed cannot be found out: it was too long ago, or the server has crashed since. Look whether what stood beside it in the migration \
                  is there; then do what is left by hand, as needed, and give the promise up: pgairlock deferred drop {id} --reason …",
                 pending.promise.xid
             ))),
@@ -160,17 +160,25 @@ impl Work<'_> {
     async fn fate(&self, pending: &Pending) -> Result<Fate, Ended> {
         let mut looks = 1;
         loop {
-            let answer = match self.client.run(COMMITTED, std::slice::from_ref(&pending.promise.xid)).await {
+            let answer = match self.client.run(&fate::question(), std::slice::from_ref(&pending.promise.xid)).await {
                 Ok(status) => Ok(status),
-                Err(StatementError::Server { sqlstate, message, .. }) => Err((sqlstate, message)),
+                Err(StatementError::Server { sqlstate, .. }) => Err(sqlstate),
                 Err(error @ StatementError::Lost(_)) => return Err(Ended(USAGE, words(&error))),
             };
-            match fate(answer) {
+            let answer = answer.as_ref().map(|text| text.as_deref()).map_err(String::as_str);
+            match Fate::of(answer, &pending.promise.life) {
                 Fate::InProgress if looks < LOOKS => tokio::time::sleep(BETWEEN_LOOKS).await,
+                Fate::Doubtful => return self.borne_out(pending).await,
                 fate => return Ok(fate),
             }
             looks += 1;
         }
+    }
+
+    async fn borne_out(&self, pending: &Pending) -> Result<Fate, Ended> {
+        let Some(parameters) = fate::evidence(&pending.promise.operations) else { return Ok(Fate::Doubtful) };
+        let answer = self.client.run(seen::QUESTION, &parameters).await.map_err(|error| Ended(USAGE, words(&error)))?;
+        Ok(answer.and_then(|text| Seen::read(&text).ok()).map_or(Fate::Unknown, |seen| fate::borne_out(&seen)))
     }
 
     async fn work(&mut self, pending: &Pending) -> Result<End, Ended> {

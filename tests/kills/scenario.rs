@@ -1,0 +1,162 @@
+//! What is run, who runs it, and who dies.
+
+use std::path::Path;
+
+use super::support::frontend::Reply;
+use super::support::scene::set_up;
+use super::support::{Cluster, Proxy, RawClient, Session, catalog, directory};
+
+/// Tables with rows count as large.
+pub(super) const STRICT: &str = "[limits]\nsmall_table = \"1B\"\n";
+
+const TABLES: &str = "CREATE TABLE t (id int NOT NULL, a int, b text, c int);
+    INSERT INTO t SELECT i, i, i::text, i FROM generate_series(1, 100) i;
+    CREATE TABLE alembic_version (version_num text);
+    INSERT INTO alembic_version VALUES ('0')";
+
+/// Statements, and the question whether one is done: `t`, when the tool need not run it again.
+type Migration = &'static [(&'static str, &'static str)];
+
+const MIGRATION: Migration = &[
+    ("CREATE INDEX t_a ON t (a)", "SELECT bool_and(indisvalid) FROM pg_index WHERE indexrelid = to_regclass('t_a')"),
+    ("ALTER TABLE t ADD CONSTRAINT t_k UNIQUE (a)", "SELECT EXISTS (SELECT FROM pg_constraint WHERE conname = 't_k')"),
+    ("ALTER TABLE t ADD CONSTRAINT t_check CHECK (c > 0)", "SELECT EXISTS (SELECT FROM pg_constraint WHERE conname = 't_check' AND convalidated)"),
+    (
+        "ALTER TABLE t ALTER COLUMN b SET NOT NULL",
+        "SELECT attnotnull AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = attrelid AND (NOT convalidated OR conname LIKE '\\_\\_%'))
+         FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'b'",
+    ),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scenario {
+    /// The migration and its version row in one transaction.
+    Transaction,
+    /// Its statements, each by itself. Without ADD CHECK, which nobody can run again once its constraint is there.
+    Autocommit,
+    /// The first session of a role whose proxy died when the COMMIT had been answered by the server.
+    Resuming,
+}
+
+pub(super) const SCENARIOS: [Scenario; 3] = [Scenario::Transaction, Scenario::Autocommit, Scenario::Resuming];
+
+/// Who dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Victim {
+    Proxy,
+    /// The proxy, and the next run comes while the server still works on what that has left.
+    Orphan,
+    Client,
+    Backend,
+    Server,
+    /// The whole server, before it has written down that the transaction had a number; another transaction gets that number then.
+    Number,
+}
+
+impl Victim {
+    /// Nothing else can go on meanwhile.
+    pub(super) fn is_server(self) -> bool {
+        matches!(self, Self::Server | Self::Number)
+    }
+}
+
+impl Scenario {
+    /// The schema that an undisturbed run past the proxy makes.
+    pub(super) async fn schema(self, cluster: &Cluster) -> String {
+        let (database, direct) = set_up(cluster, TABLES).await;
+        assert_eq!(self.tool(cluster.port, &database).await, "done");
+        catalog(&direct).await
+    }
+
+    /// The places that an undisturbed run through the proxy passes, in order.
+    pub(super) async fn places(self, cluster: &Cluster) -> Vec<String> {
+        let log = directory("places").join(format!("{}-{self:?}", cluster.version));
+        let (database, proxy) = self.begin(cluster, &[("PGAIRLOCK_FAILPOINTS_LOG", &log.display().to_string())]).await;
+        assert_eq!(self.tool(proxy.port, &database).await, "done");
+        let mut proxy = proxy;
+        proxy.signal("TERM");
+        proxy.wait();
+        read(&log)
+    }
+
+    /// A database and a proxy, at the point where the run begins.
+    pub(super) async fn begin(self, cluster: &Cluster, environment: &[(&str, &str)]) -> (String, Proxy) {
+        let (database, _) = set_up(cluster, TABLES).await;
+        if self != Self::Resuming {
+            return (database, Proxy::in_front_of_with(cluster, "enforce", STRICT, environment));
+        }
+        let dying = Proxy::in_front_of_with(cluster, "enforce", STRICT, &[("PGAIRLOCK_FAILPOINT", "reply COMMIT:1")]);
+        assert_ne!(self.tool(dying.port, &database).await, "done");
+        (database, dying.again(environment))
+    }
+
+    /// The tool: what it saw, `done` when it came to its end.
+    pub(super) async fn tool(self, port: u16, database: &str) -> String {
+        match self.steps(port, database).await {
+            Ok(()) => "done".to_owned(),
+            Err(seen) => seen,
+        }
+    }
+
+    async fn steps(self, port: u16, database: &str) -> Result<(), String> {
+        let mut client = log_in(port, database).await?;
+        if self == Self::Autocommit {
+            for (sql, done) in MIGRATION.iter().filter(|(sql, _)| !sql.contains("CHECK")) {
+                if ask(&mut client, done).await?.rows != ["t"] {
+                    ask(&mut client, sql).await?;
+                }
+            }
+            return Ok(());
+        }
+        if ask(&mut client, "SELECT version_num FROM alembic_version").await?.rows == ["1"] {
+            for sql in ["BEGIN", "SELECT version_num FROM alembic_version", "COMMIT"] {
+                ask(&mut client, sql).await?;
+            }
+            return Ok(());
+        }
+        let version = "UPDATE alembic_version SET version_num = '1'";
+        for sql in ["BEGIN"].into_iter().chain(MIGRATION.iter().map(|(sql, _)| *sql)).chain([version, "COMMIT"]) {
+            ask(&mut client, sql).await?;
+        }
+        Ok(())
+    }
+
+    /// A session that finishes what is left to do, and does nothing else.
+    pub(super) async fn visit(self, port: u16, database: &str) -> Result<(), String> {
+        let mut client = log_in(port, database).await?;
+        for sql in ["BEGIN", "COMMIT"] {
+            ask(&mut client, sql).await?;
+        }
+        Ok(())
+    }
+
+    /// The server has committed the migration.
+    pub(super) async fn is_committed(self, direct: &Session) -> bool {
+        self != Self::Autocommit && direct.value("SELECT version_num FROM alembic_version").await == "1"
+    }
+}
+
+pub(super) fn read(log: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(log).expect("a build without debug assertions has no failpoints");
+    text.lines().map(str::to_owned).collect()
+}
+
+async fn log_in(port: u16, database: &str) -> Result<RawClient, String> {
+    let mut client = RawClient::connect(port).await;
+    client.start(&[("user", "trusted"), ("database", database)]).await;
+    seen("login", Reply::of(&client.until(b'Z').await))?;
+    Ok(client)
+}
+
+async fn ask(client: &mut RawClient, sql: &str) -> Result<Reply, String> {
+    let reply = client.ask(sql).await;
+    seen(sql, reply)
+}
+
+fn seen(what: &str, reply: Reply) -> Result<Reply, String> {
+    match reply.errors.first() {
+        Some((sqlstate, message)) => Err(format!("{what}: {sqlstate} {message}")),
+        None if reply.status == 0 => Err(format!("{what}: end of stream")),
+        None => Ok(reply),
+    }
+}
