@@ -206,6 +206,12 @@ impl Operation {
         }
     }
 
+    /// PostgreSQL takes what it makes away together with this column of its table.
+    #[must_use]
+    pub fn goes_with_column(&self, column: &str) -> bool {
+        self.columns().iter().any(|name| name == column)
+    }
+
     /// The name that it gives, or takes, beside its table or on it.
     #[must_use]
     pub fn name(&self) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! The decision about one string of SQL.
 
-use crate::catalog::facts::{Facts, Lookup};
+use crate::catalog::facts::Facts;
 use crate::catalog::locks::Work;
 use crate::catalog::overlay::{Effect, Overlay};
 use crate::catalog::questions::Prepared;
@@ -8,7 +8,6 @@ use crate::deferred::promise::Pending;
 use crate::rules::NOT_UNDERSTOOD;
 use crate::rules::rule::{Certainty, Finding, Remedy};
 use crate::sql::functions;
-use crate::sql::name::RelationName;
 use crate::sql::parse::ParseError;
 use crate::sql::statement::{Copy, Parsed, Script, Statement};
 
@@ -146,7 +145,7 @@ fn report(found: &Found, verdict: &Verdict, mode: Mode) -> Judged {
 
 fn plan(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Found]) -> Plan {
     if let ([parsed], true) = (script.statements.as_slice(), situation.mode == Mode::Enforce)
-        && let Some(effect) = settle::of(parsed, situation.overlay, situation.pending, |name| exists(facts, name))
+        && let Some(effect) = settle::of(parsed, situation.overlay, situation.pending, facts)
     {
         return Plan::Settle { effect, tag: compose::tag(&parsed.statement) };
     }
@@ -167,12 +166,6 @@ fn plan(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Fo
         Some(found) => Plan::Refuse(refuse(script, situation, found)),
         None => Plan::Pass,
     }
-}
-
-/// The server knows such a relation; where it was not asked, it may.
-fn exists(facts: &Facts, name: &RelationName) -> bool {
-    let lookup = facts.scope(0).and_then(|scope| scope.relations.get(name));
-    !matches!(lookup, Some(Lookup::Missing))
 }
 
 /// Every operation can be found again by name, and is about what the server has resolved.

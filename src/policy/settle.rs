@@ -1,34 +1,36 @@
 //! Statements that take back what waits for a COMMIT: an index or a key that was promised and is not there is dropped by not making it.
 
+use crate::catalog::facts::{Facts, Lookup};
 use crate::catalog::overlay::{Effect, Overlay};
 use crate::deferred::operation::Operation;
 use crate::deferred::promise::{Deferred, Pending};
 use crate::sql::name::RelationName;
-use crate::sql::statement::{AlterAction, Drop, Parsed, Statement};
+use crate::sql::statement::{AlterAction, AlterCommand, Drop, Parsed, Statement};
 
-/// What a lone statement takes back, where all that it drops is still to be made; `exists` says what the server knows already.
-pub(super) fn of(parsed: &Parsed, overlay: &Overlay, pending: &[Pending], exists: impl Fn(&RelationName) -> bool) -> Option<Effect> {
+/// What a lone statement takes back, where all that it drops is still to be made.
+pub(super) fn of(parsed: &Parsed, overlay: &Overlay, pending: &[Pending], facts: &Facts) -> Option<Effect> {
+    let asked = |name: &RelationName| facts.scope(0).and_then(|scope| scope.relations.get(name));
     match &parsed.statement {
-        Statement::DropIndex(drop) if !drop.concurrently => dropped_indexes(drop, overlay, pending, exists),
+        // Where the server was not asked, it may know such an index.
+        Statement::DropIndex(Drop { relations, concurrently: false, .. }) => match relations.as_slice() {
+            [index] if asked(index) == Some(&Lookup::Missing) => dropped_index(index, overlay, pending),
+            _ => None,
+        },
         Statement::AlterTable(alter) => match alter.commands.as_slice() {
-            [command] => match &command.action {
-                AlterAction::DropConstraint { name, .. } => one(overlay, pending, &|operation| is_key(operation, name)),
-                _ => None,
-            },
+            [AlterCommand { action: AlterAction::DropConstraint { name, .. }, .. }] => {
+                let table = asked(&alter.relation)?.found()?.qualified();
+                one(overlay, pending, &|deferred| deferred.table == table && is_key(&deferred.operation, name))
+            }
             _ => None,
         },
         _ => None,
     }
 }
 
-fn dropped_indexes(drop: &Drop, overlay: &Overlay, pending: &[Pending], exists: impl Fn(&RelationName) -> bool) -> Option<Effect> {
-    let [index] = drop.relations.as_slice() else { return None };
+fn dropped_index(index: &RelationName, overlay: &Overlay, pending: &[Pending]) -> Option<Effect> {
     let backs_a_key =
         overlay.deferred().iter().any(|deferred| matches!(&deferred.operation, Operation::AttachKey(key) if key.constraint == index.name));
-    if exists(index) || backs_a_key {
-        return None;
-    }
-    one(overlay, pending, &|operation| is_index(operation, index))
+    if backs_a_key { None } else { one(overlay, pending, &|deferred| is_index(&deferred.operation, index)) }
 }
 
 fn is_index(operation: &Operation, name: &RelationName) -> bool {
@@ -46,7 +48,7 @@ fn is_key(operation: &Operation, name: &str) -> bool {
 }
 
 /// What matches in this transaction, else in an earlier one.
-fn one(overlay: &Overlay, pending: &[Pending], matches: &dyn Fn(&Operation) -> bool) -> Option<Effect> {
+fn one(overlay: &Overlay, pending: &[Pending], matches: &dyn Fn(&Deferred) -> bool) -> Option<Effect> {
     let here = places(overlay.deferred(), matches);
     if !here.is_empty() {
         return Some(Effect::Settled(here));
@@ -56,8 +58,8 @@ fn one(overlay: &Overlay, pending: &[Pending], matches: &dyn Fn(&Operation) -> b
     (!earlier.is_empty()).then_some(Effect::Needless(earlier))
 }
 
-fn places(operations: &[Deferred], matches: &dyn Fn(&Operation) -> bool) -> Vec<usize> {
-    operations.iter().enumerate().filter(|(_, deferred)| matches(&deferred.operation)).map(|(place, _)| place).collect()
+fn places(operations: &[Deferred], matches: &dyn Fn(&Deferred) -> bool) -> Vec<usize> {
+    operations.iter().enumerate().filter(|(_, deferred)| matches(deferred)).map(|(place, _)| place).collect()
 }
 
 /// What a statement that the server runs makes needless of what its own transaction left for later.
@@ -65,27 +67,22 @@ pub(super) fn beside(parsed: &Parsed, overlay: &Overlay, resolved: impl Fn(&Rela
     let gone: Vec<usize> = match &parsed.statement {
         Statement::DropTable(drop) => {
             let tables: Vec<RelationName> = drop.relations.iter().map(&resolved).collect();
-            of_tables(overlay, |deferred| tables.contains(&deferred.table))
+            places(overlay.deferred(), &|deferred| tables.contains(&deferred.table))
         }
         Statement::AlterTable(alter) => {
             let table = resolved(&alter.relation);
             let goes = |deferred: &Deferred| alter.commands.iter().any(|command| goes_with(&deferred.operation, &command.action));
-            of_tables(overlay, |deferred| deferred.table == table && goes(deferred))
+            places(overlay.deferred(), &|deferred| deferred.table == table && goes(deferred))
         }
         _ => Vec::new(),
     };
     if gone.is_empty() { Effect::Nothing } else { Effect::Settled(gone) }
 }
 
-fn of_tables(overlay: &Overlay, matches: impl Fn(&Deferred) -> bool) -> Vec<usize> {
-    overlay.deferred().iter().enumerate().filter(|(_, deferred)| matches(deferred)).map(|(place, _)| place).collect()
-}
-
 fn goes_with(operation: &Operation, action: &AlterAction) -> bool {
     match (action, operation) {
         (AlterAction::DropConstraint { name, .. }, Operation::Validate(validate)) => validate.constraint == *name,
-        (AlterAction::DropColumn { column, .. }, Operation::SetNotNull(set)) => set.column == *column,
-        (AlterAction::DropColumn { column, .. }, Operation::CreateIndex(create)) => create.key.as_ref().is_some_and(|key| key.contains(column)),
+        (AlterAction::DropColumn { column, .. }, operation) => operation.goes_with_column(column),
         _ => false,
     }
 }

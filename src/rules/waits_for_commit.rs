@@ -56,7 +56,7 @@ fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
         Statement::AlterTable(_) => case.command.is_some_and(|(alter, command)| match &command.action {
             // Validating twice is validating once; what is dropped need not be done.
             AlterAction::ValidateConstraint(_) | AlterAction::DropConstraint { .. } => false,
-            AlterAction::DropColumn { column, .. } => is_table(case, deferred, &alter.relation) && !goes_with(&deferred.operation, column),
+            AlterAction::DropColumn { column, .. } => is_table(case, deferred, &alter.relation) && may_use(&deferred.operation, column),
             AlterAction::AlterType(_) => is_table(case, deferred, &alter.relation),
             AlterAction::AddConstraint(constraint) if references(case, deferred, &constraint.kind) => true,
             _ => mentions_in(case.slice(&command.span), deferred),
@@ -85,13 +85,9 @@ fn references(case: &Case<'_>, deferred: &Deferred, kind: &ConstraintKind) -> bo
     matches!(kind, ConstraintKind::ForeignKey { references, .. } if is_unique(&deferred.operation) && is_table(case, deferred, references))
 }
 
-/// The operation is about this column, and goes with it.
-fn goes_with(operation: &Operation, column: &str) -> bool {
-    match operation {
-        Operation::CreateIndex(create) => create.key.as_ref().is_some_and(|key| key.iter().any(|name| name == column)),
-        Operation::SetNotNull(set) => set.column == column,
-        Operation::AttachKey(_) | Operation::Validate(_) | Operation::DropIndex(_) | Operation::Reindex(_) => false,
-    }
+/// Its expressions or its predicate name the column: what becomes of it then is not followed.
+fn may_use(operation: &Operation, column: &str) -> bool {
+    matches!(operation, Operation::CreateIndex(create) if !operation.goes_with_column(column) && words(&create.sql).contains(column))
 }
 
 fn looks_up(case: &Case<'_>) -> bool {

@@ -94,7 +94,7 @@ impl Committing {
         matches!(self.stage, Stage::Number)
     }
 
-    /// What runs after the COMMIT, and what would take back what it leaves.
+    /// What runs after the COMMIT.
     pub(super) fn in_hand(&self) -> Option<String> {
         self.work.as_ref()?.in_hand().map(|(step, _)| step.to_owned())
     }
@@ -132,8 +132,12 @@ fn commits(script: &Script) -> Option<Commits> {
 impl Session {
     /// Something waits for the COMMIT that this string would send.
     pub(super) fn commits_what_waits(&self, script: &Script) -> Option<Commits> {
-        let nothing = self.overlay.deferred().is_empty() && self.overlay.needless().is_empty() && !self.tells_of_earlier();
-        if nothing || self.status == Status::Failed { None } else { commits(script) }
+        let waits = !(self.overlay.deferred().is_empty() && self.overlay.needless().is_empty());
+        if self.status == Status::Failed || !waits && !self.tells_of_earlier() {
+            return None;
+        }
+        // Where nothing waits, a COMMIT among others has no answer that could be held back.
+        commits(script).filter(|how| waits || matches!(how, Commits::First { .. }))
     }
 
     /// The COMMIT makes a tool take a migration for applied, whose own COMMIT came before it, perhaps on another connection: if what waited for

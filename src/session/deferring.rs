@@ -29,6 +29,7 @@ use crate::wire::messages;
 use super::completion::Decided;
 use super::effects::Effects;
 use super::own::{OwnExchange, server_error};
+use super::refusals;
 use super::server::micros;
 use super::work::{Shape, Subject, Work};
 use super::{Progress, Session};
@@ -72,7 +73,7 @@ impl Session {
     pub(super) fn defer(&mut self, subject: Subject, outcome: Outcome, form: SafeForm, decided: Option<Decided>, out: &mut Effects) {
         let enforced = outcome.decision.findings.iter().find(|judged| judged.verdict == Verdict::Enforced).map(|judged| &judged.finding);
         let (Some(rule), Some(table)) = (enforced.map(|finding| finding.rule.0), enforced.and_then(|finding| finding.relation.clone())) else {
-            return;
+            return self.refuse(&subject, &refusals::deferred_without_table(), decided, out);
         };
         let unsearched = form.then.iter().cloned().collect();
         let deferring = Deferring {

@@ -62,6 +62,11 @@ pub(super) fn commit_without_number() -> Refusal {
     )
 }
 
+/// What waits for a COMMIT is kept by its table. The decision names one; should it ever not, nobody is left without an answer.
+pub(super) fn deferred_without_table() -> Refusal {
+    simple("PA002", "pgairlock: it is not known which table this statement is about, so that a part of it cannot wait for COMMIT; nothing was run")
+}
+
 fn simple(sqlstate: &'static str, message: &str) -> Refusal {
     Refusal { sqlstate, message: message.to_owned(), detail: None, hint: None, position: None }
 }

@@ -141,12 +141,30 @@ fn what_is_dropped_again_is_not_made() {
     assert_eq!(after.settles("DROP INDEX i"), Effect::Settled(vec![0]));
     assert_eq!(after.settles("DROP INDEX IF EXISTS public.i"), Effect::Settled(vec![0]));
     assert_eq!(after.settles("ALTER TABLE t DROP CONSTRAINT k"), Effect::Settled(vec![1, 2]));
+    let elsewhere = after.of("ALTER TABLE p DROP CONSTRAINT k").decision.plan;
+    assert_eq!(elsewhere, Plan::Pass, "that of another table is the server's to drop");
     let checked = in_block().after(&["ALTER TABLE t ADD CONSTRAINT w CHECK (a > 0)"]);
     let outcome = checked.of("ALTER TABLE t DROP CONSTRAINT w");
     assert_eq!(outcome.decision.plan, Plan::Pass, "it is there, and the server drops it");
     let mut overlay = checked.overlay.clone();
     outcome.effects.iter().for_each(|effect| overlay.apply(effect));
     assert!(overlay.deferred().is_empty());
+}
+
+#[test]
+fn a_column_is_dropped_with_what_is_about_it_alone() {
+    let dropping = |statements: &[&str], column: &str| {
+        let mut ask = in_block().after(statements);
+        ask.settings.rules.insert("drop-column".into(), Severity::Off);
+        let outcome = ask.of(&format!("ALTER TABLE t DROP COLUMN {column}"));
+        outcome.effects.iter().for_each(|effect| ask.overlay.apply(effect));
+        (matches!(outcome.decision.plan, Plan::Refuse(_)), ask.overlay.deferred().len())
+    };
+    let promised = ["CREATE INDEX i ON t (a)", "ALTER TABLE t ADD CONSTRAINT k UNIQUE (a)"];
+    assert_eq!(dropping(&promised, "a"), (false, 0), "the index and the key go with it");
+    assert_eq!(dropping(&promised, "ts"), (false, 3), "it is none of theirs");
+    assert_eq!(dropping(&["CREATE INDEX i ON t (a) WHERE ts IS NULL"], "ts").0, true, "the index would go, and that is not followed");
+    assert_eq!(dropping(&["CREATE INDEX i ON t (lower(b))"], "b").0, true);
 }
 
 #[test]
