@@ -14,6 +14,8 @@
 //!
 //! Pure: it says which statement to run next and is told how that went.
 
+mod sql;
+
 use std::collections::VecDeque;
 
 use crate::deferred::operation::{Course, Operation, Try};
@@ -21,6 +23,8 @@ use crate::deferred::promise::Deferred;
 use crate::deferred::seen::{self, Seen};
 use crate::deferred::step::{Debris, ErrorMapping, Step, Wait};
 use crate::policy::plan::SafeForm;
+
+use sql::{ACQUIRE, APPLY, BACK, LIFT, NAP, PAUSE, REBUILT, RELEASE, SAVE, STATE};
 
 /// The result of one statement: its single value, or the body of its ErrorResponse.
 pub type Answered = Result<Option<String>, ServerError>;
@@ -199,55 +203,12 @@ struct Clean {
     wait: Wait,
 }
 
-/// Reads the limits, and what an operation may need otherwise, as JSON; transaction_timeout exists from 17 on.
-const SAVE: &str = "SELECT pg_catalog.json_object_agg(n, pg_catalog.current_setting(n, true))::pg_catalog.text FROM pg_catalog.unnest(ARRAY[\
-     'role', 'lock_timeout', 'statement_timeout', 'transaction_timeout', 'search_path', 'DateStyle', 'IntervalStyle', 'TimeZone', \
-     'default_tablespace', 'default_transaction_read_only', 'default_transaction_isolation']) n";
-
-/// The first key is ours; `hashtext` of a name may collide, which costs a wait and nothing else.
-const ACQUIRE: &str = "SELECT pg_catalog.pg_try_advisory_lock(1885813100, pg_catalog.hashtext($1))::pg_catalog.text";
-const RELEASE: &str = "SELECT pg_catalog.pg_advisory_unlock(1885813100, pg_catalog.hashtext($1))::pg_catalog.text";
-/// Between two tries the session holds no snapshot for longer than this.
-const NAP: &str = "SELECT pg_catalog.pg_sleep(0.2)::pg_catalog.text";
-/// Whoever stood behind the step that did not get its lock gets this long (facts: postgres, "the lock queue").
-const PAUSE: &str = "SELECT pg_catalog.pg_sleep(1)::pg_catalog.text";
 /// Tries of a step that takes a strong lock: with a lock_timeout of 2 s and the pause, some minutes.
 const MOST_TRIES: u32 = 100;
 /// Looks at what is INVALID while another session has its table's lock: 5 s.
 const MOST_LOOKS: u32 = 25;
 /// Tries of a statement of ours that fails only when a cancel request hits it.
 const MOST_REPEATS: u32 = 3;
-
-/// `valid`, `abandoned` or `busy`; nothing when there is no such index.
-const STATE: &str = "SELECT CASE WHEN x.indisvalid THEN 'valid' WHEN EXISTS (SELECT FROM pg_catalog.pg_locks l, pg_catalog.pg_database d \
-     WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.relation OPERATOR(pg_catalog.=) x.indrelid AND l.granted \
-       AND l.mode OPERATOR(pg_catalog.=) 'ShareUpdateExclusiveLock' AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() \
-       AND d.oid OPERATOR(pg_catalog.=) l.database AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) THEN 'busy' ELSE 'abandoned' END \
-     FROM pg_catalog.pg_index x WHERE x.indexrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)::pg_catalog.oid";
-
-/// What rebuilds have left on a table, or on any: a JSON array of names.
-const REBUILT: &str = "SELECT COALESCE(pg_catalog.json_agg(x.indexrelid::pg_catalog.regclass::pg_catalog.text), '[]'::pg_catalog.json)::pg_catalog.text \
-     FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) x.indexrelid \
-     LEFT JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(NULLIF($1, ''))::pg_catalog.oid \
-     WHERE NOT x.indisvalid AND c.relname OPERATOR(pg_catalog.~) '_cc(new|old)[0-9]*$' \
-       AND ($1 OPERATOR(pg_catalog.=) '' OR x.indrelid OPERATOR(pg_catalog.=) t.oid OR x.indrelid OPERATOR(pg_catalog.=) t.reltoastrelid) \
-       AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l, pg_catalog.pg_database d \
-         WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.relation OPERATOR(pg_catalog.=) x.indrelid AND l.granted \
-           AND l.mode OPERATOR(pg_catalog.=) 'ShareUpdateExclusiveLock' AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() \
-           AND d.oid OPERATOR(pg_catalog.=) l.database AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())";
-
-/// Lifts the limits that exist: a concurrent build that one of them ends leaves an INVALID index. In their place the deadline for a step, as
-/// statement_timeout: what it ends is cleaned up.
-const LIFT: &str = "SELECT pg_catalog.set_config(s.name, CASE WHEN s.name OPERATOR(pg_catalog.=) 'statement_timeout' THEN $1 ELSE '0' END, false) \
-     FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout', 'transaction_timeout'])";
-
-/// Sets the limits back to what [`SAVE`] read.
-const BACK: &str = "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text($1::pg_catalog.json) s \
-     WHERE s.value IS NOT NULL AND s.key OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout', 'transaction_timeout'])";
-
-/// Sets whatever the object names.
-const APPLY: &str =
-    "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text($1::pg_catalog.json) s WHERE s.value IS NOT NULL";
 
 impl Failure {
     /// Another session is at it, and this one did not wait.

@@ -163,8 +163,8 @@ fn a_column_is_dropped_with_what_is_about_it_alone() {
     let promised = ["CREATE INDEX i ON t (a)", "ALTER TABLE t ADD CONSTRAINT k UNIQUE (a)"];
     assert_eq!(dropping(&promised, "a"), (false, 0), "the index and the key go with it");
     assert_eq!(dropping(&promised, "ts"), (false, 3), "it is none of theirs");
-    assert_eq!(dropping(&["CREATE INDEX i ON t (a) WHERE ts IS NULL"], "ts").0, true, "the index would go, and that is not followed");
-    assert_eq!(dropping(&["CREATE INDEX i ON t (lower(b))"], "b").0, true);
+    assert!(dropping(&["CREATE INDEX i ON t (a) WHERE ts IS NULL"], "ts").0, "the index would go, and that is not followed");
+    assert!(dropping(&["CREATE INDEX i ON t (lower(b))"], "b").0);
 }
 
 #[test]
