@@ -655,7 +655,7 @@ async fn decisions_and_their_outcomes_are_in_the_store() {
             "pass drop-column 0 false Some(\"ALTER TABLE\") None",
             "pass  0 true Some(\"ALTER TABLE\") None",
             "defer create-index-blocking 1 true Some(\"CREATE INDEX\") None",
-            "refuse waits-for-commit 0 true None Some(\"PA001\")",
+            "refuse drop-column 0 true None Some(\"PA001\")",
             "pass  0 false None Some(\"42P01\")",
         ];
         let mut expected: Vec<&str> = [of_one_protocol, of_one_protocol].concat();

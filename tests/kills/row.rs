@@ -199,10 +199,14 @@ async fn made(direct: &Session) -> Vec<String> {
         .await
 }
 
+/// Returns when they are gone. PostgreSQL 13 cannot be told to wait for that.
 async fn terminate(cluster: &Cluster, database: &str, blocked: bool) {
     let server = cluster.connect("postgres").await;
     let whom = if blocked { BLOCKED } else { "true" };
-    server.column(&format!("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = '{database}' AND {whom}")).await;
+    let pids = server.column(&format!("SELECT pid FROM pg_stat_activity WHERE datname = '{database}' AND {whom}")).await.join(",");
+    server.column(&format!("SELECT pg_terminate_backend(pid) FROM unnest('{{{pids}}}'::int[]) pid")).await;
+    let left = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY ('{{{pids}}}')");
+    until("the victims are gone", async || server.value(&left).await == "0").await.unwrap();
 }
 
 const BLOCKED: &str = "wait_event_type = 'Lock'";
