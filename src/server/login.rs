@@ -27,7 +27,7 @@ pub enum Login {
     /// A role is logged in; the session keeps its place until it ends.
     Session(Box<Established>, OwnedSemaphorePermit),
     /// A cancel request was passed on.
-    Cancelled,
+    Cancelled(CancelRequest),
 }
 
 /// A session whose client waits for ReadyForQuery. It has everything else of the login.
@@ -81,7 +81,7 @@ pub async fn login(
             let mut stream = client.stream;
             // libpq takes an end without close_notify for a failed cancel; a client that is gone already needs no answer.
             let _ = stream.shutdown().await;
-            Ok(Login::Cancelled)
+            Ok(Login::Cancelled(request))
         }
         Wish::Session(startup) => match room.try_acquire_owned() {
             Ok(place) => {

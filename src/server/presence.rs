@@ -63,6 +63,7 @@ mod tests {
             mode: Mode::Enforce,
             backend_pid: None,
             lock_timeout_ms: 0,
+            kept_lock_timeout_ms: 0,
             step_timeout_ms: 0,
         };
         let recorder = PrometheusBuilder::new().build_recorder();

@@ -33,6 +33,8 @@ pub enum Event {
     SiblingsQuiet,
     /// Another session asks this one to close what a concurrent build would wait for.
     BeQuiet,
+    /// A cancel request for this session was passed on to the server.
+    CancelRequested,
     /// The time that [`super::Session::next_tick`] named has come.
     Tick,
     /// The settings that decide were replaced.

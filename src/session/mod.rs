@@ -28,6 +28,7 @@ mod greeting;
 mod interrupted;
 mod judging;
 mod own;
+mod polling;
 mod record;
 mod refusals;
 pub mod registry;
@@ -89,6 +90,8 @@ pub struct Identity {
     pub backend_pid: Option<u32>,
     /// lock_timeout as sent in the start-up packet, in milliseconds.
     pub lock_timeout_ms: u64,
+    /// The proxy's own lock_timeout, in milliseconds.
+    pub kept_lock_timeout_ms: u64,
     /// How long a step may take that waits without hurting anyone, in milliseconds.
     pub step_timeout_ms: u64,
 }
@@ -103,6 +106,8 @@ pub struct Session {
     server: Inbox,
     replies: Replies,
     registry: Registry,
+    /// The portal that was bound last to wait for an advisory lock, and its parameters as numbers.
+    bound_keys: Option<(Vec<u8>, Vec<Option<i64>>)>,
     overlay: Overlay,
     shadows: Shadows,
     /// Functions may have come since the shadows were asked for.
@@ -166,6 +171,7 @@ impl Session {
             server: Inbox::new(server),
             replies: Replies::default(),
             registry: Registry::default(),
+            bound_keys: None,
             overlay: Overlay::default(),
             shadows: Shadows::default(),
             shadows_stale: false,
@@ -220,17 +226,19 @@ impl Session {
         self.status == Status::InTransaction
     }
 
-    /// When a client that waits is to hear that its wait goes on.
+    /// When a client that waits is to hear that its wait goes on, or something is to be tried again.
     #[must_use]
     pub fn next_tick(&self) -> Option<Instant> {
         match &self.work {
             Work::Committing(committing) if committing.is_working() => Some(committing.ticks.next()),
             Work::Resuming(resuming) => Some(resuming.ticks.next()),
+            Work::Polling(polling) => polling.next(),
             _ => None,
         }
     }
 
     fn tick(&mut self, now: Instant, out: &mut Effects) {
+        self.pause_over(now, out);
         let told = match &mut self.work {
             Work::Committing(committing) if committing.is_working() => committing.ticks.due(now).zip(committing.in_hand()),
             Work::Resuming(resuming) => resuming.ticks.due(now).zip(resuming.in_hand()),
@@ -265,6 +273,7 @@ impl Session {
             Event::Tick => self.tick(now, out),
             Event::SiblingsQuiet => self.siblings_are_quiet(now, out)?,
             Event::BeQuiet => self.be_quiet(out),
+            Event::CancelRequested => self.cancel_requested(now, out),
             Event::Policy(settings) => self.settings = settings,
             Event::Drain => self.draining = true,
         }

@@ -30,6 +30,7 @@ fn conversation() -> Conversation {
         mode: Mode::Enforce,
         backend_pid: Some(1),
         lock_timeout_ms: 2000,
+        kept_lock_timeout_ms: 2000,
         step_timeout_ms: 3_600_000,
     };
     let parameters = [("server_version".to_owned(), "15.18".to_owned()), ("TimeZone".to_owned(), "UTC".to_owned())];
