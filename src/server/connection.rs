@@ -100,6 +100,8 @@ pub(super) async fn run(established: Established, id: String, listener: String, 
         mode,
         principal: established.principal.clone(),
         backend_pid: comparable_pid(&shared.settings.borrow(), &established),
+        // Nobody can yet.
+        monitored: false,
         lock_timeout_ms: established.lock_timeout_ms,
         step_timeout_ms: u64::try_from(shared.settings.borrow().timeouts.step.as_millis()).unwrap_or(u64::MAX),
     };
