@@ -23,6 +23,7 @@ use crate::telemetry::{Decision, DecisionEnded, Event, PromiseProgress, Promised
 
 use super::failpoint;
 use super::login::Established;
+use super::monitor::{Monitor, Watched};
 use super::outbox::Outbox;
 use super::presence::Presence;
 use super::siblings::{Ask, Membership, Siblings};
@@ -80,6 +81,7 @@ struct Connection {
     server_read: BytesMut,
     client_open: bool,
     asking: Option<Asking>,
+    monitor: Monitor,
     membership: Membership,
     asked: mpsc::UnboundedReceiver<Ask>,
     /// Whom to tell that this session is quiet.
@@ -100,6 +102,7 @@ pub(super) async fn run(established: Established, id: String, listener: String, 
         mode,
         principal: established.principal.clone(),
         backend_pid: comparable_pid(&shared.settings.borrow(), &established),
+        monitored: shared.settings.borrow().monitor.is_some(),
         lock_timeout_ms: established.lock_timeout_ms,
         kept_lock_timeout_ms: milliseconds(shared.settings.borrow().timeouts.lock),
         step_timeout_ms: milliseconds(shared.settings.borrow().timeouts.step),
@@ -148,6 +151,12 @@ impl Connection {
         let (client_in, client_out) = split(established.client);
         let (server_in, server_out) = split(established.server);
         let (membership, asked) = shared.siblings.join(&established.upstream_name, &identity.principal.database, established.cancel.clone());
+        let monitor = Monitor::new(Watched {
+            session: identity.id.clone(),
+            upstream: established.upstream_name.clone(),
+            address: established.upstream_address,
+            database: identity.principal.database.clone(),
+        });
         let (progress, told) = mpsc::unbounded_channel();
         let mut outcomes = JoinSet::new();
         outcomes.spawn(write_progress(shared.clone(), identity.id.clone(), told));
@@ -167,6 +176,7 @@ impl Connection {
             server_read: BytesMut::new(),
             client_open: true,
             asking: None,
+            monitor,
             membership,
             asked,
             quiet_asked_by: Vec::new(),
@@ -220,6 +230,7 @@ impl Connection {
                 self.asking = None;
                 Ok(Some(answered))
             }
+            seen = self.monitor.seen() => Ok(Some(seen)),
             Some(ask) = self.asked.recv() => Ok(Some(match ask {
                 Ask::BeQuiet(answer) => {
                     self.quiet_asked_by.push(answer);
@@ -318,6 +329,11 @@ impl Connection {
                 quiet.await;
                 SessionEvent::SiblingsQuiet
             }));
+        }
+        if let Some(pid) = self.effects.watch.take() {
+            self.monitor.look(pid, Arc::clone(&self.shared.settings.borrow()));
+        } else if !self.session.waits() {
+            self.monitor.rest();
         }
         if std::mem::take(&mut self.effects.quiet) {
             // Who asked may have stopped waiting.

@@ -62,6 +62,7 @@ mod tests {
             principal: Principal::default(),
             mode: Mode::Enforce,
             backend_pid: None,
+            monitored: false,
             lock_timeout_ms: 0,
             kept_lock_timeout_ms: 0,
             step_timeout_ms: 0,

@@ -38,7 +38,9 @@ pub mod runner;
 mod running;
 mod server;
 mod siblings;
+pub mod sight;
 mod ticks;
+mod waiting;
 mod work;
 
 use std::sync::Arc;
@@ -88,6 +90,8 @@ pub struct Identity {
     pub mode: Mode,
     /// What BackendKeyData said, to be compared with the backend that answers; `None` behind a session pooler.
     pub backend_pid: Option<u32>,
+    /// Somebody can look at the session from outside while its client waits.
+    pub monitored: bool,
     /// lock_timeout as sent in the start-up packet, in milliseconds.
     pub lock_timeout_ms: u64,
     /// The proxy's own lock_timeout, in milliseconds.
@@ -226,29 +230,6 @@ impl Session {
         self.status == Status::InTransaction
     }
 
-    /// When a client that waits is to hear that its wait goes on, or something is to be tried again.
-    #[must_use]
-    pub fn next_tick(&self) -> Option<Instant> {
-        match &self.work {
-            Work::Committing(committing) if committing.is_working() => Some(committing.ticks.next()),
-            Work::Resuming(resuming) => Some(resuming.ticks.next()),
-            Work::Polling(polling) => polling.next(),
-            _ => None,
-        }
-    }
-
-    fn tick(&mut self, now: Instant, out: &mut Effects) {
-        self.pause_over(now, out);
-        let told = match &mut self.work {
-            Work::Committing(committing) if committing.is_working() => committing.ticks.due(now).zip(committing.in_hand()),
-            Work::Resuming(resuming) => resuming.ticks.due(now).zip(resuming.in_hand()),
-            _ => None,
-        };
-        if let Some((waited, step)) = told {
-            self.say_notice(&refusals::still_running(waited, &step), out);
-        }
-    }
-
     /// Takes one event and says what to do.
     pub fn handle(&mut self, event: Event, now: Instant, out: &mut Effects) {
         if self.closed {
@@ -271,6 +252,7 @@ impl Session {
             Event::Promised(result) => self.promised(result, now, out)?,
             Event::Pending(result) => self.pending_found(result, now, out)?,
             Event::Tick => self.tick(now, out),
+            Event::Seen(sight) => self.seen(sight.as_deref(), now, out),
             Event::SiblingsQuiet => self.siblings_are_quiet(now, out)?,
             Event::BeQuiet => self.be_quiet(out),
             Event::CancelRequested => self.cancel_requested(now, out),

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The server's answer to one statement of ours: its single value.
-fn own(value: &str) -> Vec<u8> {
+pub(super) fn own(value: &str) -> Vec<u8> {
     let mut row = vec![0, 1];
     row.extend_from_slice(&u32::try_from(value.len()).unwrap().to_be_bytes());
     row.extend_from_slice(value.as_bytes());
