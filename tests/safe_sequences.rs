@@ -160,12 +160,13 @@ async fn run(session: &Session, sql: &str) -> Result<(), Failure> {
         Plan::Pass => SafeForm { now: Some(Step::short(sql)), then: Vec::new(), tag: "" },
         other => panic!("{sql}: {other:?}"),
     };
-    let mut runner = Runner::new("lock", 60_000, form);
+    let mut runner = Runner::new("lock", 60_000, &form);
     let mut next = runner.start();
     loop {
         match next {
             Next::Run(sql, parameters) => next = runner.answered(answer(session, sql, &parameters).await),
             Next::Quiet => next = runner.answered(Ok(None)),
+            Next::Promise => next = runner.promise_answered(Ok(true)),
             Next::Finished(result) => return result,
         }
     }

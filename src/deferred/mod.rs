@@ -6,3 +6,4 @@ pub mod promise;
 pub mod search;
 pub mod seen;
 pub mod step;
+pub mod whole;

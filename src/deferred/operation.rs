@@ -283,7 +283,9 @@ impl Operation {
 }
 
 impl CreateIndex {
-    fn drop(&self) -> Option<String> {
+    /// Takes the index away, wherever its build stopped.
+    #[must_use]
+    pub fn drop(&self) -> Option<String> {
         self.index.as_ref().map(|index| format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"))
     }
 
@@ -305,14 +307,20 @@ impl CreateIndex {
     }
 
     /// The index that was found is the one that was promised, as far as that can be told without building another.
-    fn is(&self, found: &SeenIndex) -> bool {
+    pub(super) fn is(&self, found: &SeenIndex) -> bool {
         found.on_table && found.unique == self.unique && self.key.as_ref().is_none_or(|key| *key == found.key)
     }
 }
 
 impl AttachKey {
+    /// Takes the constraint away, and its index with it.
+    #[must_use]
+    pub fn drop(&self) -> String {
+        drop_constraint(&self.table, self.only, &self.constraint)
+    }
+
     fn step(&self) -> Step {
-        Step::short(&*self.sql).undo(drop_constraint(&self.table, self.only, &self.constraint))
+        Step::short(&*self.sql).undo(self.drop())
     }
 }
 
@@ -321,7 +329,9 @@ impl Validate {
         Step::long(format!("ALTER TABLE {} VALIDATE CONSTRAINT {}", self.table, Identifier(&self.constraint)))
     }
 
-    fn drop(&self) -> String {
+    /// Takes the constraint away.
+    #[must_use]
+    pub fn drop(&self) -> String {
         drop_constraint(&self.table, self.only, &self.constraint)
     }
 
@@ -363,7 +373,9 @@ impl SetNotNull {
         Step::short(format!("{} {}", self.table_sql(), self.add_command())).undo(self.drop_if_exists())
     }
 
-    fn set(&self) -> Step {
+    /// SET NOT NULL itself.
+    #[must_use]
+    pub fn set(&self) -> Step {
         let column = Identifier(&self.column);
         let set = Step::short(format!("{} ALTER COLUMN {column} SET NOT NULL", self.table_sql()));
         if self.was_not_null { set } else { set.undo(format!("{} ALTER COLUMN {column} DROP NOT NULL", self.table_sql())) }

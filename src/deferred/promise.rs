@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::sql::name::RelationName;
 
 use super::operation::{Operation, Try};
+use super::whole::{FirstPart, Whole};
 
 /// One operation that a statement left for after COMMIT.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,8 @@ pub struct Promise {
     pub life: String,
     /// What is done after its COMMIT, in order.
     pub operations: Vec<Deferred>,
+    /// It is no transaction but a statement outside of any, which has no number.
+    pub whole: Option<Whole>,
 }
 
 /// The number of a promise in its store.
@@ -121,7 +124,14 @@ impl Pending {
     /// What is still to do.
     #[must_use]
     pub fn rest(&self) -> &[Deferred] {
-        self.promise.operations.get(self.done..).unwrap_or_default()
+        let first = usize::from(self.first_part().is_some());
+        self.promise.operations.get(self.done.saturating_sub(first)..).unwrap_or_default()
+    }
+
+    /// The part of a statement outside of any transaction that ran before its operations.
+    #[must_use]
+    pub fn first_part(&self) -> Option<&FirstPart> {
+        self.promise.whole.as_ref()?.first.as_ref()
     }
 
     /// Whether the operation of this place among [`Self::rest`] may have been begun, and been cleaned up. What comes behind one that failed has not.

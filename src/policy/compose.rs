@@ -31,8 +31,15 @@ pub(super) fn safe_form(text: &str, parsed: &Parsed, acting: &[&Found], scope: O
     }
 }
 
+/// The id of the rule that has this name.
+#[must_use]
+pub fn rule_named(name: &str) -> Option<&'static str> {
+    crate::rules::all().iter().map(|rule| rule.id.0).find(|id| *id == name)
+}
+
 /// The CommandComplete tag of a statement that may be rewritten.
-pub(super) fn tag(statement: &Statement) -> &'static str {
+#[must_use]
+pub fn tag(statement: &Statement) -> &'static str {
     match statement {
         Statement::CreateIndex(_) => "CREATE INDEX",
         Statement::DropIndex(_) => "DROP INDEX",

@@ -2,7 +2,7 @@
 
 pub mod advisory;
 pub mod by_itself;
-mod compose;
+pub mod compose;
 pub mod decide;
 mod effect;
 mod judge;

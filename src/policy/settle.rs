@@ -53,8 +53,11 @@ fn one(overlay: &Overlay, pending: &[Pending], matches: &dyn Fn(&Deferred) -> bo
     if !here.is_empty() {
         return Some(Effect::Settled(here));
     }
-    let earlier: Vec<_> =
-        pending.iter().flat_map(|pending| places(pending.rest(), matches).into_iter().map(|place| (pending.id, pending.done + place))).collect();
+    let earlier: Vec<_> = pending
+        .iter()
+        .filter(|pending| pending.promise.whole.is_none())
+        .flat_map(|pending| places(pending.rest(), matches).into_iter().map(|place| (pending.id, pending.done + place)))
+        .collect();
     (!earlier.is_empty()).then_some(Effect::Needless(earlier))
 }
 

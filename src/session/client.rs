@@ -130,7 +130,7 @@ impl Session {
             return Ok(Flow::Wait);
         }
         if self.resumes_before(&script) {
-            self.resume(now, out);
+            self.resume(&script, now, out);
             return Ok(Flow::Wait);
         }
         if let Some(how) = self.commits_what_waits(&script) {
@@ -175,7 +175,7 @@ impl Session {
             return Ok(Flow::Wait);
         }
         if self.resumes_before(&script) {
-            self.resume(now, out);
+            self.resume(&script, now, out);
             return Ok(Flow::Wait);
         }
         let Some(name) = self.client.peek()?.and_then(|frame| views::parse(frame.body).map(|(name, _, _)| name.to_vec())) else {

@@ -234,14 +234,22 @@ impl Session {
             xid: number.xid,
             life: number.life.unwrap_or_default(),
             operations: committing.operations.clone(),
+            whole: None,
         }));
         committing.stage = Stage::Promise;
         self.work = Work::Committing(committing);
     }
 
     /// The store has answered.
-    pub(super) fn promised(&mut self, result: Result<PromiseId, String>, _now: Instant, out: &mut Effects) -> Progress {
-        let Work::Committing(mut committing) = std::mem::replace(&mut self.work, Work::Open) else { return Ok(()) };
+    pub(super) fn promised(&mut self, result: Result<PromiseId, String>, now: Instant, out: &mut Effects) -> Progress {
+        let mut committing = match std::mem::replace(&mut self.work, Work::Open) {
+            Work::Committing(committing) => committing,
+            Work::Running(rewriting) => {
+                self.whole_promised(rewriting, result, now, out);
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
         match result {
             // Nobody waits for it any more: it is rolled back with the session.
             Ok(id) if self.client_gone => out.progress.push((id, Became::Aborted)),
@@ -319,7 +327,8 @@ impl Session {
                 committing.failure = result.err().map(|failure| (failure, committing.promise));
                 if committing.failure.is_some() { self.rest(committing, out) } else { self.look_for_untold(committing, out) }
             }
-            None => self.rest(committing, out),
+            // Only what stands outside of any transaction is promised while it runs.
+            Some(Next::Promise) | None => self.rest(committing, out),
         }
     }
 

@@ -46,6 +46,9 @@ impl Session {
         }
         let (step, way_back) = rewriting?.runner.in_hand()?;
         let step = format!("it was running: {step}; the server may still finish that");
+        if rewriting.is_some_and(|rewriting| rewriting.is_promised()) {
+            return Some(format!("{step}. The next session of this role takes back what is done of the statement, or goes on when it comes again"));
+        }
         if way_back.is_empty() {
             return Some(step);
         }

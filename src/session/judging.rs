@@ -120,6 +120,7 @@ impl Session {
 
     /// A decision was taken: it is recorded before anything is done.
     pub(super) fn decided(&mut self, subject: Subject, outcome: Outcome, out: &mut Effects) -> Progress {
+        let outcome = self.with_cut_off(&subject, outcome);
         if !outcome.record {
             return self.act(subject, outcome, None, out);
         }

@@ -41,6 +41,7 @@ mod siblings;
 pub mod sight;
 mod ticks;
 mod waiting;
+mod wholes;
 mod work;
 
 use std::sync::Arc;
@@ -137,6 +138,8 @@ pub struct Session {
     resumed: bool,
     /// What of it is still to do, and not to be tried without a person's word.
     pending: Vec<Pending>,
+    /// A statement that an earlier session has not brought to its end, and that comes again.
+    cut_off: Option<Pending>,
     client_gone: bool,
     /// The client has heard a FATAL of the server.
     server_said_goodbye: bool,
@@ -191,6 +194,7 @@ impl Session {
             place: None,
             resumed: false,
             pending: Vec::new(),
+            cut_off: None,
             client_gone: false,
             server_said_goodbye: false,
             draining: false,

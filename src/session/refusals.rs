@@ -51,9 +51,10 @@ pub(super) fn commit_among_others() -> Refusal {
 }
 
 /// A sign of life for a client that waits, with what a monitor has seen.
-pub(super) fn still_running(waited: Duration, step: &str, sight: Option<&Sight>) -> Notice {
+pub(super) fn still_running(after_commit: bool, waited: Duration, step: &str, sight: Option<&Sight>) -> Notice {
     let seen = sight.map(ToString::to_string).unwrap_or_default();
-    let message = format!("pgairlock: after COMMIT, running for {} s: {step}{seen}", waited.as_secs());
+    let after = if after_commit { "after COMMIT, " } else { "" };
+    let message = format!("pgairlock: {after}running for {} s: {step}{seen}", waited.as_secs());
     Notice { severity: "NOTICE", sqlstate: "00000", message, detail: None }
 }
 

@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::deferred::fate::{self, Fate, borne_out, evidence};
@@ -32,6 +33,8 @@ pub(super) struct Resuming {
     /// The catalog is asked to bear out what the server says of the transaction's number.
     doubted: bool,
     noted: usize,
+    /// What the client wants to run.
+    sql: Arc<str>,
     pub(super) ticks: Ticks,
 }
 
@@ -59,7 +62,7 @@ impl Session {
     }
 
     /// Asks the store; the client's frame stays where it is.
-    pub(super) fn resume(&mut self, now: Instant, out: &mut Effects) {
+    pub(super) fn resume(&mut self, script: &Script, now: Instant, out: &mut Effects) {
         self.resumed = true;
         out.pending.clone_from(&self.place);
         self.work = Work::Resuming(Box::new(Resuming {
@@ -68,16 +71,21 @@ impl Session {
             work: None,
             doubted: false,
             noted: 0,
+            sql: Arc::clone(&script.text),
             ticks: Ticks::new(now),
         }));
     }
 
     /// The store has answered.
-    pub(super) fn pending_found(&mut self, result: Result<Vec<Pending>, String>, _now: Instant, out: &mut Effects) -> Progress {
+    pub(super) fn pending_found(&mut self, result: Result<Vec<Pending>, String>, now: Instant, out: &mut Effects) -> Progress {
         let mut resuming = match std::mem::replace(&mut self.work, Work::Open) {
             Work::Resuming(resuming) => resuming,
             Work::Committing(committing) => {
                 self.untold_found(committing, result.unwrap_or_default(), out);
+                return Ok(());
+            }
+            Work::Running(rewriting) => {
+                self.whole_found(rewriting, result, now, out);
                 return Ok(());
             }
             _ => return Ok(()),
@@ -97,6 +105,10 @@ impl Session {
             self.work = Work::Open;
             return;
         };
+        if let Some(whole) = &pending.promise.whole {
+            let comes_again = whole.sql == *resuming.sql;
+            return self.resume_whole(resuming, pending, comes_again, out);
+        }
         let committed = pending.committed;
         let xid = pending.promise.xid.clone();
         resuming.current = Some(pending);
@@ -174,10 +186,28 @@ impl Session {
         self.resume_with(resuming, next, out);
     }
 
+    /// A statement that was cut off: it is taken back, or left for its own return.
+    fn resume_whole(&mut self, mut resuming: Box<Resuming>, pending: Pending, comes_again: bool, out: &mut Effects) {
+        if comes_again {
+            self.cut_off = Some(pending);
+            return self.resume_next(resuming, out);
+        }
+        // What speaks against taking it back is for a person.
+        if !pending.may_be_retried() {
+            self.pending.push(pending);
+            return self.resume_next(resuming, out);
+        }
+        let runner = Runner::back(self.identity.step_timeout_ms, &pending).once();
+        let next = runner.start();
+        (resuming.noted, resuming.current, resuming.work) = (0, Some(pending), Some(runner));
+        self.resume_with(resuming, next, out);
+    }
+
     fn resume_with(&mut self, mut resuming: Box<Resuming>, next: Next, out: &mut Effects) {
         let done = resuming.work.as_ref().map_or(0, Runner::done);
         let (id, before) = resuming.current.as_ref().map_or((None, 0), |pending| (Some(pending.id), pending.done));
-        if done > resuming.noted {
+        let whole = resuming.current.as_ref().is_some_and(|pending| pending.promise.whole.is_some());
+        if done > resuming.noted && !whole {
             resuming.noted = done;
             out.progress.extend(id.map(|id| (id, Became::Done(before + done))));
         }
@@ -190,6 +220,17 @@ impl Session {
                 self.run_own(&sql, &parameters, Ending::Sync, out);
                 self.work = Work::Resuming(resuming);
             }
+            // Nobody promises anew what is promised.
+            Next::Promise => self.resume_next(resuming, out),
+            Next::Finished(Ok(())) if whole => {
+                let complete = resuming.work.as_ref().is_some_and(Runner::is_complete);
+                self.taken_back(&mut resuming, complete, out);
+                self.resume_next(resuming, out);
+            }
+            Next::Finished(Err(failure)) if whole => {
+                self.resume_failed(&mut resuming, before, failure, out);
+                self.resume_next(resuming, out);
+            }
             Next::Finished(Ok(())) => {
                 self.resume_done(&mut resuming, before + done, out);
                 self.resume_next(resuming, out);
@@ -198,6 +239,15 @@ impl Session {
                 self.resume_failed(&mut resuming, before + done, failure, out);
                 self.resume_next(resuming, out);
             }
+        }
+    }
+
+    /// Of a statement that was cut off all was there, or nothing is left.
+    fn taken_back(&mut self, resuming: &mut Resuming, complete: bool, out: &mut Effects) {
+        let Some(pending) = resuming.current.take() else { return };
+        out.progress.push((pending.id, if complete { Became::Settled } else { Became::Aborted }));
+        if !complete {
+            self.say_notice(&was_taken_back(&pending), out);
         }
     }
 
@@ -245,14 +295,31 @@ fn resumed(pending: &Pending) -> Notice {
     notice("NOTICE", format!("pgairlock: finishing what an earlier migration left for after its COMMIT: {}", steps.join("; ")))
 }
 
+fn was_taken_back(pending: &Pending) -> Notice {
+    let sql = pending.promise.whole.as_ref().map(|whole| &*whole.sql).unwrap_or_default();
+    notice(
+        "NOTICE",
+        format!("pgairlock: a statement on {} was cut off in an earlier session; what it had done is taken back: {sql}", tables(pending)),
+    )
+}
+
 fn busy(pending: &Pending) -> Notice {
+    if pending.promise.whole.is_some() {
+        return notice("NOTICE", format!("pgairlock: another session is still changing {} in safe steps", tables(pending)));
+    }
     notice("NOTICE", format!("pgairlock: another session is still working on {}, after the COMMIT of an earlier migration", tables(pending)))
 }
 
 fn still_failing(pending: &Pending, failure: &Failure) -> Notice {
+    let what = if pending.promise.whole.is_some() {
+        "a statement was cut off in an earlier session, and taking back what it had done on"
+    } else {
+        "what an earlier migration left to do on"
+    };
     let message = format!(
-        "pgairlock: what an earlier migration left to do on {} has failed again: {} ({}); see: pgairlock deferred list",
+        "pgairlock: {what} {} has failed{}: {} ({}); see: pgairlock deferred list",
         tables(pending),
+        if pending.promise.whole.is_some() { "" } else { " again" },
         failure.error.message,
         failure.error.sqlstate
     );

@@ -9,12 +9,15 @@
 //!
 //! Before each operation the server is asked what there is of it, so that nothing is done twice and nothing of others is touched.
 //!
+//! A statement outside of any transaction is promised, too (`deferred::whole`): all its operations are looked at first.
+//!
 //! One at a time on a table: two concurrent builds on one table wait for each other until one dies of a deadlock (facts: postgres, "two
 //! pods"). So an operation takes an advisory lock, polled, since a session that waits for a lock holds a snapshot that the other build waits for.
 //!
 //! Pure: it says which statement to run next and is told how that went.
 
 pub(super) mod sql;
+mod whole;
 
 use std::collections::VecDeque;
 
@@ -22,6 +25,7 @@ use crate::deferred::operation::{Course, Operation, Try};
 use crate::deferred::promise::Deferred;
 use crate::deferred::seen::{self, Seen};
 use crate::deferred::step::{Debris, ErrorMapping, Step, Wait};
+use crate::deferred::whole::FirstPart;
 use crate::policy::plan::SafeForm;
 
 use sql::{ACQUIRE, APPLY, BACK, LIFT, NAP, PAUSE, REBUILT, RELEASE, SAVE, STATE};
@@ -51,6 +55,8 @@ pub enum Next {
     Run(String, Vec<String>),
     /// Ask the other sessions of the database to close what a concurrent build would wait for; any answer will do.
     Quiet,
+    /// Promise the whole statement, or find out whether the promise that is gone on with is still open; see [`Runner::promise_answered`].
+    Promise,
     /// All done.
     Finished(Result<(), Failure>),
 }
@@ -77,13 +83,29 @@ pub struct Task {
     pub tried: Try,
     /// Settings that it needs, as a JSON object of names and values; none when those of the session are the ones.
     pub context: Option<String>,
+    /// What it is run for.
+    pub aim: Aim,
+}
+
+/// What an operation is looked at for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// To bring it to its end.
+    End,
+    /// To know whether one of its names is taken.
+    Fresh,
+    /// To know whether it is at its end.
+    Complete,
+    /// To take it back.
+    Back,
 }
 
 impl Task {
     /// What was promised for after a COMMIT.
     #[must_use]
     pub fn promised(deferred: &Deferred, tried: Try) -> Self {
-        Self { operation: deferred.operation.clone(), lock: deferred.table.to_string(), tried, context: Some(deferred.context.clone()) }
+        let (operation, lock, context) = (deferred.operation.clone(), deferred.table.to_string(), Some(deferred.context.clone()));
+        Self { operation, lock, tried, context, aim: Aim::End }
     }
 }
 
@@ -121,6 +143,17 @@ pub struct Runner {
     once: bool,
     /// Does nothing, and stops at the first operation that has something to do.
     looks: bool,
+    /// No operation that was looked at has a name that is taken.
+    fresh: bool,
+    /// One of them lacks a column.
+    lacks_column: bool,
+    /// The first part of a statement that was cut off, and whether it has run.
+    first: Option<FirstPart>,
+    begun: bool,
+    /// All operations that were looked at are at their end.
+    complete: bool,
+    /// What it begins with, should the promise that it goes on with be closed by now.
+    anew: VecDeque<Item>,
     /// The operation whose steps run.
     current: Option<Operation>,
     /// Operations that have reached their end.
@@ -142,6 +175,12 @@ pub struct Runner {
 enum Item {
     /// The advisory lock of this name.
     Claim(String),
+    /// The whole is promised from here on.
+    Promise,
+    /// The first part, unless it has run before.
+    First(Box<Step>),
+    /// What takes the first part back, where it has run.
+    UndoFirst(String),
     Step(Box<Step>),
     Operation(Box<Task>),
     /// The steps of the operation before it are done.
@@ -150,6 +189,7 @@ enum Item {
 
 #[derive(Debug)]
 enum Phase {
+    Promise,
     Save,
     Context(Box<Task>),
     Acquire(Goal),
@@ -212,6 +252,14 @@ const MOST_LOOKS: u32 = 25;
 /// Tries of a statement of ours that fails only when a cancel request hits it.
 const MOST_REPEATS: u32 = 3;
 
+impl Clean {
+    /// A concurrent drop waits for every older transaction, and hurts nobody meanwhile.
+    fn of(sql: String) -> Self {
+        let wait = if sql.starts_with("DROP INDEX CONCURRENTLY") { Wait::Long } else { Wait::Short };
+        Self { sql, wait }
+    }
+}
+
 impl Failure {
     /// Another session is at it, and this one did not wait.
     #[must_use]
@@ -223,10 +271,8 @@ impl Failure {
 impl Runner {
     /// The safe form of a statement, run in its place: it ends as a whole or leaves what was there before.
     #[must_use]
-    pub fn new(lock: &str, deadline_ms: u64, form: SafeForm) -> Self {
-        let task = |operation| Item::Operation(Box::new(Task { operation, lock: lock.to_owned(), tried: Try::First, context: None }));
-        let now = form.now.map(|step| Item::Step(Box::new(step)));
-        let items = [Item::Claim(lock.to_owned())].into_iter().chain(now).chain(form.then.into_iter().map(task)).collect();
+    pub fn new(lock: &str, deadline_ms: u64, form: &SafeForm) -> Self {
+        let items = [Item::Claim(lock.to_owned())].into_iter().chain(whole::anew(lock, form)).collect();
         Self::of(OnFailure::Undo, deadline_ms, items)
     }
 
@@ -246,6 +292,12 @@ impl Runner {
             waits: false,
             once: false,
             looks: false,
+            fresh: true,
+            lacks_column: false,
+            first: None,
+            begun: false,
+            complete: true,
+            anew: VecDeque::new(),
             current: None,
             done: 0,
             undo: Vec::new(),
@@ -300,6 +352,11 @@ impl Runner {
     /// The statement that ran last ended like this.
     pub fn answered(&mut self, answer: Answered) -> Next {
         match std::mem::replace(&mut self.phase, Phase::Restore) {
+            // Nothing of ours runs while the store is asked.
+            Phase::Promise => {
+                self.phase = Phase::Promise;
+                Next::Promise
+            }
             Phase::Save => match answer {
                 Ok(saved) => {
                     self.saved = saved;
@@ -369,6 +426,7 @@ impl Runner {
             }
             Phase::Look(_) | Phase::Nap(_) | Phase::Change(_) if !self.undo.is_empty() => Some((seen::QUESTION, self.way_back(None))),
             Phase::Save
+            | Phase::Promise
             | Phase::Context(_)
             | Phase::Acquire(_)
             | Phase::Nap(_)
@@ -386,7 +444,19 @@ impl Runner {
     fn next_item(&mut self) -> Next {
         match self.items.pop_front() {
             Some(Item::Claim(lock)) => self.acquire(Goal::Claim(lock)),
-            Some(Item::Step(step)) => self.next_step(*step),
+            // Where a name is taken the server refuses the statement, and what is there is not to be taken back.
+            Some(Item::Promise) if !self.fresh => self.next_item(),
+            Some(Item::Promise) => {
+                self.phase = Phase::Promise;
+                Next::Promise
+            }
+            Some(Item::First(step)) if self.begun => {
+                self.undo.extend(step.undo);
+                self.next_item()
+            }
+            Some(Item::First(step) | Item::Step(step)) => self.next_step(*step),
+            Some(Item::UndoFirst(_)) if self.complete || !self.begun => self.next_item(),
+            Some(Item::UndoFirst(sql)) => self.next_step(Step::short(sql)),
             Some(Item::Operation(task)) => self.begin(task),
             Some(Item::End) => {
                 self.current = None;
@@ -453,12 +523,30 @@ impl Runner {
             Ok(None) => Seen::default(),
             Err(error) => return self.stopped(error, "looking at what there is"),
         };
-        match task.operation.course(&seen, task.tried) {
+        let course = match task.aim {
+            Aim::Fresh => {
+                self.fresh &= task.operation.is_fresh(&seen);
+                self.lacks_column |= seen.lacks_column;
+                return self.next_item();
+            }
+            Aim::Complete => {
+                self.complete &= task.operation.is_complete(&seen);
+                self.begun |= self.first.as_ref().is_some_and(|first| first.shows_in(&task.operation, &seen));
+                return self.next_item();
+            }
+            Aim::Back if self.complete => return self.next_item(),
+            Aim::Back => task.operation.way_back(&seen),
+            Aim::End => task.operation.course(&seen, task.tried),
+        };
+        match course {
             Course::Steps(steps) if self.looks && !steps.is_empty() => {
                 self.items.clear();
                 self.release()
             }
             Course::Steps(steps) => {
+                if steps.is_empty() {
+                    self.done_before(&task.operation, &seen);
+                }
                 self.items.push_front(Item::End);
                 steps.into_iter().rev().for_each(|step| self.items.push_front(Item::Step(Box::new(step))));
                 self.current = Some(task.operation);
@@ -579,7 +667,7 @@ impl Runner {
     /// What takes back the finished steps, latest first; nothing where they stay.
     fn undone(&mut self) -> VecDeque<Clean> {
         self.items.clear();
-        let undo = std::mem::take(&mut self.undo).into_iter().rev().map(|sql| Clean { sql, wait: Wait::Short });
+        let undo = std::mem::take(&mut self.undo).into_iter().rev().map(Clean::of);
         if self.on_failure == OnFailure::Undo { undo.collect() } else { VecDeque::new() }
     }
 

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::deferred::operation::{AttachKey, CreateIndex, SetNotNull};
+use crate::deferred::promise::{Pending, Place, Promise, PromiseId};
+use crate::deferred::whole::{FirstPart, Whole};
 use crate::sql::name::RelationName;
 
 const NAMES: &[(&str, &str)] = &[
@@ -22,6 +24,8 @@ const NAMES: &[(&str, &str)] = &[
 #[derive(Default)]
 struct Server {
     answers: Vec<(&'static str, Answered)>,
+    /// What the store says.
+    promises: Option<Result<bool, ServerError>>,
 }
 
 impl Server {
@@ -57,6 +61,10 @@ impl Server {
                     ran.push(name);
                 }
                 Next::Quiet => next = runner.answered(Ok(None)),
+                Next::Promise => {
+                    ran.push("promise".to_owned());
+                    next = runner.promise_answered(self.promises.take().unwrap_or(Ok(true)));
+                }
                 Next::Finished(result) => return (ran.join(" · "), result),
             }
         }
@@ -84,11 +92,11 @@ fn attach(name: &str) -> Operation {
 }
 
 fn now(then: Vec<Operation>) -> Runner {
-    Runner::new("public.t", 1000, SafeForm { now: Some(Step::short("now").undo("undo now")), then, tag: "ALTER TABLE" })
+    Runner::new("public.t", 1000, &SafeForm { now: Some(Step::short("now").undo("undo now")), then, tag: "ALTER TABLE" })
 }
 
 fn later(operations: Vec<Operation>, tried: Try) -> Runner {
-    let task = |operation| Task { operation, lock: "public.t".into(), tried, context: None };
+    let task = |operation| Task { operation, lock: "public.t".into(), tried, context: None, aim: Aim::End };
     Runner::promised(1000, operations.into_iter().map(task).collect())
 }
 
@@ -96,8 +104,8 @@ fn later(operations: Vec<Operation>, tried: Try) -> Runner {
 fn limits_are_off_for_long_steps_only_and_the_lock_is_held_for_all_of_a_table() {
     let mut runner = now(vec![build("i"), attach("i")]);
     let (ran, result) = Server::default().run(&mut runner);
-    assert_eq!(ran, "save · acquire · now · look · off · build i · look · back · attach i · release · apply");
-    assert_eq!((result, runner.done()), (Ok(()), 2));
+    assert_eq!(ran, "save · acquire · look · look · promise · now · look · off · build i · look · back · attach i · release · apply");
+    assert_eq!((result, runner.done()), (Ok(()), 3));
 }
 
 #[test]
@@ -107,7 +115,9 @@ fn a_failed_step_is_cleaned_up_and_those_before_it_are_taken_back_in_reverse() {
     let (ran, result) = server.run(&mut now(vec![build("i"), build("j"), attach("never")]));
     assert_eq!(
         ran,
-        format!("save · acquire · now · look · off · build i · look · build j · inspect · {drop}j · back · {drop}i · undo now · release · apply")
+        format!(
+            "save · acquire · look · look · look · promise · now · look · off · build i · look · build j · inspect · {drop}j · {drop}i · back · undo now · release · apply"
+        )
     );
     let failure = result.unwrap_err();
     assert_eq!((&*failure.step, &*failure.error.sqlstate, failure.left_over.len()), ("build j", "23505", 0));
@@ -127,21 +137,25 @@ fn a_lock_that_is_not_had_is_tried_for_again_but_not_for_the_statement_itself() 
     let server = Server::default().fails("attach i", "55P03").fails("attach i", "55P03");
     assert_eq!(
         server.run(&mut now(vec![attach("i")])).0,
-        "save · acquire · now · look · attach i · pause · attach i · pause · attach i · release · apply"
+        "save · acquire · look · promise · now · look · attach i · pause · attach i · pause · attach i · release · apply"
     );
     let (ran, result) = Server::default().fails("now", "55P03").run(&mut now(vec![attach("i")]));
-    assert_eq!((&*ran, result.unwrap_err().error.sqlstate), ("save · acquire · now · release · apply", "55P03".to_owned()));
+    assert_eq!((&*ran, result.unwrap_err().error.sqlstate), ("save · acquire · look · promise · now · release · apply", "55P03".to_owned()));
 }
 
 #[test]
 fn what_is_in_hand_can_be_told_at_any_time() {
     let mut runner = now(vec![build("i")]);
     let mut told = vec![runner.in_hand().map(|(sql, back)| format!("{sql}: {}", back.join(", "))).unwrap_or_default()];
-    for answer in ["save", "true", "now"] {
-        runner.answered(Ok(Some(answer.into())));
+    for answer in ["save", "true", r#"{"table":1}"#, "promise", "now"] {
+        if answer == "promise" {
+            runner.promise_answered(Ok(true))
+        } else {
+            runner.answered(Ok(Some(answer.into())))
+        };
         told.push(runner.in_hand().map(|(sql, back)| format!("{}: {}", &sql[..3], back.join(", "))).unwrap_or_default());
     }
-    assert_eq!(told, ["", "", "now: undo now", "SEL: undo now"]);
+    assert_eq!(told, ["", "", "", "", "now: undo now", "SEL: undo now"]);
     for answer in ["{}", "limits", "quiet"] {
         runner.answered(Ok(Some(answer.into())));
     }
@@ -150,6 +164,78 @@ fn what_is_in_hand_can_be_told_at_any_time() {
     runner.answered(Err(ServerError::default()));
     runner.answered(Ok(Some("abandoned".into())));
     assert_eq!(runner.in_hand(), Some((drop, vec![drop.to_owned(), "undo now".to_owned()])));
+}
+
+const THERE: &str = r#"{"table":1,"index":{"on_table":true,"valid":true}}"#;
+const GOT_STUCK: &str = r#"{"table":1,"index":{"on_table":true,"abandoned":true}}"#;
+
+fn form(then: Vec<Operation>) -> SafeForm {
+    SafeForm { now: None, then, tag: "ALTER TABLE" }
+}
+
+/// A statement of these operations that was cut off; with a first part, or without.
+fn cut_off(done: usize, first: bool, operations: Vec<Operation>) -> Pending {
+    let deferred = |operation| Deferred { operation, table: table(), rule: "r".into(), context: "{}".into() };
+    let first = first.then(|| FirstPart { sql: "now".into(), undo: Some("undo now".into()), makes_columns: false });
+    Pending {
+        id: PromiseId(1),
+        promise: Promise {
+            session: "s".into(),
+            place: Place::default(),
+            role: "r".into(),
+            xid: String::new(),
+            life: String::new(),
+            operations: operations.into_iter().map(deferred).collect(),
+            whole: Some(Whole { sql: "sql".into(), first }),
+        },
+        at_unix_micros: 0,
+        committed: false,
+        done,
+        error: None,
+        told: false,
+    }
+}
+
+#[test]
+fn what_has_a_name_that_is_taken_is_not_promised() {
+    let (ran, _) = Server::default().says("look", THERE).run(&mut Runner::new("public.t", 1000, &form(vec![build("i")])));
+    assert!(!ran.contains("promise"), "{ran}");
+}
+
+#[test]
+fn what_cannot_be_promised_is_not_begun() {
+    let error = ServerError { sqlstate: "PA005".into(), ..ServerError::default() };
+    let (ran, result) = Server { promises: Some(Err(error)), ..Server::default() }.run(&mut now(vec![build("i")]));
+    assert_eq!((&*ran, &*result.unwrap_err().error.sqlstate), ("save · acquire · look · promise · release · apply", "PA005"));
+}
+
+#[test]
+fn a_statement_that_comes_again_goes_on_where_it_stopped_unless_it_has_come_to_its_end_meanwhile() {
+    let both = || vec![build("i"), attach("i")];
+    let again = || Runner::again("public.t", 1000, &cut_off(0, false, both()), &form(both()));
+    let there = || Server::default().says("look", THERE).says("look", THERE).says("look", THERE);
+    let (ran, result) = there().run(&mut again());
+    assert_eq!((&*ran, result), ("save · acquire · promise · look · look · look · look · attach i · release · apply", Ok(())));
+    let (ran, result) =
+        Server { promises: Some(Ok(false)), ..Server::default() }.says("look", THERE).says("look", r#"{"table":1}"#).run(&mut again());
+    assert!(ran.starts_with("save · acquire · promise · look · look · look · off · build i"), "as the first of its kind: {ran} {result:?}");
+    let (ran, result) = there().fails("attach i", "23502").run(&mut again());
+    assert!(result.is_err() && ran.contains("attach i · off · DROP INDEX CONCURRENTLY IF EXISTS public.i"), "{ran}");
+}
+
+#[test]
+fn a_statement_that_was_cut_off_is_taken_back_from_its_end_unless_all_of_it_is_there() {
+    let mut all = Runner::back(1000, &cut_off(0, false, vec![build("i"), build("j")]));
+    let (ran, result) = Server::default().says("look", THERE).says("look", THERE).run(&mut all);
+    assert_eq!((&*ran, result, all.is_complete()), ("save · apply · acquire · look · look · look · look · release · apply", Ok(()), true));
+    for (done, end) in [(0, "off"), (1, "undo now")] {
+        let mut stuck = Runner::back(1000, &cut_off(done, true, vec![build("i"), build("j")]));
+        let looks = [THERE, GOT_STUCK, GOT_STUCK, THERE];
+        let (ran, result) = looks.into_iter().fold(Server::default(), |server, look| server.says("look", look)).run(&mut stuck);
+        assert!(ran.contains("IF EXISTS public.j · look · DROP INDEX CONCURRENTLY IF EXISTS public.i"), "{ran}");
+        assert_eq!((ran.contains(end), result, stuck.is_complete()), (true, Ok(()), false), "{ran}");
+        assert_eq!(ran.contains("undo now"), done > 0, "only what is known to be done is taken back");
+    }
 }
 
 #[test]
@@ -169,8 +255,13 @@ fn one_session_a_table_at_a_time() {
 
 #[test]
 fn another_table_is_another_lock_and_other_settings_are_set_before_it() {
-    let task =
-        |lock: &str, context: Option<&str>| Task { operation: attach(lock), lock: lock.into(), tried: Try::First, context: context.map(Into::into) };
+    let task = |lock: &str, context: Option<&str>| Task {
+        operation: attach(lock),
+        lock: lock.into(),
+        tried: Try::First,
+        aim: Aim::End,
+        context: context.map(Into::into),
+    };
     let mut runner = Runner::promised(1000, vec![task("a", None), task("b", None), task("b", Some("{}"))]);
     assert_eq!(
         Server::default().run(&mut runner).0,

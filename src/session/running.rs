@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::audit::record::Outcome as Recorded;
+use crate::policy::compose;
 use crate::policy::decide::{LockTimeoutCare, Outcome};
 use crate::policy::plan::{Notice, SafeForm, Verdict};
 use crate::wire::errors::{self, Report};
@@ -14,6 +15,8 @@ use super::effects::{Effects, Observed};
 use super::own::{Ending, server_error};
 use super::runner::{Failure, Next, Runner, ServerError};
 use super::server::micros;
+use super::ticks::Ticks;
+use super::wholes::promising;
 use super::work::{Care, Rewriting, Shape, Subject, Work};
 use super::{Fatal, Progress, Session};
 
@@ -23,42 +26,53 @@ impl Session {
         let leaving_batch = subject.shape != Shape::Query;
         let finding = outcome.decision.findings.iter().find(|judged| judged.verdict == Verdict::Enforced).map(|judged| &judged.finding);
         let rule = finding.map_or("", |finding| finding.rule.0);
-        let table = match (&outcome.lock_timeout, finding) {
+        let table = finding.and_then(|finding| finding.relation.clone());
+        let lock = match &outcome.lock_timeout {
             // Without a table it stands in nobody's way, and waits for nobody.
-            (LockTimeoutCare::RunByItself(by_itself), _) => by_itself.table.as_ref().map_or_else(|| self.identity.id.clone(), ToString::to_string),
-            (_, finding) => finding.and_then(|finding| finding.relation.as_ref()).map_or_else(String::new, ToString::to_string),
+            LockTimeoutCare::RunByItself(by_itself) => by_itself.table.as_ref().map_or_else(|| self.identity.id.clone(), ToString::to_string),
+            _ => table.as_ref().map_or_else(String::new, ToString::to_string),
         };
-        let rewriting = Rewriting {
-            tag: form.tag,
-            runner: Runner::new(&table, self.identity.step_timeout_ms, form),
+        let cut_off = self.cut_off.take();
+        let promised = cut_off.as_ref().and_then(|pending| pending.promise.operations.first());
+        let rule = promised.and_then(|deferred| compose::rule_named(&deferred.rule)).unwrap_or(rule);
+        let (table, lock) = promised.map_or((table, lock), |deferred| (Some(deferred.table.clone()), deferred.table.to_string()));
+        let deadline = self.identity.step_timeout_ms;
+        let runner = match &cut_off {
+            Some(pending) => Runner::again(&lock, deadline, pending, &form),
+            None => Runner::new(&lock, deadline, &form),
+        };
+        let since = subject.since;
+        let rewriting = Box::new(Rewriting {
+            runner,
             subject,
+            form,
+            table,
             rule,
             decided,
             leaving_batch,
             told_to_wait: false,
-        };
+            whole: promising(cut_off),
+            ticks: Ticks::new(since),
+        });
         if leaving_batch {
             self.batch = Batch::default();
             self.leave_batch(out);
+            self.work = Work::Running(rewriting);
         } else {
             let next = rewriting.runner.start();
-            self.run_next(next, out);
+            self.run_next(rewriting, next, since, out);
         }
-        self.work = Work::Running(Box::new(rewriting));
     }
 
-    fn run_next(&mut self, next: Next, out: &mut Effects) -> Option<Result<(), Failure>> {
+    pub(super) fn run_next(&mut self, mut rewriting: Box<Rewriting>, next: Next, now: Instant, out: &mut Effects) {
+        rewriting.note_progress(out);
         match next {
-            Next::Quiet => {
-                self.quiet_siblings(out);
-                None
-            }
-            Next::Run(sql, parameters) => {
-                self.run_own(&sql, &parameters, Ending::Sync, out);
-                None
-            }
-            Next::Finished(result) => Some(result),
+            Next::Quiet => self.quiet_siblings(out),
+            Next::Promise => return self.promise_whole(rewriting, now, out),
+            Next::Run(sql, parameters) => self.run_own(&sql, &parameters, Ending::Sync, out),
+            Next::Finished(result) => return self.rewritten(&rewriting, result, now, out),
         }
+        self.work = Work::Running(rewriting);
     }
 
     /// All replies to our statements are there.
@@ -108,10 +122,7 @@ impl Session {
                 if rewriting.runner.waits() && !std::mem::replace(&mut rewriting.told_to_wait, true) {
                     self.say_notice(&another_rewrite(), out);
                 }
-                match self.run_next(next, out) {
-                    None => self.work = Work::Running(rewriting),
-                    Some(result) => self.rewritten(&rewriting, result, now, out),
-                }
+                self.run_next(rewriting, next, now, out);
                 Ok(())
             }
             other => {
@@ -131,12 +142,12 @@ impl Session {
         }
         if let Some(decided) = rewriting.decided {
             let sqlstate = result.as_ref().err().map(|failure| failure.error.sqlstate.clone());
-            let tag = result.is_ok().then(|| rewriting.tag.to_owned());
+            let tag = result.is_ok().then(|| rewriting.form.tag.to_owned());
             out.outcomes.push((decided.id, Recorded { tag, sqlstate, duration_micros: micros(now, decided.at) }));
         }
         let failed = result.is_err();
         match result {
-            Ok(()) => self.say(messages::command_complete(rewriting.tag), out),
+            Ok(()) => self.say(messages::command_complete(rewriting.form.tag), out),
             // Its own error, to the position.
             Err(failure) if rewriting.rule.is_empty() && failure.left_over.is_empty() => self.say_server_error(&failure.error, out),
             Err(failure) => self.say_failure(&failure, out),

@@ -1,4 +1,4 @@
-//! A client that waits behind a COMMIT, or behind what earlier ones left: when it hears that its wait goes on, and what.
+//! A client that waits for a rewrite, behind a COMMIT, or behind what earlier ones left: when it hears that its wait goes on, and what.
 //!
 //! Without a monitor it hears so when the time has come. With one the session is looked at from outside each second, and the client hears what was
 //! seen: when the time has come, and when the phase of the build has changed since the look before. Nothing waits for a look: its answer is an event.
@@ -40,7 +40,7 @@ impl Session {
             }
             (Some(step), None) => {
                 if let Some(waited) = told {
-                    self.say_notice(&refusals::still_running(waited, &step, None), out);
+                    self.say_notice(&refusals::still_running(self.since_commit(), waited, &step, None), out);
                 }
             }
             (None, _) => ticks.looks.skip(now),
@@ -54,7 +54,7 @@ impl Session {
         let told = ticks.looks.ended(sight.and_then(Sight::phase));
         let waited = ticks.waited(now);
         if let Some(step) = step.filter(|_| told) {
-            self.say_notice(&refusals::still_running(waited, &step, sight), out);
+            self.say_notice(&refusals::still_running(self.since_commit(), waited, &step, sight), out);
         }
     }
 
@@ -67,6 +67,7 @@ impl Session {
         match &self.work {
             Work::Committing(committing) if committing.is_working() => Some(&committing.ticks),
             Work::Resuming(resuming) => Some(&resuming.ticks),
+            Work::Running(rewriting) => Some(&rewriting.ticks),
             _ => None,
         }
     }
@@ -75,8 +76,14 @@ impl Session {
         match &mut self.work {
             Work::Committing(committing) if committing.is_working() => Some(&mut committing.ticks),
             Work::Resuming(resuming) => Some(&mut resuming.ticks),
+            Work::Running(rewriting) => Some(&mut rewriting.ticks),
             _ => None,
         }
+    }
+
+    /// What the client waits for comes after a COMMIT.
+    fn since_commit(&self) -> bool {
+        !matches!(self.work, Work::Running(_))
     }
 
     /// The step that runs.
@@ -84,6 +91,7 @@ impl Session {
         match &self.work {
             Work::Committing(committing) => committing.in_hand(),
             Work::Resuming(resuming) => resuming.in_hand(),
+            Work::Running(rewriting) => rewriting.runner.in_hand().map(|(step, _)| step.to_owned()),
             _ => None,
         }
     }

@@ -7,6 +7,8 @@ use bytes::Bytes;
 
 use crate::catalog::questions::{Answer, Inquiry};
 use crate::policy::decide::Outcome;
+use crate::policy::plan::SafeForm;
+use crate::sql::name::RelationName;
 use crate::sql::statement::Script;
 
 use super::committing::Committing;
@@ -15,6 +17,8 @@ use super::deferring::Deferring;
 use super::polling::Polling;
 use super::resuming::Resuming;
 use super::runner::Runner;
+use super::ticks::Ticks;
+use super::wholes::Promising;
 
 /// See the module; one variant at a time, each with only its own data.
 #[derive(Debug)]
@@ -99,13 +103,17 @@ pub(super) enum Care {
 pub(super) struct Rewriting {
     pub(super) runner: Runner,
     pub(super) subject: Subject,
-    pub(super) tag: &'static str,
+    pub(super) form: SafeForm,
+    /// As the server resolved it.
+    pub(super) table: Option<RelationName>,
     pub(super) rule: &'static str,
     pub(super) decided: Option<Decided>,
     /// The client's implicit transaction is closed first.
     pub(super) leaving_batch: bool,
     /// The client knows that another rewrite is waited for.
     pub(super) told_to_wait: bool,
+    pub(super) whole: Promising,
+    pub(super) ticks: Ticks,
 }
 
 impl Work {

@@ -9,8 +9,8 @@ use crate::deferred::promise::{Failed, Pending, Place, Progress, Promise, Promis
 
 pub(super) fn insert(connection: &Connection, promise: &Promise, at_unix_micros: i64) -> Result<i64, StoreError> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO promises (at_unix_micros, session, system, database, role, xid, life, operations)
-         VALUES (:at, :session, :system, :database, :role, :xid, :life, :operations)",
+        "INSERT INTO promises (at_unix_micros, session, system, database, role, xid, life, operations, whole)
+         VALUES (:at, :session, :system, :database, :role, :xid, :life, :operations, :whole)",
     )?;
     Ok(statement.insert(named_params! {
         ":at": at_unix_micros,
@@ -21,6 +21,7 @@ pub(super) fn insert(connection: &Connection, promise: &Promise, at_unix_micros:
         ":xid": promise.xid,
         ":life": promise.life,
         ":operations": json(&promise.operations)?,
+        ":whole": promise.whole.as_ref().map(json).transpose()?,
     })?)
 }
 
@@ -60,7 +61,7 @@ pub(super) fn pending(connection: &Connection, wanted: &Wanted) -> Result<Vec<Pe
         Wanted::Of(place, role) => (Some(&place.system), Some(&place.database), Some(role)),
     };
     let mut statement = connection.prepare_cached(
-        "SELECT id, at_unix_micros, session, system, database, role, xid, life, operations, state, done, sqlstate, message, told FROM promises
+        "SELECT id, at_unix_micros, session, system, database, role, xid, life, operations, whole, state, done, sqlstate, message, told FROM promises
          WHERE state IN ('promised', 'committed') AND (?1 IS NULL OR system = ?1 AND database = ?2 AND role = ?3) ORDER BY id",
     )?;
     let mut rows = statement.query((system, database, role))?;
@@ -73,8 +74,10 @@ pub(super) fn pending(connection: &Connection, wanted: &Wanted) -> Result<Vec<Pe
 
 fn read(row: &Row<'_>) -> Result<Pending, StoreError> {
     let operations: String = row.get("operations")?;
-    let operations = serde_json::from_str(&operations)
-        .map_err(|error| StoreError::Corrupt(format!("promise {}: {error}", row.get::<_, i64>("id").unwrap_or_default())))?;
+    let whole: Option<String> = row.get("whole")?;
+    let corrupt = |error| StoreError::Corrupt(format!("promise {}: {error}", row.get::<_, i64>("id").unwrap_or_default()));
+    let operations = serde_json::from_str(&operations).map_err(corrupt)?;
+    let whole = whole.map(|whole| serde_json::from_str(&whole)).transpose().map_err(corrupt)?;
     let sqlstate: Option<String> = row.get("sqlstate")?;
     let message: Option<String> = row.get("message")?;
     Ok(Pending {
@@ -91,6 +94,7 @@ fn read(row: &Row<'_>) -> Result<Pending, StoreError> {
             xid: row.get("xid")?,
             life: row.get("life")?,
             operations,
+            whole,
         },
     })
 }

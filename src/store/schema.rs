@@ -8,7 +8,7 @@ use super::error::StoreError;
 const APPLICATION_ID: i64 = 0x5047_414c;
 
 /// Migration n makes version n + 1.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE decisions (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -63,6 +63,10 @@ const MIGRATIONS: [&str; 3] = [
     -- Why a person settled it without its being done, and when; an error that it had stays beside it.
     ALTER TABLE promises ADD COLUMN drop_reason TEXT;
     ALTER TABLE promises ADD COLUMN dropped_at_unix_micros INTEGER;
+",
+    "
+    -- A statement outside of any transaction: it has no number, and is taken back where it was cut off.
+    ALTER TABLE promises ADD COLUMN whole TEXT CHECK (whole IS NULL OR json_valid(whole));
 ",
 ];
 

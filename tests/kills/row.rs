@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::places::Place;
 use super::scenario::{Scenario, Victim};
 use super::support::{Cluster, Proxy, Session, catalog, directory};
-use super::{PATIENCE, expected, until};
+use super::{PATIENCE, until};
 
 #[derive(Debug, Clone)]
 pub(super) struct Row {
@@ -45,7 +45,7 @@ pub(super) struct Told {
 
 impl Told {
     pub(super) fn failed(&self) -> bool {
-        !self.wrong.is_empty() && expected::reason(self).is_none()
+        !self.wrong.is_empty()
     }
 }
 
@@ -53,11 +53,7 @@ impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seen: String = self.seen.chars().take(60).collect();
         let end = if self.committed { "committed" } else { "-" };
-        let result = match expected::reason(self) {
-            _ if self.wrong.is_empty() => "ok".to_owned(),
-            Some(why) => format!("expected failure: {why}"),
-            None => format!("FAILED: {}", self.wrong.join("; ")),
-        };
+        let result = if self.wrong.is_empty() { "ok".to_owned() } else { format!("FAILED: {}", self.wrong.join("; ")) };
         write!(f, "{:3} {} {seen:60} {end:9} {:10} {result}", self.version, self.row, self.states.join(","))
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn table(pending: &[Pending]) -> String {
     for pending in pending {
         let promise = &pending.promise;
         let error = pending.error.as_ref().map(|error| format!("error {}: {}", error.sqlstate, error.message));
-        let mut lines = pending.to_do().into_iter().map(|(_, sql)| format!("{sql};")).chain(error).map(|line| one_line(&line));
+        let mut lines = to_do(pending).into_iter().map(|sql| format!("{sql};")).chain(error).map(|line| one_line(&line));
         let first = lines.next().unwrap_or_default();
         let when = utc(pending.at_unix_micros);
         rows.push([pending.id.0.to_string(), when, one_line(&promise.place.database), one_line(&promise.role), state(pending).to_owned(), first]);
@@ -42,6 +42,14 @@ pub(super) fn table(pending: &[Pending]) -> String {
         format!("{}\n", cells.join("  ").trim_end())
     };
     rows.iter().map(line).collect()
+}
+
+/// What is left to do. A statement outside of any transaction runs, or was cut off: then it is taken back, and its tool runs it again.
+fn to_do(pending: &Pending) -> Vec<String> {
+    match &pending.promise.whole {
+        Some(whole) => vec![format!("(it runs, or was cut off and is taken back) {}", whole.sql.trim_end().trim_end_matches(';'))],
+        None => pending.to_do().into_iter().map(|(_, sql)| sql).collect(),
+    }
 }
 
 /// Names and SQL are others' words: what moves a terminal's cursor is not for a table.
@@ -103,7 +111,7 @@ pub(super) fn json(pending: &[Pending]) -> Result<String, serde_json::Error> {
             runs_by_itself: pending.may_be_retried(),
             done: pending.done,
             operations: promise.operations.iter().map(|one| ShownOperation { table: one.table.to_string(), rule: &one.rule }).collect(),
-            to_do: pending.to_do().into_iter().map(|(_, sql)| sql).collect(),
+            to_do: to_do(pending),
             error: pending.error.as_ref().map(|error| ShownError { sqlstate: &error.sqlstate, message: &error.message }),
         }
     });
@@ -113,6 +121,9 @@ pub(super) fn json(pending: &[Pending]) -> Result<String, serde_json::Error> {
 /// What a dropped promise leaves to a person. The names in it mean what they did under the settings of the migration.
 pub(super) fn left_undone(pending: &Pending) -> String {
     let id = pending.id.0;
+    if let Some(whole) = &pending.promise.whole {
+        return left_half_done(pending, &whole.sql);
+    }
     let mut text = format!("promise {id} is dropped. It is not done, and nothing will do it any more:\n\n");
     let mut context = "";
     for (deferred, sql) in pending.to_do() {
@@ -130,6 +141,19 @@ pub(super) fn left_undone(pending: &Pending) -> String {
         text += ", if the transaction that it belongs to was committed";
     }
     text + ".\n"
+}
+
+/// The same of a statement that was cut off.
+fn left_half_done(pending: &Pending, sql: &str) -> String {
+    let made =
+        pending.promise.operations.iter().filter_map(|deferred| deferred.operation.name().map(|name| format!("  {name} on {}\n", deferred.table)));
+    format!(
+        "promise {} is dropped. What this statement had done when it was cut off stays as it is, and nothing takes it back any more:\n\n{sql}\n\nLook \
+         for what it may have left, an INVALID index or a NOT VALID constraint, in the database \"{}\":\n{}",
+        pending.id.0,
+        pending.promise.place.database,
+        made.collect::<String>()
+    )
 }
 
 /// The settings without which names would mean something else, or what is made would be another's.

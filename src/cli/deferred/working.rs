@@ -132,7 +132,7 @@ impl Work<'_> {
 
     /// Its transaction's fate first, where it is not known.
     async fn one(&mut self, pending: &Pending) -> Result<End, Ended> {
-        if pending.committed {
+        if pending.committed || pending.promise.whole.is_some() {
             return self.work(pending).await;
         }
         let id = pending.id.0;
@@ -184,11 +184,13 @@ impl Work<'_> {
     async fn work(&mut self, pending: &Pending) -> Result<End, Ended> {
         let id = pending.id.0;
         let tasks = pending.rest().iter().enumerate().map(|(place, deferred)| Task::promised(deferred, pending.tried(place))).collect();
-        let mut runner = Runner::promised(u64::try_from(self.step.as_millis()).unwrap_or(u64::MAX), tasks);
+        let deadline_ms = u64::try_from(self.step.as_millis()).unwrap_or(u64::MAX);
+        let whole = pending.promise.whole.is_some();
+        let mut runner = if whole { Runner::back(deadline_ms, pending) } else { Runner::promised(deadline_ms, tasks) };
         let (mut noted, mut told, mut ran) = (0, false, false);
         let mut next = runner.start();
         loop {
-            if runner.done() > noted {
+            if runner.done() > noted && !whole {
                 noted = runner.done();
                 self.store.progress(pending.id, Progress::Done(pending.done + noted)).await?;
             }
@@ -202,6 +204,12 @@ impl Work<'_> {
                     next = runner.answered(Ok(None));
                     continue;
                 }
+                // Nobody promises anew what is promised.
+                Next::Promise => {
+                    next = runner.promise_answered(Ok(true));
+                    continue;
+                }
+                Next::Finished(Ok(())) if pending.promise.whole.is_some() => return self.taken_back(pending, runner.is_complete()).await,
                 Next::Finished(Ok(())) => {
                     self.store.progress(pending.id, Progress::Settled).await?;
                     say(&format!("promise {id}: {}\n", if ran { "done" } else { "was done already, or what it was about is gone" }));
@@ -222,6 +230,13 @@ impl Work<'_> {
                 Err(why) => return Ok(End::CouldNot(lost(pending, &sql, &why))),
             }
         }
+    }
+
+    async fn taken_back(&self, pending: &Pending, complete: bool) -> Result<End, Ended> {
+        self.store.progress(pending.id, if complete { Progress::Settled } else { Progress::Aborted }).await?;
+        let what = if complete { "the statement had come to its end" } else { "what the statement had done is taken back; run the migration again" };
+        say(&format!("promise {}: {what}\n", pending.id.0));
+        Ok(End::Done)
     }
 
     async fn failed(&self, pending: &Pending, done: usize, failure: &Failure) -> Result<End, Ended> {

@@ -57,7 +57,15 @@ pub(super) fn with_something_left(rule: &str) -> Ask {
 fn failed(operations: Vec<Deferred>) -> Pending {
     Pending {
         id: PromiseId(7),
-        promise: Promise { session: "s".into(), place: Place::default(), role: "deployer".into(), xid: "1".into(), life: "1".into(), operations },
+        promise: Promise {
+            session: "s".into(),
+            place: Place::default(),
+            role: "deployer".into(),
+            xid: "1".into(),
+            life: "1".into(),
+            operations,
+            whole: None,
+        },
         at_unix_micros: 0,
         committed: true,
         done: 0,
