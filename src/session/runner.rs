@@ -24,7 +24,7 @@ use crate::deferred::seen::{self, Seen};
 use crate::deferred::step::{Debris, ErrorMapping, Step, Wait};
 use crate::policy::plan::SafeForm;
 
-use sql::{ACQUIRE, APPLY, BACK, LIFT, NAP, PAUSE, REBUILT, RELEASE, SAVE, STATE};
+use sql::{ACQUIRE, ALL_BACK, APPLY, BACK, LIFT, NAP, PAUSE, REBUILT, RELEASE, SAVE, STATE};
 
 /// The result of one statement: its single value, or the body of its ErrorResponse.
 pub type Answered = Result<Option<String>, ServerError>;
@@ -406,11 +406,13 @@ impl Runner {
             }
             None if self.context == task.context => self.acquire(Goal::Task(task)),
             None => {
-                let context = task.context.clone().or_else(|| self.saved.clone()).unwrap_or_default();
                 self.context.clone_from(&task.context);
                 // The limits are not part of a context.
                 self.phase = Phase::Context(task);
-                Next::Run(APPLY.to_owned(), vec![context])
+                match self.context.clone() {
+                    Some(context) => Next::Run(APPLY.to_owned(), vec![context]),
+                    None => Next::Run(ALL_BACK.to_owned(), vec![self.saved.clone().unwrap_or_default()]),
+                }
             }
         }
     }
@@ -489,7 +491,7 @@ impl Runner {
 
     fn restore(&mut self) -> Next {
         self.phase = Phase::Restore;
-        Next::Run(APPLY.to_owned(), vec![self.saved.clone().unwrap_or_default()])
+        Next::Run(ALL_BACK.to_owned(), vec![self.saved.clone().unwrap_or_default()])
     }
 
     /// A statement that only a cancel request can fail is run again.

@@ -8,6 +8,7 @@ const NAMES: &[(&str, &str)] = &[
     (SAVE, "save"),
     (LIFT, "off"),
     (BACK, "back"),
+    (ALL_BACK, "all back"),
     (APPLY, "apply"),
     (ACQUIRE, "acquire"),
     (RELEASE, "release"),
@@ -96,7 +97,7 @@ fn later(operations: Vec<Operation>, tried: Try) -> Runner {
 fn limits_are_off_for_long_steps_only_and_the_lock_is_held_for_all_of_a_table() {
     let mut runner = now(vec![build("i"), attach("i")]);
     let (ran, result) = Server::default().run(&mut runner);
-    assert_eq!(ran, "save · acquire · now · look · off · build i · look · back · attach i · release · apply");
+    assert_eq!(ran, "save · acquire · now · look · off · build i · look · back · attach i · release · all back");
     assert_eq!((result, runner.done()), (Ok(()), 2));
 }
 
@@ -107,7 +108,7 @@ fn a_failed_step_is_cleaned_up_and_those_before_it_are_taken_back_in_reverse() {
     let (ran, result) = server.run(&mut now(vec![build("i"), build("j"), attach("never")]));
     assert_eq!(
         ran,
-        format!("save · acquire · now · look · off · build i · look · build j · inspect · {drop}j · back · {drop}i · undo now · release · apply")
+        format!("save · acquire · now · look · off · build i · look · build j · inspect · {drop}j · back · {drop}i · undo now · release · all back")
     );
     let failure = result.unwrap_err();
     assert_eq!((&*failure.step, &*failure.error.sqlstate, failure.left_over.len()), ("build j", "23505", 0));
@@ -118,7 +119,7 @@ fn after_a_commit_what_is_done_stays() {
     let server = Server::default().fails("attach i", "42P16");
     let mut runner = later(vec![build("i"), attach("i"), build("never")], Try::Again { cleaned: false });
     let (ran, result) = server.run(&mut runner);
-    assert_eq!(ran, "save · acquire · look · off · build i · look · back · attach i · release · apply");
+    assert_eq!(ran, "save · acquire · look · off · build i · look · back · attach i · release · all back");
     assert_eq!((result.unwrap_err().step, runner.done()), ("attach i".to_owned(), 1));
 }
 
@@ -127,10 +128,10 @@ fn a_lock_that_is_not_had_is_tried_for_again_but_not_for_the_statement_itself() 
     let server = Server::default().fails("attach i", "55P03").fails("attach i", "55P03");
     assert_eq!(
         server.run(&mut now(vec![attach("i")])).0,
-        "save · acquire · now · look · attach i · pause · attach i · pause · attach i · release · apply"
+        "save · acquire · now · look · attach i · pause · attach i · pause · attach i · release · all back"
     );
     let (ran, result) = Server::default().fails("now", "55P03").run(&mut now(vec![attach("i")]));
-    assert_eq!((&*ran, result.unwrap_err().error.sqlstate), ("save · acquire · now · release · apply", "55P03".to_owned()));
+    assert_eq!((&*ran, result.unwrap_err().error.sqlstate), ("save · acquire · now · release · all back", "55P03".to_owned()));
 }
 
 #[test]
@@ -163,7 +164,7 @@ fn one_session_a_table_at_a_time() {
     let server = Server::default().says("acquire", "false").says("acquire", "false");
     let mut runner = later(vec![attach("i")], Try::First);
     let (ran, result) = server.run(&mut runner);
-    assert_eq!(ran, "save · acquire · nap · acquire · nap · acquire · look · attach i · release · apply");
+    assert_eq!(ran, "save · acquire · nap · acquire · nap · acquire · look · attach i · release · all back");
     assert_eq!((result, runner.waits()), (Ok(()), true));
 }
 
@@ -174,7 +175,7 @@ fn another_table_is_another_lock_and_other_settings_are_set_before_it() {
     let mut runner = Runner::promised(1000, vec![task("a", None), task("b", None), task("b", Some("{}"))]);
     assert_eq!(
         Server::default().run(&mut runner).0,
-        "save · acquire · look · attach a · release · acquire · look · attach b · release · apply · acquire · look · attach b · release · apply"
+        "save · acquire · look · attach a · release · acquire · look · attach b · release · apply · acquire · look · attach b · release · all back"
     );
 }
 
@@ -182,14 +183,14 @@ fn another_table_is_another_lock_and_other_settings_are_set_before_it() {
 fn a_cancel_while_waiting_changes_nothing() {
     let server = Server::default().says("acquire", "false").fails("nap", "57014");
     let (ran, result) = server.run(&mut later(vec![attach("i")], Try::First));
-    assert_eq!((&*ran, result.unwrap_err().error.sqlstate), ("save · acquire · nap · apply", "57014".to_owned()));
+    assert_eq!((&*ran, result.unwrap_err().error.sqlstate), ("save · acquire · nap · all back", "57014".to_owned()));
 }
 
 #[test]
 fn a_cancel_of_the_last_statements_leaves_no_lock_and_no_limit() {
-    let server = Server::default().fails("release", "57014").fails("apply", "57014");
+    let server = Server::default().fails("release", "57014").fails("all back", "57014");
     let (ran, result) = server.run(&mut later(vec![attach("i")], Try::First));
-    assert_eq!((&*ran, result), ("save · acquire · look · attach i · release · release · apply · apply", Ok(())));
+    assert_eq!((&*ran, result), ("save · acquire · look · attach i · release · release · all back · all back", Ok(())));
 }
 
 #[test]
@@ -197,7 +198,7 @@ fn what_another_session_locks_is_looked_at_again_and_told_in_the_end() {
     let server = Server::default().fails("build i", "40P01").says("inspect", "busy").says("inspect", "abandoned");
     let drop = "DROP INDEX CONCURRENTLY IF EXISTS public.i";
     let (ran, result) = server.run(&mut later(vec![build("i")], Try::First));
-    assert_eq!(ran, format!("save · acquire · look · off · build i · inspect · nap · inspect · {drop} · release · apply"));
+    assert_eq!(ran, format!("save · acquire · look · off · build i · inspect · nap · inspect · {drop} · release · all back"));
     assert_eq!(result.unwrap_err().left_over.len(), 0);
     let busy = (0..MOST_LOOKS).fold(Server::default().fails("build i", "40P01"), |server, _| server.says("inspect", "busy"));
     assert_eq!(busy.run(&mut later(vec![build("i")], Try::First)).1.unwrap_err().left_over, [drop]);
@@ -206,7 +207,7 @@ fn what_another_session_locks_is_looked_at_again_and_told_in_the_end() {
 #[test]
 fn what_already_stood_under_the_name_is_left_alone() {
     let (ran, _) = Server::default().fails("build i", "42P07").run(&mut later(vec![build("i")], Try::First));
-    assert_eq!(ran, "save · acquire · look · off · build i · release · apply");
+    assert_eq!(ran, "save · acquire · look · off · build i · release · all back");
 }
 
 #[test]
@@ -224,7 +225,7 @@ fn what_a_rebuild_left_is_dropped() {
     let server = Server::default().fails("rebuild", "57014").says("rebuilt", r#"["a_ccnew","b_ccnew1"]"#);
     assert_eq!(
         server.run(&mut later(vec![reindex], Try::First)).0,
-        "save · acquire · look · off · rebuild · rebuilt · DROP INDEX CONCURRENTLY a_ccnew · DROP INDEX CONCURRENTLY b_ccnew1 · release · apply"
+        "save · acquire · look · off · rebuild · rebuilt · DROP INDEX CONCURRENTLY a_ccnew · DROP INDEX CONCURRENTLY b_ccnew1 · release · all back"
     );
 }
 
@@ -235,7 +236,7 @@ fn an_error_reads_as_the_original_and_the_helper_goes() {
         .says("look", r#"{"table":1,"constraint":{"validated":false}}"#)
         .fails("ALTER TABLE public.t VALIDATE CONSTRAINT h", "23514");
     let (ran, result) = server.run(&mut later(vec![Operation::SetNotNull(set)], Try::First));
-    assert!(ran.ends_with("VALIDATE CONSTRAINT h · back · ALTER TABLE public.t DROP CONSTRAINT IF EXISTS h · release · apply"), "{ran}");
+    assert!(ran.ends_with("VALIDATE CONSTRAINT h · back · ALTER TABLE public.t DROP CONSTRAINT IF EXISTS h · release · all back"), "{ran}");
     let error = result.unwrap_err().error;
     assert_eq!((&*error.sqlstate, &*error.message), ("23502", "column \"c\" of relation \"t\" contains null values"));
 }
