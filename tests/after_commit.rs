@@ -5,7 +5,7 @@ mod support;
 
 use support::frontend::{bind, describe, execute, parse, sync};
 use support::scene::{scenes_with, set_up};
-use support::{PROTOCOLS, Protocol, Proxy, Session, catalog, clusters};
+use support::{PROTOCOLS, Proxy, Session, catalog, clusters};
 
 /// Tables with rows count as large.
 const STRICT: &str = "[limits]\nsmall_table = \"1B\"\n";
@@ -372,9 +372,13 @@ async fn an_idle_sibling_with_an_open_portal_is_not_waited_for() {
         }
         // One that is written by hand, as Flyway sends it.
         let session = scene.connect().await;
-        let build = session.run(Protocol::Extended, "CREATE INDEX CONCURRENTLY i ON t (a)");
-        tokio::time::timeout(std::time::Duration::from_secs(30), build).await.expect("it waits for the sibling").unwrap();
-        assert!(scene.has("i").await);
+        for protocol in PROTOCOLS {
+            assert_eq!(sibling.ask_extended("SELECT count(*) FROM p").await.rows, ["100"]);
+            let build = session.run(protocol, "CREATE INDEX CONCURRENTLY i ON t (a)");
+            tokio::time::timeout(std::time::Duration::from_secs(30), build).await.expect("it waits for the sibling").unwrap();
+            assert!(scene.has("i").await);
+            scene.direct.batch_execute("DROP INDEX i").await.unwrap();
+        }
         assert_eq!(sibling.ask("COMMIT").await.tags, ["COMMIT"]);
     }
 }

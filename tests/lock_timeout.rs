@@ -248,14 +248,14 @@ async fn until_waiting(scene: &Scene, locktype: &str) {
 }
 
 #[tokio::test]
-async fn an_advisory_lock_may_be_waited_for() {
+async fn an_advisory_lock_of_a_computed_key_may_be_waited_for() {
     for scene in scenes_with("enforce", SHORT, "").await {
         let holder = scene.cluster.connect(&scene.database).await;
         for protocol in PROTOCOLS {
             for (begin, call, end) in [
-                ("", "SELECT pg_advisory_lock(7)", "SELECT pg_advisory_unlock(7)"),
-                ("BEGIN", "SELECT pg_advisory_xact_lock(7)", "COMMIT"),
-                ("BEGIN", "SELECT pg_catalog.pg_advisory_lock(7)", "COMMIT; SELECT pg_advisory_unlock(7)"),
+                ("", "SELECT pg_advisory_lock(3 + 4)", "SELECT pg_advisory_unlock(7)"),
+                ("BEGIN", "SELECT pg_advisory_xact_lock(3 + 4)", "COMMIT"),
+                ("BEGIN", "SELECT pg_catalog.pg_advisory_lock(3 + 4)", "COMMIT; SELECT pg_advisory_unlock(7)"),
             ] {
                 let session = scene.connect().await;
                 session.batch_execute(begin).await.unwrap();

@@ -3,7 +3,7 @@
 //! Facts are asked before the first statement runs; where the string itself sets `search_path`, later names mean something else.
 
 use crate::sql::functions;
-use crate::sql::statement::{CreateTable, FunctionCall, Parsed, Script, SettingChange, Statement, TransactionControl};
+use crate::sql::statement::{Argument, CreateTable, FunctionCall, Parsed, Script, SettingChange, Statement, TransactionControl};
 
 /// A search path, as far as it can be told beforehand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Follower {
             Statement::Query(query) => {
                 let call = query.lone_call.as_ref().filter(|call| call.function.name == "set_config");
                 match call.map(|call| call.arguments.as_slice()) {
-                    Some([Some(name), Some(value), local]) => self.set_config(name, value, local.as_deref()),
+                    Some([Argument::Constant(name), Argument::Constant(value), local]) => self.set_config(name, value, local.constant()),
                     // The cursor may have been declared with a call of set_config.
                     _ if query.fetches => self.path = SearchPath::Unknown,
                     _ => self.other(parsed),
@@ -143,7 +143,7 @@ pub(super) fn may_set_time_zone(parsed: &Parsed) -> bool {
         }
         Statement::Opaque(_) | Statement::Execute { .. } | Statement::CreateTable(CreateTable { execute: Some(_), .. }) => true,
         Statement::Query(query) => {
-            if let Some([Some(name), Some(_), ..]) =
+            if let Some([Argument::Constant(name), Argument::Constant(_), ..]) =
                 query.lone_call.as_ref().filter(|call| is_set_config(&call.function)).map(|call| &*call.arguments)
             {
                 return name.eq_ignore_ascii_case("timezone");

@@ -29,6 +29,7 @@ pub(super) struct File {
     pub(super) after_commit: Maybe<AfterCommit>,
     pub(super) store: Maybe<Store>,
     pub(super) admin: Maybe<Admin>,
+    pub(super) monitor: Maybe<Monitor>,
     pub(super) limits: Maybe<Limits>,
 }
 
@@ -115,6 +116,14 @@ pub(super) struct AfterCommit {
     pub(super) defer: Maybe<bool>,
     pub(super) hold: Maybe<DurationText>,
     pub(super) search: Maybe<DurationText>,
+}
+
+/// `[monitor]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Monitor {
+    pub(super) user: Maybe<String>,
+    pub(super) password_file: Maybe<PathBuf>,
 }
 
 /// `[limits]`.

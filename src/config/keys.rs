@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Visitor, value::Error};
 use serde::forward_to_deserialize_any;
 use toml::de::{DeTable, DeValue};
 
-use super::file::{Admin, AfterCommit, Exempt, File, Limits, Listener, ListenerTls, Store, Timeouts, Upstream, UpstreamTls};
+use super::file::{Admin, AfterCommit, Exempt, File, Limits, Listener, ListenerTls, Monitor, Store, Timeouts, Upstream, UpstreamTls};
 use super::problem::Problems;
 
 /// The keys of each section; the root is `""`. `[rules]` is absent: its keys are rule ids, known elsewhere.
@@ -23,6 +23,7 @@ fn sections() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("after_commit", names::<AfterCommit>()),
         ("store", names::<Store>()),
         ("admin", names::<Admin>()),
+        ("monitor", names::<Monitor>()),
         ("limits", names::<Limits>()),
     ])
 }

@@ -21,6 +21,8 @@ pub struct Settings {
     pub store: PathBuf,
     /// Admin HTTP.
     pub admin: SocketAddr,
+    /// Who looks at a session from outside while its client waits; without it nobody does.
+    pub monitor: Option<MonitorSettings>,
     /// Sessions at once over all listeners; further ones get FATAL 53300. Default 1000.
     pub max_sessions: usize,
 }
@@ -93,6 +95,15 @@ pub enum Pooler {
     None,
     /// A session pooler.
     Session,
+}
+
+/// `[monitor]`. The password itself is not kept: its file is read at each login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MonitorSettings {
+    /// The role that logs in.
+    pub user: String,
+    /// The file that holds its password; without it the server must not ask for one.
+    pub password_file: Option<PathBuf>,
 }
 
 /// `[timeouts]`.

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::settings::{ClientTls, Identity, Pooler, ServerTls};
+use super::settings::{ClientTls, Identity, MonitorSettings, Pooler, ServerTls};
 use super::*;
 use crate::policy::settings::{Mode, Severity};
 
@@ -82,6 +82,9 @@ fn everything_that_is_written_is_used() {
         path = "x.db"
         [admin]
         address = "127.0.0.1:3"
+        [monitor]
+        user = "watcher"
+        password_file = "watcher.password"
         [limits]
         small_table = "8kB"
         statement = "1MB"
@@ -117,6 +120,8 @@ fn everything_that_is_written_is_used() {
     assert_eq!((settings.policy.defers, settings.policy.hold_ms, settings.policy.search_ms), (false, 120_000, 3_000));
     assert_eq!(settings.store, Path::new("etc/x.db"));
     assert_eq!(settings.admin, "127.0.0.1:3".parse().unwrap());
+    let monitor = MonitorSettings { user: "watcher".into(), password_file: Some("etc/watcher.password".into()) };
+    assert_eq!(settings.monitor, Some(monitor));
     assert_eq!((settings.policy.small_table_bytes, settings.policy.statement_bytes, settings.max_sessions), (8_192, 1 << 20, 7));
 }
 
@@ -257,6 +262,19 @@ fn limits_and_timeouts_that_would_break_everything_are_refused() {
     assert!(problem("[limits]\nsmall_table = 5\n").contains(":8: [limits] small_table: invalid type: integer `5`"));
     assert!(problem("[store]\npath = \"postgres://db/x\"\n").contains("is a URL; the store is an SQLite file"));
     assert!(problem("[store]\npath = \"\"\n").contains(":8: [store] path: is empty"));
+}
+
+#[test]
+fn a_monitor_is_a_role_and_perhaps_a_password() {
+    let alone = MonitorSettings { user: "watcher".into(), password_file: None };
+    assert_eq!((with("").unwrap().monitor, with("[monitor]\nuser = \"watcher\"\n").unwrap().monitor), (None, Some(alone)));
+    assert_eq!(problem("[monitor]\n"), r#"pgairlock.toml:7: [monitor] needs "user""#);
+    assert!(problem("[monitor]\nuser = \" \"\n").contains(":8: [monitor] user: is empty"));
+    assert!(problem("[monitor]\nuser = \"w\"\npassword_file = \"\"\n").contains(":9: [monitor] password_file: is empty"));
+    let password = problem("[monitor]\nuser = \"w\"\npassword = \"secret\"\n");
+    assert_eq!(password, r#"pgairlock.toml:9: unknown key "password" in [monitor]; did you mean "password_file"?"#);
+    assert_eq!(problem("[monitr]\n"), r#"pgairlock.toml:7: unknown key "monitr" in the file; did you mean "monitor"?"#);
+    assert_eq!(problem("[[monitor]]\n"), "pgairlock.toml:7: monitor in the file is a table: write [monitor]");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use toml::Spanned;
 use super::file::{self, DurationText, File, Maybe, Written};
 use super::overrides::Overrides;
 use super::problem::Problems;
-use super::settings::{Settings, Timeouts};
+use super::settings::{MonitorSettings, Settings, Timeouts};
 pub(super) use upstream::host;
 
 /// What a file is checked against.
@@ -39,8 +39,9 @@ pub(super) fn settings(written: File, context: &Context<'_>, problems: &mut Prob
     let timeouts = timeouts(table(written.timeouts, "timeouts", problems), problems);
     let store = store(table(written.store, "store", problems), context, problems);
     let admin = admin(table(written.admin, "admin", problems), context, problems);
+    let monitor = monitor(written.monitor, context, problems);
     listener::check_addresses(&listeners, admin, problems);
-    Some(Settings { listeners, upstreams, timeouts, policy, store, admin, max_sessions: limits.sessions })
+    Some(Settings { listeners, upstreams, timeouts, policy, store, admin, monitor, max_sessions: limits.sessions })
 }
 
 fn timeouts(written: Option<file::Timeouts>, problems: &mut Problems<'_>) -> Timeouts {
@@ -112,6 +113,16 @@ fn store_path(path: &Path) -> Result<(), String> {
 fn admin(written: Option<file::Admin>, context: &Context<'_>, problems: &mut Problems<'_>) -> std::net::SocketAddr {
     let in_file = written.and_then(|admin| optional(admin.address, "[admin] address", problems)).map(|(address, _)| address.0);
     context.overrides.admin.or(in_file).unwrap_or(Settings::DEFAULT_ADMIN)
+}
+
+fn monitor(written: Maybe<file::Monitor>, context: &Context<'_>, problems: &mut Problems<'_>) -> Option<MonitorSettings> {
+    let (monitor, at) = optional(written, "[monitor]", problems)?;
+    let user = text(monitor.user, "[monitor]", "user", &at, problems);
+    let password_file = optional(monitor.password_file, "[monitor] password_file", problems);
+    if let Some((_, span)) = password_file.as_ref().filter(|(path, _)| path.as_os_str().is_empty()) {
+        problems.at(span, "[monitor] password_file: is empty; give the path of a file, or leave the key out");
+    }
+    Some(MonitorSettings { user: user?.0, password_file: password_file.map(|(path, _)| context.directory.join(path)) })
 }
 
 /// The elements of `[[name]]`, each with its place.

@@ -1,6 +1,5 @@
-//! Statements that want no transaction around them, by the extended protocol: there a question of ours has opened one already.
-//!
-//! They are run as statements of ours, behind a Sync that closes the batch, in which nothing has run.
+//! Statements that are run as statements of ours, since they want no transaction around them: by the extended protocol a question of ours has
+//! opened one already. There they stand behind a Sync that closes the batch, in which nothing has run.
 
 use crate::catalog::facts::{Facts, Lookup};
 use crate::sql::name::RelationName;
@@ -8,6 +7,7 @@ use crate::sql::statement::{External, Parsed, ReindexTarget, Script, Statement};
 
 use super::decide::Situation;
 use super::plan::Wait;
+use super::settings::Mode;
 use super::{compose, lock_timeout};
 
 /// How such a statement is run.
@@ -24,11 +24,15 @@ pub struct ByItself {
 /// The only statement of its batch, when it is one of these.
 pub(super) fn of(script: &Script, facts: &Facts, situation: &Situation<'_>) -> Option<ByItself> {
     let [parsed] = script.statements.as_slice() else { return None };
-    if !situation.extended || situation.in_transaction || matches!(parsed.statement, Statement::Query(_)) {
+    if situation.in_transaction {
         return None;
     }
-    if lock_timeout::waits_without_harm(parsed) {
+    // As a statement of ours it asks the sessions first that it would wait for, and is the only one on its table.
+    if lock_timeout::waits_without_harm(parsed) && (situation.extended || situation.mode == Mode::Enforce) {
         return Some(ByItself { tag: compose::tag(&parsed.statement), wait: Wait::Long, table: table(parsed, facts) });
+    }
+    if !situation.extended {
+        return None;
     }
     refuses_a_transaction(script, parsed).map(|tag| ByItself { tag, wait: Wait::Short, table: None })
 }

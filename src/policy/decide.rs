@@ -11,6 +11,7 @@ use crate::sql::functions;
 use crate::sql::parse::ParseError;
 use crate::sql::statement::{Copy, Parsed, Script, Statement};
 
+use super::advisory::AdvisoryLock;
 use super::by_itself::ByItself;
 use super::judge::{self, Found};
 use super::lock_timeout::{self, Held};
@@ -52,8 +53,15 @@ pub enum LockTimeoutCare {
     None,
     /// A lone statement that waits without harm (an advisory lock, CONCURRENTLY, VALIDATE): no lock_timeout while it runs.
     LiftDuring,
-    /// The same by the extended protocol, or anything else that refuses a transaction: our own questions stand in the same implicit one, so it is
-    /// run as a statement of ours.
+    /// A lone statement that waits for an advisory lock: it is tried again and again in its place.
+    Poll {
+        /// What is tried.
+        lock: AdvisoryLock,
+        /// The lock_timeout that the session keeps does not end it; one of the client's own that is stricter does.
+        lift: bool,
+    },
+    /// CONCURRENTLY and VALIDATE outside of a transaction, or anything else that refuses one, by the extended protocol, where our own questions
+    /// stand in the same implicit one: it is run as a statement of ours.
     RunByItself(ByItself),
     /// It may have raised lock_timeout: set the cap again afterwards.
     ReapplyAfter,

@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use crate::catalog::facts::Facts;
 use crate::rules::duration;
-use crate::sql::functions::{self, Special};
 use crate::sql::statement::{AlterAction, Parsed, Script, SettingChange, Statement};
 
+use super::advisory;
 use super::by_itself;
 use super::decide::{LockTimeoutCare, Situation};
 use super::plan::Notice;
+use super::settings::Mode;
 
 /// What a script's own settings of lock_timeout lead to.
 pub(super) struct Held {
@@ -25,6 +26,13 @@ pub(super) fn hold(script: &Script, facts: &Facts, situation: &Situation<'_>) ->
         held.care = LockTimeoutCare::RunByItself(by_itself);
         return held;
     }
+    let may_lift = situation.lock_timeout_cap_ms > 0 && !(situation.in_transaction && situation.overlay.holds_locks());
+    if let ([parsed], Mode::Enforce) = (script.statements.as_slice(), situation.mode)
+        && let Some(lock) = advisory::lock(parsed)
+    {
+        held.care = LockTimeoutCare::Poll { lock, lift: may_lift };
+        return held;
+    }
     if situation.lock_timeout_cap_ms == 0 {
         return held;
     }
@@ -32,8 +40,8 @@ pub(super) fn hold(script: &Script, facts: &Facts, situation: &Situation<'_>) ->
         held.statement(parsed, situation);
     }
     if let [parsed] = script.statements.as_slice()
-        && waits_without_harm(parsed)
-        && !(situation.in_transaction && situation.overlay.holds_locks())
+        && (waits_without_harm(parsed) || advisory::is_lock(parsed))
+        && may_lift
     {
         held.care = LockTimeoutCare::LiftDuring;
     }
@@ -84,10 +92,10 @@ impl Held {
     }
 }
 
-/// Nobody queues behind it, unless the transaction holds a strong lock already: an advisory lock, CONCURRENTLY, VALIDATE. A lock_timeout would only break it off, and leave an INVALID index behind.
+/// Nobody queues behind it, unless the transaction holds a strong lock already: CONCURRENTLY, VALIDATE. A lock_timeout would only break it off,
+/// and leave an INVALID index behind.
 pub(super) fn waits_without_harm(parsed: &Parsed) -> bool {
     match &parsed.statement {
-        Statement::Query(query) => query.lone_call.as_ref().is_some_and(|call| functions::special(&call.function) == Some(Special::AdvisoryLock)),
         Statement::CreateIndex(create) => create.concurrently,
         Statement::DropIndex(drop) => drop.concurrently,
         Statement::Reindex(reindex) => reindex.concurrently,

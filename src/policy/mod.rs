@@ -1,5 +1,6 @@
 //! From findings to a plan.
 
+pub mod advisory;
 pub mod by_itself;
 mod compose;
 pub mod decide;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, ReadHalf, WriteHalf, split};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -23,6 +23,7 @@ use crate::telemetry::{Decision, DecisionEnded, Event, PromiseProgress, Promised
 
 use super::failpoint;
 use super::login::Established;
+use super::monitor::{Monitor, Watched};
 use super::outbox::Outbox;
 use super::presence::Presence;
 use super::siblings::{Ask, Membership, Siblings};
@@ -80,10 +81,11 @@ struct Connection {
     server_read: BytesMut,
     client_open: bool,
     asking: Option<Asking>,
+    monitor: Monitor,
     membership: Membership,
-    asked_quiet: mpsc::UnboundedReceiver<Ask>,
+    asked: mpsc::UnboundedReceiver<Ask>,
     /// Whom to tell that this session is quiet.
-    quiet_asked_by: Vec<Ask>,
+    quiet_asked_by: Vec<oneshot::Sender<()>>,
     /// What has become of promises is written in order.
     progress: mpsc::UnboundedSender<(PromiseId, Progress)>,
     outcomes: JoinSet<()>,
@@ -100,8 +102,10 @@ pub(super) async fn run(established: Established, id: String, listener: String, 
         mode,
         principal: established.principal.clone(),
         backend_pid: comparable_pid(&shared.settings.borrow(), &established),
+        monitored: shared.settings.borrow().monitor.is_some(),
         lock_timeout_ms: established.lock_timeout_ms,
-        step_timeout_ms: u64::try_from(shared.settings.borrow().timeouts.step.as_millis()).unwrap_or(u64::MAX),
+        kept_lock_timeout_ms: milliseconds(shared.settings.borrow().timeouts.lock),
+        step_timeout_ms: milliseconds(shared.settings.borrow().timeouts.step),
     };
     let presence = Presence::begin(&identity, &established.upstream_name);
     let (reason, message) = if mode == Mode::Off {
@@ -110,6 +114,10 @@ pub(super) async fn run(established: Established, id: String, listener: String, 
         Connection::new(established, identity.clone(), shared).serve().await
     };
     presence.end(reason, message);
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A session pooler announces a pid of its own.
@@ -142,7 +150,13 @@ impl Connection {
         let session = Session::new(identity.clone(), policy, &established.parameters, established.client_buffer, established.server_buffer);
         let (client_in, client_out) = split(established.client);
         let (server_in, server_out) = split(established.server);
-        let (membership, asked_quiet) = shared.siblings.join(&established.upstream_name, &identity.principal.database);
+        let (membership, asked) = shared.siblings.join(&established.upstream_name, &identity.principal.database, established.cancel.clone());
+        let monitor = Monitor::new(Watched {
+            session: identity.id.clone(),
+            upstream: established.upstream_name.clone(),
+            address: established.upstream_address,
+            database: identity.principal.database.clone(),
+        });
         let (progress, told) = mpsc::unbounded_channel();
         let mut outcomes = JoinSet::new();
         outcomes.spawn(write_progress(shared.clone(), identity.id.clone(), told));
@@ -162,8 +176,9 @@ impl Connection {
             server_read: BytesMut::new(),
             client_open: true,
             asking: None,
+            monitor,
             membership,
-            asked_quiet,
+            asked,
             quiet_asked_by: Vec::new(),
             progress,
             outcomes,
@@ -215,10 +230,14 @@ impl Connection {
                 self.asking = None;
                 Ok(Some(answered))
             }
-            Some(ask) = self.asked_quiet.recv() => {
-                self.quiet_asked_by.push(ask);
-                Ok(Some(SessionEvent::BeQuiet))
-            }
+            seen = self.monitor.seen() => Ok(Some(seen)),
+            Some(ask) = self.asked.recv() => Ok(Some(match ask {
+                Ask::BeQuiet(answer) => {
+                    self.quiet_asked_by.push(answer);
+                    SessionEvent::BeQuiet
+                }
+                Ask::Cancel => SessionEvent::CancelRequested,
+            })),
             () = sleep_until(tick), if tick.is_some() => Ok(Some(SessionEvent::Tick)),
             wrote = self.to_client.push(&mut self.client_out), if self.to_client.has_work() => match wrote {
                 Ok(()) => {
@@ -310,6 +329,11 @@ impl Connection {
                 quiet.await;
                 SessionEvent::SiblingsQuiet
             }));
+        }
+        if let Some(pid) = self.effects.watch.take() {
+            self.monitor.look(pid, Arc::clone(&self.shared.settings.borrow()));
+        } else if !self.session.waits() {
+            self.monitor.rest();
         }
         if std::mem::take(&mut self.effects.quiet) {
             // Who asked may have stopped waiting.

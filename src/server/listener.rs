@@ -50,7 +50,7 @@ async fn welcome(stream: TcpStream, peer: SocketAddr, front: Front, shared: Shar
         Ok(Login::Session(established, _place)) => {
             connection::run(*established, id, front.settings.name, front.settings.mode, client, shared).await;
         }
-        Ok(Login::Cancelled) => {}
+        Ok(Login::Cancelled(request)) => shared.siblings.cancel(&request),
         Err(error) => report(&error, &id, &front.settings.name, &client),
     }
 }

@@ -27,7 +27,7 @@ pub enum Login {
     /// A role is logged in; the session keeps its place until it ends.
     Session(Box<Established>, OwnedSemaphorePermit),
     /// A cancel request was passed on.
-    Cancelled,
+    Cancelled(CancelRequest),
 }
 
 /// A session whose client waits for ReadyForQuery. It has everything else of the login.
@@ -53,6 +53,8 @@ pub struct Established {
     pub cancel: Option<CancelRequest>,
     /// The upstream's name.
     pub upstream_name: String,
+    /// `host:port` of the one that was connected to.
+    pub upstream_address: String,
     /// What was put into the start-up packet; 0 is nothing.
     pub lock_timeout_ms: u64,
     /// The client's leg is encrypted.
@@ -81,7 +83,7 @@ pub async fn login(
             let mut stream = client.stream;
             // libpq takes an end without close_notify for a failed cancel; a client that is gone already needs no answer.
             let _ = stream.shutdown().await;
-            Ok(Login::Cancelled)
+            Ok(Login::Cancelled(request))
         }
         Wish::Session(startup) => match room.try_acquire_owned() {
             Ok(place) => {
@@ -108,7 +110,7 @@ impl Context<'_> {
 
 async fn session(mut client: Client, startup: StartupMessage, context: Context<'_>) -> Result<Box<Established>, LoginError> {
     match establish(&mut client, &startup, context).await {
-        Ok((server, exchange, admitted)) => Ok(Box::new(Established {
+        Ok((server, address, exchange, admitted)) => Ok(Box::new(Established {
             client_tls: client.stream.is_tls(),
             client: client.stream,
             client_buffer: client.buffer,
@@ -120,18 +122,19 @@ async fn session(mut client: Client, startup: StartupMessage, context: Context<'
             backend_pid: exchange.backend_pid,
             cancel: (!exchange.backend_key.is_empty()).then(|| CancelRequest::of(&exchange.backend_key)),
             upstream_name: server.upstream,
+            upstream_address: address,
             lock_timeout_ms: admitted.lock_timeout_ms,
         })),
         Err(error) => Err(client.refuse(error).await),
     }
 }
 
-async fn establish(client: &mut Client, startup: &StartupMessage, context: Context<'_>) -> Result<(Server, Exchange, Admitted), LoginError> {
+async fn establish(client: &mut Client, startup: &StartupMessage, context: Context<'_>) -> Result<(Server, String, Exchange, Admitted), LoginError> {
     let admitted = admit(startup, context.listener.mode, context.settings.timeouts.lock)?;
     let database = &admitted.principal.database;
     let upstream = context.settings.upstream_for(database).ok_or_else(|| LoginError::UnknownDatabase(database.clone()))?;
     let connected = timeout_at(context.deadline, connect::connect(upstream, context.settings.timeouts.connect)).await;
-    let stream = connected.map_err(|_| context.server_silent(upstream))??;
+    let (address, stream) = connected.map_err(|_| context.server_silent(upstream))??;
     let mut exchange = Exchange::new(Binding::between(&client.stream, &stream, context.tls));
     let mut server = Server { upstream: upstream.name.clone(), stream, buffer: BytesMut::new() };
     let packet = admitted.message.encode().ok_or(LoginError::TooLong)?;
@@ -144,7 +147,7 @@ async fn establish(client: &mut Client, startup: &StartupMessage, context: Conte
         Err(_) if exchange.waits_for_client() => return Err(LoginError::ClientSilent),
         Err(_) => return Err(context.server_silent(upstream)),
     }
-    Ok((server, exchange, admitted))
+    Ok((server, address, exchange, admitted))
 }
 
 /// A start-up packet that may go to a server.

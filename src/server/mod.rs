@@ -7,6 +7,7 @@ mod failpoint;
 mod listener;
 pub mod login;
 pub mod login_error;
+mod monitor;
 mod outbox;
 mod presence;
 mod relay;

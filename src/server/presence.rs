@@ -62,7 +62,9 @@ mod tests {
             principal: Principal::default(),
             mode: Mode::Enforce,
             backend_pid: None,
+            monitored: false,
             lock_timeout_ms: 0,
+            kept_lock_timeout_ms: 0,
             step_timeout_ms: 0,
         };
         let recorder = PrometheusBuilder::new().build_recorder();

@@ -132,7 +132,7 @@ fn register(settings: &Settings) {
         upstreams: &upstreams,
         rules: &rules,
         login_failures: LoginError::KINDS,
-        upstream_errors: &["connect", "lost"],
+        upstream_errors: &["connect", "lost", "monitor"],
     });
 }
 

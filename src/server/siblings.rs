@@ -1,4 +1,4 @@
-//! The sessions of one database in this process, so that one can ask the others to stand out of its way.
+//! The sessions of this process: one can ask the others of its database to stand out of its way, and hears of cancel requests.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,11 +8,19 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::wire::startup::CancelRequest;
+
 /// A sibling that does not answer is busy: it is not waited for any longer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A request to a session; it answers by dropping or sending.
-pub(super) type Ask = oneshot::Sender<()>;
+/// What a session is asked.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// To close what a concurrent build would wait for; it answers by dropping or sending.
+    BeQuiet(oneshot::Sender<()>),
+    /// To end what it waits for by itself: the server has been asked to cancel what runs there.
+    Cancel,
+}
 
 /// Everybody's list.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +33,8 @@ pub(super) struct Siblings {
 struct Member {
     /// Upstream and database.
     family: (String, String),
+    /// What cancels its statements.
+    key: Option<CancelRequest>,
     asks: mpsc::UnboundedSender<Ask>,
 }
 
@@ -38,12 +48,20 @@ pub(super) struct Membership {
 
 impl Siblings {
     /// Joins the sessions of a database; what is asked of it arrives in the receiver.
-    pub(super) fn join(&self, upstream: &str, database: &str) -> (Membership, mpsc::UnboundedReceiver<Ask>) {
+    pub(super) fn join(&self, upstream: &str, database: &str, key: Option<CancelRequest>) -> (Membership, mpsc::UnboundedReceiver<Ask>) {
         let (asks, asked) = mpsc::unbounded_channel();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let family = (upstream.to_owned(), database.to_owned());
-        self.lock().insert(number, Member { family: family.clone(), asks });
+        self.lock().insert(number, Member { family: family.clone(), key, asks });
         (Membership { number, family, siblings: self.clone() }, asked)
+    }
+
+    /// A cancel request has passed: whose key it has hears of it. Another replica's sessions do not.
+    pub(super) fn cancel(&self, request: &CancelRequest) {
+        for member in self.lock().values().filter(|member| member.key.as_ref() == Some(request)) {
+            // One that ended has nothing to cancel.
+            let _ = member.asks.send(Ask::Cancel);
+        }
     }
 
     /// Held for the length of a look-up, never over an await.
@@ -57,7 +75,7 @@ impl Membership {
     pub(super) fn quiet(&self) -> impl Future<Output = ()> + Send + use<> {
         let asked = |member: &Member| {
             let (ask, answer) = oneshot::channel();
-            member.asks.send(ask).ok().map(|()| answer)
+            member.asks.send(Ask::BeQuiet(ask)).ok().map(|()| answer)
         };
         let members = self.siblings.lock();
         let others = members.iter().filter(|(number, member)| **number != self.number && member.family == self.family);
@@ -87,14 +105,26 @@ mod tests {
     #[tokio::test]
     async fn only_the_others_of_the_same_database_are_asked() {
         let siblings = Siblings::default();
-        let (own, mut own_asks) = siblings.join("main", "app");
-        let (_same, mut same_asks) = siblings.join("main", "app");
-        let (_other, mut other_asks) = siblings.join("main", "shop");
-        let (gone, _) = siblings.join("main", "app");
+        let (own, mut own_asks) = siblings.join("main", "app", None);
+        let (_same, mut same_asks) = siblings.join("main", "app", None);
+        let (_other, mut other_asks) = siblings.join("main", "shop", None);
+        let (gone, _) = siblings.join("main", "app", None);
         drop(gone);
         let quiet = own.quiet();
-        same_asks.try_recv().unwrap().send(()).unwrap();
+        let Ok(Ask::BeQuiet(answer)) = same_asks.try_recv() else { panic!("not asked") };
+        answer.send(()).unwrap();
         quiet.await;
         assert!(own_asks.try_recv().is_err() && other_asks.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_cancel_request_is_heard_by_the_session_of_its_key_only() {
+        let siblings = Siblings::default();
+        let (_one, mut one) = siblings.join("main", "app", Some(CancelRequest::of(b"\0\0\0\x01\0\0\0\x01")));
+        let (_other, mut other) = siblings.join("main", "app", Some(CancelRequest::of(b"\0\0\0\x01\0\0\0\x02")));
+        let (_keyless, mut keyless) = siblings.join("main", "app", None);
+        siblings.cancel(&CancelRequest::of(b"\0\0\0\x01\0\0\0\x02"));
+        assert!(matches!(other.try_recv(), Ok(Ask::Cancel)));
+        assert!(one.try_recv().is_err() && keyless.try_recv().is_err());
     }
 }

@@ -57,8 +57,15 @@ impl Session {
     }
 
     fn forward_subject(&mut self, subject: Subject, outcome: Outcome, decided: Option<Decided>, out: &mut Effects) {
+        if let LockTimeoutCare::Poll { lock, lift } = &outcome.lock_timeout
+            && let Some(tries) = self.may_poll(&subject, lock)
+        {
+            return self.poll(subject, lock.clone(), *lift, tries, out);
+        }
         match &outcome.lock_timeout {
-            LockTimeoutCare::LiftDuring if self.lock_timeout_cap_ms > 0 && self.status != Status::Failed => {
+            LockTimeoutCare::LiftDuring | LockTimeoutCare::Poll { lift: true, .. }
+                if self.lock_timeout_cap_ms > 0 && self.status != Status::Failed =>
+            {
                 self.run_own(READ, &[], self.own_ending(), out);
                 self.work = Work::Lifting(Box::new(subject), Box::new(outcome), decided);
             }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::catalog::facts::Facts;
 use crate::catalog::questions::Inquiry;
 use crate::catalog::shadows;
+use crate::policy::advisory;
 use crate::policy::decide::{LockTimeoutCare, Outcome, Situation, decide, not_understood};
 use crate::policy::plan::Plan;
 use crate::sql::parse::{self, ParseError};
@@ -33,6 +34,8 @@ pub(super) enum Flow {
 
 /// A Bind's names stand at its front; a longer front than this is no Bind.
 const MAX_BIND_NAMES: usize = 64 << 10;
+/// A Bind of the keys of an advisory lock is far below this.
+const MAX_BIND_OF_KEYS: usize = 4 << 10;
 
 impl Session {
     pub(super) fn read_client(&mut self, now: Instant, out: &mut Effects) -> Progress {
@@ -186,12 +189,16 @@ impl Session {
         let Some((portal, statement)) = views::bind(frame.body) else {
             return if complete || frame.body.len() > MAX_BIND_NAMES { Err(Fatal::protocol("malformed Bind")) } else { Ok(Flow::Wait) };
         };
-        let (portal, statement) = (portal.to_vec(), statement.to_vec());
+        let (portal, statement, length) = (portal.to_vec(), statement.to_vec(), frame.length);
         let script = match self.registry.statement(&statement, &self.replies) {
             Known::Script(script) => Some(script),
             Known::Nothing => None,
             Known::NotYet => return Ok(Flow::Wait),
         };
+        if script.as_deref().is_some_and(waits_for_advisory_lock) && length < MAX_BIND_OF_KEYS {
+            let Some(frame) = self.client.peek()?.filter(|_| complete) else { return Ok(Flow::Wait) };
+            self.bound_keys = views::bind_integers(frame.body).map(|keys| (portal.clone(), keys));
+        }
         self.forward(Kind::Bind, Completion::Bound { portal, script })
     }
 
@@ -362,6 +369,10 @@ fn control(script: &Script) -> Option<&TransactionControl> {
 
 fn ends_transaction(control: &TransactionControl) -> bool {
     matches!(control, TransactionControl::Commit { chain: false } | TransactionControl::Rollback { chain: false } | TransactionControl::TwoPhase)
+}
+
+fn waits_for_advisory_lock(script: &Script) -> bool {
+    matches!(script.statements.as_slice(), [parsed] if advisory::lock(parsed).is_some())
 }
 
 /// EXECUTE, in any form.

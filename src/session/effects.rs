@@ -10,6 +10,8 @@ use crate::audit::record::{DecisionId, Outcome, Record};
 use crate::deferred::promise::{Pending, Place, Progress, Promise, PromiseId};
 use crate::policy::settings::PolicySettings;
 
+use super::sight::Sight;
+
 /// Something happened at the edge.
 #[derive(Debug)]
 pub enum Event {
@@ -33,8 +35,12 @@ pub enum Event {
     SiblingsQuiet,
     /// Another session asks this one to close what a concurrent build would wait for.
     BeQuiet,
+    /// A cancel request for this session was passed on to the server.
+    CancelRequested,
     /// The time that [`super::Session::next_tick`] named has come.
     Tick,
+    /// What the monitor has seen of this session; `None` where it could not look.
+    Seen(Option<Box<Sight>>),
     /// The settings that decide were replaced.
     Policy(Arc<PolicySettings>),
     /// The process is about to end: finish what runs, take nothing new.
@@ -60,6 +66,8 @@ pub struct Effects {
     pub quiet_siblings: bool,
     /// This session is as quiet as it can be: answer whoever asked.
     pub quiet: bool,
+    /// Look at the session of this process id from outside, then answer with [`Event::Seen`]; soon, and in any case.
+    pub watch: Option<u32>,
     /// What has become of promises, in order.
     pub progress: Vec<(PromiseId, Progress)>,
     /// Outcomes of decisions recorded earlier.

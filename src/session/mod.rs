@@ -28,6 +28,7 @@ mod greeting;
 mod interrupted;
 mod judging;
 mod own;
+mod polling;
 mod record;
 mod refusals;
 pub mod registry;
@@ -37,7 +38,9 @@ pub mod runner;
 mod running;
 mod server;
 mod siblings;
+pub mod sight;
 mod ticks;
+mod waiting;
 mod work;
 
 use std::sync::Arc;
@@ -87,8 +90,12 @@ pub struct Identity {
     pub mode: Mode,
     /// What BackendKeyData said, to be compared with the backend that answers; `None` behind a session pooler.
     pub backend_pid: Option<u32>,
+    /// Somebody can look at the session from outside while its client waits.
+    pub monitored: bool,
     /// lock_timeout as sent in the start-up packet, in milliseconds.
     pub lock_timeout_ms: u64,
+    /// The proxy's own lock_timeout, in milliseconds.
+    pub kept_lock_timeout_ms: u64,
     /// How long a step may take that waits without hurting anyone, in milliseconds.
     pub step_timeout_ms: u64,
 }
@@ -103,6 +110,8 @@ pub struct Session {
     server: Inbox,
     replies: Replies,
     registry: Registry,
+    /// The portal that was bound last to wait for an advisory lock, and its parameters as numbers.
+    bound_keys: Option<(Vec<u8>, Vec<Option<i64>>)>,
     overlay: Overlay,
     shadows: Shadows,
     /// Functions may have come since the shadows were asked for.
@@ -166,6 +175,7 @@ impl Session {
             server: Inbox::new(server),
             replies: Replies::default(),
             registry: Registry::default(),
+            bound_keys: None,
             overlay: Overlay::default(),
             shadows: Shadows::default(),
             shadows_stale: false,
@@ -220,27 +230,6 @@ impl Session {
         self.status == Status::InTransaction
     }
 
-    /// When a client that waits is to hear that its wait goes on.
-    #[must_use]
-    pub fn next_tick(&self) -> Option<Instant> {
-        match &self.work {
-            Work::Committing(committing) if committing.is_working() => Some(committing.ticks.next()),
-            Work::Resuming(resuming) => Some(resuming.ticks.next()),
-            _ => None,
-        }
-    }
-
-    fn tick(&mut self, now: Instant, out: &mut Effects) {
-        let told = match &mut self.work {
-            Work::Committing(committing) if committing.is_working() => committing.ticks.due(now).zip(committing.in_hand()),
-            Work::Resuming(resuming) => resuming.ticks.due(now).zip(resuming.in_hand()),
-            _ => None,
-        };
-        if let Some((waited, step)) = told {
-            self.say_notice(&refusals::still_running(waited, &step), out);
-        }
-    }
-
     /// Takes one event and says what to do.
     pub fn handle(&mut self, event: Event, now: Instant, out: &mut Effects) {
         if self.closed {
@@ -263,8 +252,10 @@ impl Session {
             Event::Promised(result) => self.promised(result, now, out)?,
             Event::Pending(result) => self.pending_found(result, now, out)?,
             Event::Tick => self.tick(now, out),
+            Event::Seen(sight) => self.seen(sight.as_deref(), now, out),
             Event::SiblingsQuiet => self.siblings_are_quiet(now, out)?,
             Event::BeQuiet => self.be_quiet(out),
+            Event::CancelRequested => self.cancel_requested(now, out),
             Event::Policy(settings) => self.settings = settings,
             Event::Drain => self.draining = true,
         }

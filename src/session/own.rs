@@ -81,7 +81,13 @@ impl OwnExchange {
 /// The fields of an ErrorResponse that are kept.
 pub(super) fn server_error(body: &[u8]) -> ServerError {
     let text = |code| errors::field(body, code).map(|value| String::from_utf8_lossy(value).into_owned());
-    ServerError { sqlstate: text(b'C').unwrap_or_default(), message: text(b'M').unwrap_or_default(), detail: text(b'D'), hint: text(b'H') }
+    ServerError {
+        sqlstate: text(b'C').unwrap_or_default(),
+        message: text(b'M').unwrap_or_default(),
+        detail: text(b'D'),
+        hint: text(b'H'),
+        position: text(b'P').and_then(|position| position.parse().ok()),
+    }
 }
 
 impl Session {

@@ -6,6 +6,8 @@ use crate::policy::decide::{LockTimeoutCare, Outcome};
 use crate::policy::plan::{Decision, Notice, Plan, Refusal};
 use crate::policy::settings::Mode;
 
+use super::sight::Sight;
+
 /// FunctionCall: its oid could be anything, also one that changes settings or schema.
 pub(super) fn function_call(mode: Mode) -> Outcome {
     refused(
@@ -48,9 +50,10 @@ pub(super) fn commit_among_others() -> Refusal {
     )
 }
 
-/// A sign of life for a client that waits.
-pub(super) fn still_running(waited: Duration, step: &str) -> Notice {
-    let message = format!("pgairlock: after COMMIT, running for {} s: {step}", waited.as_secs());
+/// A sign of life for a client that waits, with what a monitor has seen.
+pub(super) fn still_running(waited: Duration, step: &str, sight: Option<&Sight>) -> Notice {
+    let seen = sight.map(ToString::to_string).unwrap_or_default();
+    let message = format!("pgairlock: after COMMIT, running for {} s: {step}{seen}", waited.as_secs());
     Notice { severity: "NOTICE", sqlstate: "00000", message, detail: None }
 }
 

@@ -14,7 +14,7 @@
 //!
 //! Pure: it says which statement to run next and is told how that went.
 
-mod sql;
+pub(super) mod sql;
 
 use std::collections::VecDeque;
 
@@ -40,6 +40,8 @@ pub struct ServerError {
     pub detail: Option<String>,
     /// HINT.
     pub hint: Option<String>,
+    /// 1-based character position in the statement.
+    pub position: Option<usize>,
 }
 
 /// What to do next.
@@ -669,7 +671,7 @@ fn dedup(cleaning: &mut VecDeque<Clean>) {
 fn as_original(error: ServerError, mapping: Option<&ErrorMapping>) -> ServerError {
     match mapping {
         Some(mapping) if mapping.from == error.sqlstate => {
-            ServerError { sqlstate: mapping.to.to_owned(), message: mapping.message.clone(), detail: None, hint: None }
+            ServerError { sqlstate: mapping.to.to_owned(), message: mapping.message.clone(), ..ServerError::default() }
         }
         _ => error,
     }

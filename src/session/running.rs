@@ -5,13 +5,14 @@ use std::time::Instant;
 use crate::audit::record::Outcome as Recorded;
 use crate::policy::decide::{LockTimeoutCare, Outcome};
 use crate::policy::plan::{Notice, SafeForm, Verdict};
+use crate::wire::errors::{self, Report};
 use crate::wire::messages;
 
 use super::batch::Batch;
 use super::completion::{Decided, Ran};
 use super::effects::{Effects, Observed};
 use super::own::{Ending, server_error};
-use super::runner::{Failure, Next, Runner};
+use super::runner::{Failure, Next, Runner, ServerError};
 use super::server::micros;
 use super::work::{Care, Rewriting, Shape, Subject, Work};
 use super::{Fatal, Progress, Session};
@@ -94,6 +95,7 @@ impl Session {
                 Ok(())
             }
             Work::Quieting => self.is_quiet(out),
+            Work::Polling(polling) => self.polling(polling, exchange, now, out),
             Work::Deferring(deferring) => self.deferring(deferring, exchange, now, out),
             Work::Committing(committing) => self.committing(committing, exchange, now, out),
             Work::Resuming(resuming) => self.resuming(resuming, exchange, now, out),
@@ -135,6 +137,8 @@ impl Session {
         let failed = result.is_err();
         match result {
             Ok(()) => self.say(messages::command_complete(rewriting.tag), out),
+            // Its own error, to the position.
+            Err(failure) if rewriting.rule.is_empty() && failure.left_over.is_empty() => self.say_server_error(&failure.error, out),
             Err(failure) => self.say_failure(&failure, out),
         }
         match rewriting.subject.shape {
@@ -144,6 +148,17 @@ impl Session {
                 self.skipping = failed;
             }
         }
+    }
+
+    /// The server's error about the client's own statement.
+    fn say_server_error(&mut self, error: &ServerError, out: &mut Effects) {
+        let report = Report {
+            detail: error.detail.as_deref(),
+            hint: error.hint.as_deref(),
+            position: error.position,
+            ..Report::new("ERROR", &error.sqlstate, &error.message)
+        };
+        self.say(errors::error(&report), out);
     }
 
     /// The error as the original statement would have said it, and what stands in its way to being as before.

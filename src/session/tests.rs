@@ -13,6 +13,7 @@ use crate::policy::settings::{Mode, PolicySettings, Principal};
 use crate::wire::{errors, messages};
 
 mod judged;
+mod waiting;
 
 /// A session between two peers that a test plays.
 struct Conversation {
@@ -29,7 +30,9 @@ fn conversation() -> Conversation {
         principal: Principal { role: "deployer".into(), database: "app".into(), application_name: None },
         mode: Mode::Enforce,
         backend_pid: Some(1),
+        monitored: false,
         lock_timeout_ms: 2000,
+        kept_lock_timeout_ms: 2000,
         step_timeout_ms: 3_600_000,
     };
     let parameters = [("server_version".to_owned(), "15.18".to_owned()), ("TimeZone".to_owned(), "UTC".to_owned())];

@@ -12,6 +12,7 @@ use crate::sql::statement::Script;
 use super::committing::Committing;
 use super::completion::Decided;
 use super::deferring::Deferring;
+use super::polling::Polling;
 use super::resuming::Resuming;
 use super::runner::Runner;
 
@@ -42,6 +43,8 @@ pub(super) enum Work {
     Lifting(Box<Subject>, Box<Outcome>, Option<Decided>),
     /// The statement runs, and lock_timeout is set again behind it.
     Caring(Care),
+    /// A call that waits for an advisory lock.
+    Polling(Box<Polling>),
     /// A rewrite.
     Running(Box<Rewriting>),
     /// A statement of which a part waits for COMMIT.

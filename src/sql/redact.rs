@@ -1,4 +1,4 @@
-//! Secrets out of a text that goes into a record.
+//! Secrets out of a text that goes into a record, and all values out of one that is shown to others.
 
 use super::tokens::{self, Kind, Token};
 
@@ -19,6 +19,50 @@ pub fn redact(text: &str) -> String {
         redacted.push('…');
     }
     redacted
+}
+
+/// One line of at most `longest` characters: the text with `?` for every value and without comments, for eyes that may not see the data.
+///
+/// What cannot be split into tokens with certainty (a text that was cut in a string, say) ends before its first quote or comment.
+#[must_use]
+pub fn without_values(text: &str, longest: usize) -> String {
+    let line = valueless(text).unwrap_or_else(|| {
+        let head = text.get(..certain(text)).and_then(valueless).unwrap_or_default();
+        format!("{} …", head.trim_end())
+    });
+    let line = line.trim();
+    match line.char_indices().nth(longest) {
+        Some(_) => line.chars().take(longest.saturating_sub(1)).chain(['…']).collect(),
+        None => line.to_owned(),
+    }
+}
+
+/// `None` when the tokens are not certain.
+fn valueless(text: &str) -> Option<String> {
+    if text.contains("\\'") {
+        return None;
+    }
+    let mut line = String::with_capacity(text.len());
+    for token in &tokens::all(text).ok()? {
+        let letters = text.get(token.span.clone())?;
+        match token.kind {
+            Kind::Space | Kind::Comment if line.ends_with(' ') => {}
+            Kind::Space | Kind::Comment => line.push(' '),
+            Kind::Text => line.push('?'),
+            Kind::Other if is_number(letters) => line.push('?'),
+            _ => line.extend(letters.chars().map(|letter| if letter.is_control() { ' ' } else { letter })),
+        }
+    }
+    Some(line)
+}
+
+fn is_number(letters: &str) -> bool {
+    letters.trim_start_matches('.').starts_with(|letter: char| letter.is_ascii_digit())
+}
+
+/// Where the first quote or comment begins.
+fn certain(text: &str) -> usize {
+    ["'", "\"", "$", "\\", "--", "/*"].iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len())
 }
 
 fn shortened(text: &str) -> (&str, bool) {
@@ -150,6 +194,24 @@ mod tests {
     fn what_is_not_understood_keeps_no_string() {
         assert_eq!(redact("CREATE ROLE r PASSWORD 'hunter2"), "CREATE ROLE r PASSWORD '***'");
         assert_eq!(redact("SELECT E'a\\'', 'hunter2' AS b"), "SELECT E'***' AS b");
+    }
+
+    #[test]
+    fn values_are_left_out_of_what_others_see() {
+        for (text, expected) in [
+            ("UPDATE t\n  SET a = 'x''y', b = -12.5e3 /* why */ WHERE id = 7", "UPDATE t SET a = ?, b = -? WHERE id = ?"),
+            ("SELECT $$ body $$, E'a', U&'b', x'1f', 0x1F, .5, 1_000, $1, c2 FROM \"T 1\"", "SELECT ?, ?, ?, ?, ?, ?, ?, $1, c2 FROM \"T 1\""),
+            ("INSERT INTO t VALUES (1, 'cut he", "INSERT INTO t VALUES (?, …"),
+            ("SELECT E'a\\'b', 'secret'", "SELECT E …"),
+            ("SELECT 5 -- it's mine", "SELECT ?"),
+            ("SELECT 5 /* cut", "SELECT ? …"),
+            ("'secret", "…"),
+            ("", ""),
+        ] {
+            assert_eq!(without_values(text, 60), expected, "{text}");
+        }
+        assert_eq!(without_values("SELECT übel, b", 9), "SELECT ü…");
+        assert_eq!(without_values("SELECT ü", 8), "SELECT ü");
     }
 
     #[test]

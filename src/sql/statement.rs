@@ -149,8 +149,7 @@ pub enum Statement {
 /// A statement that only reads and writes rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Query {
-    /// `SELECT f(const, …)` without FROM, with exactly one call at its top: the function and its constant arguments
-    /// (`None` for an argument that is no constant). Recognises `pg_advisory_lock` and `set_config`.
+    /// `SELECT f(…)` without FROM, with exactly one call at its top. Recognises `pg_advisory_lock` and `set_config`.
     pub lone_call: Option<LoneCall>,
     /// FETCH, MOVE: it runs what its cursor was declared with.
     pub fetches: bool,
@@ -165,8 +164,29 @@ pub struct Query {
 pub struct LoneCall {
     /// The function.
     pub function: FunctionCall,
-    /// Its arguments, where they are constants.
-    pub arguments: Vec<Option<String>>,
+    /// Its arguments.
+    pub arguments: Vec<Argument>,
+    /// The name of its column.
+    pub column: String,
+}
+
+/// An argument of a [`LoneCall`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Argument {
+    /// A constant, as text; also through a cast.
+    Constant(String),
+    /// `$1` is 1; also through a cast.
+    Parameter(usize),
+    /// NULL, or anything that is computed.
+    Other,
+}
+
+impl Argument {
+    /// The constant.
+    #[must_use]
+    pub fn constant(&self) -> Option<&str> {
+        if let Self::Constant(text) = self { Some(text) } else { None }
+    }
 }
 
 /// Transaction commands.

@@ -1,4 +1,4 @@
-//! A session of our own on the server, for commands that work past the proxy: one statement at a time.
+//! A session of our own on the server, past the proxy: one statement at a time.
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -53,6 +53,30 @@ impl DatabaseUrl {
         Ok(Self { hosts: hosts(&config)?, tls, config })
     }
 
+    /// For one `host:port`, without a password.
+    #[must_use]
+    pub fn new(address: &str, database: &str, user: &str, tls: &ServerTls) -> Self {
+        let mut config = Config::new();
+        config.dbname(database).user(user).application_name(APPLICATION_NAME).ssl_mode(SslMode::Disable);
+        Self { hosts: vec![address.to_owned()], tls: tls.clone(), config }
+    }
+
+    /// With this password, where there is one.
+    #[must_use]
+    pub fn with_password(mut self, password: Option<&str>) -> Self {
+        if let Some(password) = password {
+            self.config.password(password);
+        }
+        self
+    }
+
+    /// With this application_name and these start-up options.
+    #[must_use]
+    pub fn with_session(mut self, application_name: &str, options: &str) -> Self {
+        self.config.application_name(application_name).options(options);
+        self
+    }
+
     /// It sets lock_timeout itself.
     #[must_use]
     pub fn sets_lock_timeout(&self) -> bool {
@@ -96,9 +120,10 @@ fn hosts(config: &Config) -> Result<Vec<String>, String> {
 pub struct NoSession(String);
 
 /// Why a statement did not succeed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StatementError {
     /// The server's own words.
+    #[error("{message} ({sqlstate})")]
     Server {
         /// SQLSTATE.
         sqlstate: String,
@@ -110,6 +135,7 @@ pub enum StatementError {
         hint: Option<String>,
     },
     /// The connection is lost: what became of the statement is not known.
+    #[error("{0}")]
     Lost(String),
 }
 

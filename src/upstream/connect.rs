@@ -56,15 +56,15 @@ impl Display for Unreachable {
 
 impl std::error::Error for Unreachable {}
 
-/// Connects to the first host that answers; each has `limit` for TCP and TLS together. Cancel safe: nothing was sent that matters.
+/// Connects to the first host that answers, and says which; each has `limit` for TCP and TLS together. Cancel safe: nothing was sent that matters.
 ///
 /// # Errors
 /// When no host can be used.
-pub async fn connect(upstream: &UpstreamSettings, limit: Duration) -> Result<Stream, Unreachable> {
+pub async fn connect(upstream: &UpstreamSettings, limit: Duration) -> Result<(String, Stream), Unreachable> {
     let mut hosts = Vec::new();
     for address in &upstream.hosts {
         match connect_to(address, &upstream.tls, limit).await {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => return Ok((address.clone(), stream)),
             Err(error) => hosts.push((address.clone(), error)),
         }
     }

@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use pgwire::messages::Message;
+use pgwire::messages::data::{FieldDescription, RowDescription};
 use pgwire::messages::extendedquery::{Bind, Close, Execute, Flush, Parse, Sync};
 use pgwire::messages::response::{CommandComplete, ReadyForQuery, TransactionStatus};
 use pgwire::messages::simplequery::Query;
@@ -64,6 +65,21 @@ pub fn flush() -> Bytes {
 pub fn command_complete(tag: &str) -> Bytes {
     built(&CommandComplete::new(tag.to_owned()))
 }
+
+/// RowDescription of one column of type void.
+#[must_use]
+pub fn void_description(column: &str) -> Bytes {
+    built(&RowDescription::new(vec![FieldDescription::new(column.to_owned(), 0, 0, VOID, 4, -1, 0)]))
+}
+
+/// DataRow of one such column.
+#[must_use]
+pub fn void_row() -> Bytes {
+    Bytes::from_static(b"D\0\0\0\x0a\0\x01\0\0\0\0")
+}
+
+/// The oid of the type void (pg_type.dat).
+const VOID: u32 = 2278;
 
 /// ReadyForQuery with `I`, `T` or `E`.
 #[must_use]

@@ -30,6 +30,50 @@ pub fn execute(body: &[u8]) -> Option<&[u8]> {
     (rest.len() == 4).then_some(portal)
 }
 
+/// Execute: the portal, and how many rows are wanted (0 is all).
+#[must_use]
+pub fn execute_in_full(body: &[u8]) -> Option<(&[u8], u32)> {
+    let (portal, rest) = c_string(body)?;
+    Some((portal, u32::from_be_bytes(rest.try_into().ok()?)))
+}
+
+/// Bind: its parameters as integers, each `None` where it is NULL or none.
+#[must_use]
+pub fn bind_integers(body: &[u8]) -> Option<Vec<Option<i64>>> {
+    let (_, rest) = c_string(body)?;
+    let (_, mut rest) = c_string(rest)?;
+    let formats: Vec<u16> = (0..u16_of(&mut rest)?).map(|_| u16_of(&mut rest)).collect::<Option<_>>()?;
+    let values = 0..usize::from(u16_of(&mut rest)?);
+    values
+        .map(|at| {
+            // One format is that of all; none is text.
+            let format = formats.get(at).or(formats.first()).copied().unwrap_or(0);
+            let (length, behind) = rest.split_first_chunk::<4>()?;
+            let length = usize::try_from(i32::from_be_bytes(*length)).ok();
+            let (value, behind) = length.map_or(Some((None, behind)), |length| Some((Some(behind.get(..length)?), behind.get(length..)?)))?;
+            rest = behind;
+            Some(value.and_then(|value| integer(value, format)))
+        })
+        .collect()
+}
+
+fn u16_of(rest: &mut &[u8]) -> Option<u16> {
+    let (value, behind) = rest.split_first_chunk::<2>()?;
+    *rest = behind;
+    Some(u16::from_be_bytes(*value))
+}
+
+/// As text, or as int2, int4 or int8 in binary.
+fn integer(value: &[u8], format: u16) -> Option<i64> {
+    match (format, value.len()) {
+        (0, _) => std::str::from_utf8(value).ok()?.trim().parse().ok(),
+        (1, 2) => Some(i16::from_be_bytes(value.try_into().ok()?).into()),
+        (1, 4) => Some(i32::from_be_bytes(value.try_into().ok()?).into()),
+        (1, 8) => Some(i64::from_be_bytes(value.try_into().ok()?)),
+        _ => None,
+    }
+}
+
 /// Describe and Close: `S` or `P`, and the name.
 #[must_use]
 pub fn target(body: &[u8]) -> Option<(u8, &[u8])> {
@@ -78,6 +122,7 @@ mod tests {
         assert_eq!(parse(b"s\0SELECT 1\0\0\0"), Some((&b"s"[..], &b"SELECT 1"[..], &b"\0\0"[..])));
         assert_eq!(bind(b"p\0s\0\0\0"), Some((&b"p"[..], &b"s"[..])));
         assert_eq!(execute(b"p\0\0\0\0\0"), Some(&b"p"[..]));
+        assert_eq!(execute_in_full(b"p\0\0\0\0\x05"), Some((&b"p"[..], 5)));
         assert_eq!(target(b"Ss\0"), Some((b'S', &b"s"[..])));
         assert_eq!(parameter_status(b"TimeZone\0UTC\0"), Some(("TimeZone", "UTC")));
         assert_eq!(command_tag(b"ALTER TABLE\0"), Some("ALTER TABLE"));
@@ -96,5 +141,17 @@ mod tests {
         assert_eq!(target(b""), None);
         assert_eq!(first_column(b"\0\x01\0\0\0\x09hi"), None);
         assert_eq!(first_column(b"\0\x01\xff\xff\xff\xfe"), None);
+    }
+
+    #[test]
+    fn parameters_are_read_as_integers() {
+        let bind = |rest: &[u8]| bind_integers(&[b"p\0s\0", rest].concat());
+        assert_eq!(bind(b"\0\0\0\x02\0\0\0\x02-7\xff\xff\xff\xff\0\0"), Some(vec![Some(-7), None]), "text, and NULL");
+        assert_eq!(bind(b"\0\x01\0\x01\0\x01\0\0\0\x04\0\0\x01\0\0\0"), Some(vec![Some(256)]), "one format for all");
+        let mixed = b"\0\x02\0\x01\0\0\0\x02\0\0\0\x08\0\0\0\0\0\0\0\x05\0\0\0\x03abc\0\0";
+        assert_eq!(bind(mixed), Some(vec![Some(5), None]));
+        for cut in [&b"\0"[..], b"\0\x01", b"\0\0\0\x01", b"\0\0\0\x01\0\0\0\x02-"] {
+            assert_eq!(bind(cut), None, "{cut:?}");
+        }
     }
 }

@@ -277,7 +277,7 @@ fn stopped() -> ServerError {
 fn answered(answer: Result<Option<String>, StatementError>) -> Result<Answered, String> {
     match answer {
         Ok(value) => Ok(Ok(value)),
-        Err(StatementError::Server { sqlstate, message, detail, hint }) => Ok(Err(ServerError { sqlstate, message, detail, hint })),
+        Err(StatementError::Server { sqlstate, message, detail, hint }) => Ok(Err(ServerError { sqlstate, message, detail, hint, position: None })),
         Err(StatementError::Lost(why)) => Err(why),
     }
 }

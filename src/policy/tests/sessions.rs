@@ -24,9 +24,15 @@ fn lock_timeout_stays_at_the_cap() {
         assert_eq!((outcome.decision.plan, outcome.lock_timeout), (Plan::Pass, LockTimeoutCare::ReapplyAfter), "{sql}");
     }
     assert_eq!(ask().of("SELECT set_config('search_path', '', false)").lock_timeout, LockTimeoutCare::None);
-    assert_eq!(ask().of("SELECT pg_advisory_lock(1)").lock_timeout, LockTimeoutCare::LiftDuring);
-    assert_eq!(ask().of("CREATE INDEX CONCURRENTLY i ON t (a)").lock_timeout, LockTimeoutCare::LiftDuring);
-    assert_eq!(ask().of("ALTER TABLE t VALIDATE CONSTRAINT k").lock_timeout, LockTimeoutCare::LiftDuring);
+    for sql in ["SELECT pg_advisory_lock(1)", "SELECT pg_advisory_lock(hashtext('a'))", "CREATE INDEX CONCURRENTLY i ON t (a)"] {
+        assert_eq!(Ask { mode: Mode::Warn, ..ask() }.of(sql).lock_timeout, LockTimeoutCare::LiftDuring, "{sql}");
+    }
+    assert!(matches!(ask().of("SELECT pg_advisory_lock(1)").lock_timeout, LockTimeoutCare::Poll { lift: true, .. }));
+    assert!(matches!(Ask { cap: 0, ..ask() }.of("SELECT pg_advisory_lock(1)").lock_timeout, LockTimeoutCare::Poll { lift: false, .. }));
+    assert_eq!(ask().of("SELECT pg_advisory_lock(hashtext('a'))").lock_timeout, LockTimeoutCare::LiftDuring);
+    for sql in ["CREATE INDEX CONCURRENTLY i ON t (a)", "ALTER TABLE t VALIDATE CONSTRAINT k"] {
+        assert!(matches!(ask().of(sql).lock_timeout, LockTimeoutCare::RunByItself(_)), "{sql}");
+    }
     assert_eq!(ask().of("SELECT pg_try_advisory_lock(1)").lock_timeout, LockTimeoutCare::None);
     let extended = Ask { extended: true, ..ask() }.of("SET lock_timeout = 0");
     assert_eq!((extended.decision.plan, extended.lock_timeout), (Plan::Pass, LockTimeoutCare::ReapplyAfter));
@@ -86,13 +92,15 @@ fn lock_timeout_is_not_raised_in_the_middle_of_a_string() {
 fn what_waits_behind_a_strong_lock_waits_no_longer_than_the_cap() {
     for earlier in ["LOCK TABLE t", "ALTER TABLE s ADD COLUMN c int", "DROP TABLE e"] {
         let mut ask = in_transaction();
-        for sql in ["SELECT pg_advisory_lock(1)", "ALTER TABLE s VALIDATE CONSTRAINT k"] {
+        for sql in ["SELECT pg_advisory_lock(hashtext('a'))", "ALTER TABLE s VALIDATE CONSTRAINT k"] {
             assert_eq!(ask.of(sql).lock_timeout, LockTimeoutCare::LiftDuring, "{sql}");
         }
+        assert!(matches!(ask.of("SELECT pg_advisory_lock(1)").lock_timeout, LockTimeoutCare::Poll { lift: true, .. }));
         ask.overlay.apply(&ask.of(earlier).effects[0].clone());
-        for sql in ["SELECT pg_advisory_lock(1)", "ALTER TABLE s VALIDATE CONSTRAINT k"] {
+        for sql in ["SELECT pg_advisory_lock(hashtext('a'))", "ALTER TABLE s VALIDATE CONSTRAINT k"] {
             assert_eq!(ask.of(sql).lock_timeout, LockTimeoutCare::None, "{earlier}; {sql}");
         }
+        assert!(matches!(ask.of("SELECT pg_advisory_lock(1)").lock_timeout, LockTimeoutCare::Poll { lift: false, .. }), "{earlier}");
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) const SAVE: &str = "SELECT pg_catalog.json_object_agg(n, CASE WHEN s.
 pub(super) const ACQUIRE: &str = "SELECT pg_catalog.pg_try_advisory_lock(1885813100, pg_catalog.hashtext($1))::pg_catalog.text";
 pub(super) const RELEASE: &str = "SELECT pg_catalog.pg_advisory_unlock(1885813100, pg_catalog.hashtext($1))::pg_catalog.text";
 /// Between two tries the session holds no snapshot for longer than this.
-pub(super) const NAP: &str = "SELECT pg_catalog.pg_sleep(0.2)::pg_catalog.text";
+pub(in crate::session) const NAP: &str = "SELECT pg_catalog.pg_sleep(0.2)::pg_catalog.text";
 /// Whoever stood behind the step that did not get its lock gets this long (facts: postgres, "the lock queue").
 pub(super) const PAUSE: &str = "SELECT pg_catalog.pg_sleep(1)::pg_catalog.text";
 

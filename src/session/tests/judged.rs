@@ -3,7 +3,7 @@
 use super::*;
 
 /// The server's answer to one statement of ours: its single value.
-fn own(value: &str) -> Vec<u8> {
+pub(super) fn own(value: &str) -> Vec<u8> {
     let mut row = vec![0, 1];
     row.extend_from_slice(&u32::try_from(value.len()).unwrap().to_be_bytes());
     row.extend_from_slice(value.as_bytes());
@@ -114,9 +114,42 @@ fn a_failed_question_in_a_block_is_taken_back() {
 }
 
 #[test]
-fn a_lone_advisory_lock_waits_without_lock_timeout() {
+fn in_a_block_nothing_runs_between_two_tries_of_an_advisory_lock() {
     let mut talk = conversation();
-    talk.client(&messages::query("SELECT pg_advisory_lock(1)"));
+    talk.client(&messages::query("BEGIN"));
+    talk.server(&[complete("BEGIN"), ready(b'T')].concat());
+    talk.client(&messages::query("SELECT pg_advisory_xact_lock(1)"));
+    let left = talk.server(&[own("0 0"), ready(b'T')].concat());
+    assert!(String::from_utf8_lossy(&left.server).contains("pg_try_advisory_xact_lock"));
+    assert_eq!(talk.session.next_tick(), None);
+    assert_eq!(talk.server(&[own("false"), ready(b'T')].concat()), Left::default());
+    let due = talk.session.next_tick().expect("a pause");
+    assert_eq!(talk.event(Event::Tick), Left::default(), "not yet");
+    talk.now = due;
+    assert!(String::from_utf8_lossy(&talk.event(Event::Tick).server).contains("pg_try_advisory_xact_lock"));
+    let left = talk.server(&[own("true"), ready(b'T')].concat());
+    assert_eq!(left.tags(), (String::new(), "TDCZ".into()));
+    assert!(left.client.ends_with(&ready(b'T')));
+}
+
+#[test]
+fn a_cancel_request_in_a_pause_fails_the_transaction_too() {
+    let mut talk = conversation();
+    talk.client(&messages::query("BEGIN"));
+    talk.server(&[complete("BEGIN"), ready(b'T')].concat());
+    talk.client(&messages::query("SELECT pg_advisory_xact_lock(1)"));
+    talk.server(&[own("0 0"), ready(b'T')].concat());
+    talk.server(&[own("false"), ready(b'T')].concat());
+    assert_eq!(talk.event(Event::CancelRequested).tags(), ("Q".into(), String::new()));
+    let left = talk.server(&[error("42601"), ready(b'E')].concat());
+    assert_eq!(left.client_error(), ("57014".into(), "canceling statement due to user request".into()));
+    assert_eq!(talk.event(Event::CancelRequested), Left::default(), "nothing waits any more");
+}
+
+#[test]
+fn an_advisory_lock_of_a_computed_key_waits_without_lock_timeout() {
+    let mut talk = conversation();
+    talk.client(&messages::query("SELECT pg_advisory_lock(1 + 1)"));
     let left = talk.server(&[own("1500ms"), ready(b'I')].concat());
     assert_eq!(left.tags().0, "CPBECCSQ", "lifted, then the call itself");
     talk.server(&[own("0"), ready(b'I')].concat());

@@ -3,7 +3,7 @@
 use pg_query::protobuf::{CopyStmt, DoStmt, ExplainStmt, FuncCall, PrepareStmt, RangeVar, SelectStmt};
 use pg_query::{Node, NodeEnum};
 
-use super::super::statement::{Copy, LoneCall, Opaque, Query, Statement};
+use super::super::statement::{Argument, Copy, LoneCall, Opaque, Query, Statement};
 use super::super::tokens;
 use super::{ParseError, Source, create, of_tree, statement, tree};
 
@@ -43,8 +43,20 @@ fn lone_call(stmt: &SelectStmt) -> Option<LoneCall> {
     let [target] = stmt.target_list.as_slice() else { return None };
     let NodeEnum::ResTarget(target) = tree::kind(target)? else { return None };
     let NodeEnum::FuncCall(call) = tree::inner(target.val.as_deref())? else { return None };
-    (is_bare(stmt) && is_simple(call))
-        .then(|| LoneCall { function: tree::function(&call.funcname), arguments: call.args.iter().map(tree::constant).collect() })
+    if !(is_bare(stmt) && is_simple(call)) {
+        return None;
+    }
+    let function = tree::function(&call.funcname);
+    let column = if target.name.is_empty() { function.name.clone() } else { target.name.clone() };
+    Some(LoneCall { arguments: call.args.iter().map(argument).collect(), column, function })
+}
+
+fn argument(node: &Node) -> Argument {
+    match tree::kind(node) {
+        Some(NodeEnum::ParamRef(parameter)) => usize::try_from(parameter.number).map_or(Argument::Other, Argument::Parameter),
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().map_or(Argument::Other, argument),
+        _ => tree::constant(node).map_or(Argument::Other, Argument::Constant),
+    }
 }
 
 fn is_bare(stmt: &SelectStmt) -> bool {

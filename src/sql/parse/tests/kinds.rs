@@ -95,16 +95,17 @@ fn a_lone_call_is_told_with_its_constants() {
         Statement::Query(query) => query.lone_call,
         other => panic!("{other:?}"),
     };
-    let arguments = |list: &[Option<&str>]| list.iter().map(|argument| argument.map(str::to_owned)).collect();
+    let constant = |text: &str| Argument::Constant(text.to_owned());
     for (text, name, expected) in [
-        ("SELECT pg_advisory_lock(1, -2)", "pg_advisory_lock", vec![Some("1"), Some("-2")]),
-        ("SELECT pg_catalog.pg_advisory_lock('8'::bigint)", "pg_catalog.pg_advisory_lock", vec![Some("8")]),
-        ("SELECT set_config('lock_timeout', '0', false)", "set_config", vec![Some("lock_timeout"), Some("0"), Some("false")]),
-        ("SELECT pg_advisory_lock(hashtext('a')) AS x", "pg_advisory_lock", vec![None]),
-        ("SELECT f($1, NULL)", "f", vec![None, None]),
+        ("SELECT pg_advisory_lock(1, -2)", "pg_advisory_lock", vec![constant("1"), constant("-2")]),
+        ("SELECT pg_catalog.pg_advisory_lock('8'::bigint)", "pg_catalog.pg_advisory_lock", vec![constant("8")]),
+        ("SELECT set_config('lock_timeout', '0', false)", "set_config", vec![constant("lock_timeout"), constant("0"), constant("false")]),
+        ("SELECT pg_advisory_lock(hashtext('a')) AS x", "pg_advisory_lock", vec![Argument::Other]),
+        ("SELECT f($1, $2::bigint, NULL, $3 + 1)", "f", vec![Argument::Parameter(1), Argument::Parameter(2), Argument::Other, Argument::Other]),
         ("SELECT now()", "now", vec![]),
     ] {
-        assert_eq!(lone(text), Some(LoneCall { function: call(name), arguments: arguments(&expected) }), "{text}");
+        let column = if text.ends_with("AS x") { "x".to_owned() } else { call(name).name };
+        assert_eq!(lone(text), Some(LoneCall { function: call(name), arguments: expected, column }), "{text}");
     }
     for text in ["SELECT f(1), g(2)", "SELECT f(1) FROM t", "SELECT f(1) WHERE true", "SELECT f(1) + 1", "SELECT f(1) UNION SELECT f(2)", "SELECT 1"]
     {

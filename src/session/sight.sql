@@ -1,0 +1,15 @@
+-- $1: the process id of a session. One row of JSON: how far its concurrent build is, and whom it waits for, oldest transaction first.
+-- A prepared transaction that is waited for has process id 0. Where the role may not see a session's statistics, they are null.
+SELECT pg_catalog.json_build_object(
+    'progress', (SELECT pg_catalog.to_json(p) FROM pg_catalog.pg_stat_progress_create_index p WHERE p.pid OPERATOR(pg_catalog.=) watched.pid),
+    'blockers', COALESCE((SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+            'pid', b.pid, 'role', a.usename, 'application', a.application_name, 'kind', a.backend_type, 'state', a.state,
+            'open_for', pg_catalog.floor(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) a.xact_start))::pg_catalog.int8,
+            'query', CASE WHEN a.query OPERATOR(pg_catalog.<>) '<insufficient privilege>' THEN pg_catalog."left"(a.query, 1000) END)
+            ORDER BY a.xact_start, b.pid)
+        FROM (SELECT l.pid FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids(watched.pid)) l (pid)
+              UNION
+              SELECT p.current_locker_pid::pg_catalog.int4 FROM pg_catalog.pg_stat_progress_create_index p
+              WHERE p.pid OPERATOR(pg_catalog.=) watched.pid AND p.current_locker_pid OPERATOR(pg_catalog.<>) 0) b
+        LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) b.pid), '[]'::pg_catalog.json))::pg_catalog.text
+FROM (SELECT $1::pg_catalog.int4) watched (pid)
