@@ -30,16 +30,10 @@ use super::completion::Decided;
 use super::effects::Effects;
 use super::own::{OwnExchange, server_error};
 use super::refusals;
+use super::runner::sql::CONTEXT;
 use super::server::micros;
 use super::work::{Shape, Subject, Work};
 use super::{Progress, Session};
-
-/// The settings that an operation needs when it runs later. Temporary tables must not hide what it names then.
-const CONTEXT: &str = "SELECT pg_catalog.json_build_object('role', pg_catalog.current_setting('role'), \
-     'search_path', pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.||) ', pg_temp', \
-     'DateStyle', pg_catalog.current_setting('DateStyle'), 'IntervalStyle', pg_catalog.current_setting('IntervalStyle'), \
-     'TimeZone', pg_catalog.current_setting('TimeZone'), 'default_tablespace', pg_catalog.current_setting('default_tablespace'), \
-     'default_transaction_read_only', 'off', 'default_transaction_isolation', 'read committed')::pg_catalog.text";
 
 /// A statement on its way.
 #[derive(Debug)]

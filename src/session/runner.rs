@@ -28,7 +28,7 @@ use crate::deferred::step::{Debris, ErrorMapping, Step, Wait};
 use crate::deferred::whole::FirstPart;
 use crate::policy::plan::SafeForm;
 
-use sql::{ACQUIRE, APPLY, BACK, LIFT, NAP, PAUSE, REBUILT, RELEASE, SAVE, STATE};
+use sql::{ACQUIRE, ALL_BACK, APPLY, BACK, CONTEXT, LIFT, NAP, PAUSE, REBUILT, RELEASE, SAVE, STATE};
 
 /// The result of one statement: its single value, or the body of its ErrorResponse.
 pub type Answered = Result<Option<String>, ServerError>;
@@ -162,6 +162,8 @@ pub struct Runner {
     undo: Vec<String>,
     /// The session's own settings, as JSON text.
     saved: Option<String>,
+    /// What the statement runs under, as JSON text.
+    settings: String,
     /// The settings that are in force instead.
     context: Option<String>,
     limits_off: bool,
@@ -189,6 +191,8 @@ enum Item {
 
 #[derive(Debug)]
 enum Phase {
+    /// What the statement runs under is kept with its promise.
+    Settings,
     Promise,
     Save,
     Context(Box<Task>),
@@ -302,6 +306,7 @@ impl Runner {
             done: 0,
             undo: Vec::new(),
             saved: None,
+            settings: String::new(),
             context: None,
             limits_off: false,
             tries: 0,
@@ -352,6 +357,14 @@ impl Runner {
     /// The statement that ran last ended like this.
     pub fn answered(&mut self, answer: Answered) -> Next {
         match std::mem::replace(&mut self.phase, Phase::Restore) {
+            Phase::Settings => match answer {
+                Ok(settings) => {
+                    self.settings = settings.unwrap_or_default();
+                    self.phase = Phase::Promise;
+                    Next::Promise
+                }
+                Err(error) => self.stopped(error, whole::PROMISING),
+            },
             // Nothing of ours runs while the store is asked.
             Phase::Promise => {
                 self.phase = Phase::Promise;
@@ -426,6 +439,7 @@ impl Runner {
             }
             Phase::Look(_) | Phase::Nap(_) | Phase::Change(_) if !self.undo.is_empty() => Some((seen::QUESTION, self.way_back(None))),
             Phase::Save
+            | Phase::Settings
             | Phase::Promise
             | Phase::Context(_)
             | Phase::Acquire(_)
@@ -447,8 +461,8 @@ impl Runner {
             // Where a name is taken the server refuses the statement, and what is there is not to be taken back.
             Some(Item::Promise) if !self.fresh => self.next_item(),
             Some(Item::Promise) => {
-                self.phase = Phase::Promise;
-                Next::Promise
+                self.phase = Phase::Settings;
+                Next::Run(CONTEXT.to_owned(), Vec::new())
             }
             Some(Item::First(step)) if self.begun => {
                 self.undo.extend(step.undo);
@@ -478,11 +492,13 @@ impl Runner {
             }
             None if self.context == task.context => self.acquire(Goal::Task(task)),
             None => {
-                let context = task.context.clone().or_else(|| self.saved.clone()).unwrap_or_default();
                 self.context.clone_from(&task.context);
                 // The limits are not part of a context.
                 self.phase = Phase::Context(task);
-                Next::Run(APPLY.to_owned(), vec![context])
+                match self.context.clone() {
+                    Some(context) => Next::Run(APPLY.to_owned(), vec![context]),
+                    None => Next::Run(ALL_BACK.to_owned(), vec![self.saved.clone().unwrap_or_default()]),
+                }
             }
         }
     }
@@ -579,7 +595,7 @@ impl Runner {
 
     fn restore(&mut self) -> Next {
         self.phase = Phase::Restore;
-        Next::Run(APPLY.to_owned(), vec![self.saved.clone().unwrap_or_default()])
+        Next::Run(ALL_BACK.to_owned(), vec![self.saved.clone().unwrap_or_default()])
     }
 
     /// A statement that only a cancel request can fail is run again.

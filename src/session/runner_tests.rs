@@ -10,6 +10,7 @@ const NAMES: &[(&str, &str)] = &[
     (SAVE, "save"),
     (LIFT, "off"),
     (BACK, "back"),
+    (ALL_BACK, "all back"),
     (APPLY, "apply"),
     (ACQUIRE, "acquire"),
     (RELEASE, "release"),
@@ -18,6 +19,7 @@ const NAMES: &[(&str, &str)] = &[
     (NAP, "nap"),
     (PAUSE, "pause"),
     (seen::QUESTION, "look"),
+    (CONTEXT, "context"),
 ];
 
 /// What the server says: to each statement its answers in turn, then `true`.
@@ -104,7 +106,7 @@ fn later(operations: Vec<Operation>, tried: Try) -> Runner {
 fn limits_are_off_for_long_steps_only_and_the_lock_is_held_for_all_of_a_table() {
     let mut runner = now(vec![build("i"), attach("i")]);
     let (ran, result) = Server::default().run(&mut runner);
-    assert_eq!(ran, "save · acquire · look · look · promise · now · look · off · build i · look · back · attach i · release · apply");
+    assert_eq!(ran, "save · acquire · look · look · context · promise · now · look · off · build i · look · back · attach i · release · all back");
     assert_eq!((result, runner.done()), (Ok(()), 3));
 }
 
@@ -116,7 +118,7 @@ fn a_failed_step_is_cleaned_up_and_those_before_it_are_taken_back_in_reverse() {
     assert_eq!(
         ran,
         format!(
-            "save · acquire · look · look · look · promise · now · look · off · build i · look · build j · inspect · {drop}j · {drop}i · back · undo now · release · apply"
+            "save · acquire · look · look · look · context · promise · now · look · off · build i · look · build j · inspect · {drop}j · {drop}i · back · undo now · release · all back"
         )
     );
     let failure = result.unwrap_err();
@@ -128,7 +130,7 @@ fn after_a_commit_what_is_done_stays() {
     let server = Server::default().fails("attach i", "42P16");
     let mut runner = later(vec![build("i"), attach("i"), build("never")], Try::Again { cleaned: false });
     let (ran, result) = server.run(&mut runner);
-    assert_eq!(ran, "save · acquire · look · off · build i · look · back · attach i · release · apply");
+    assert_eq!(ran, "save · acquire · look · off · build i · look · back · attach i · release · all back");
     assert_eq!((result.unwrap_err().step, runner.done()), ("attach i".to_owned(), 1));
 }
 
@@ -137,17 +139,20 @@ fn a_lock_that_is_not_had_is_tried_for_again_but_not_for_the_statement_itself() 
     let server = Server::default().fails("attach i", "55P03").fails("attach i", "55P03");
     assert_eq!(
         server.run(&mut now(vec![attach("i")])).0,
-        "save · acquire · look · promise · now · look · attach i · pause · attach i · pause · attach i · release · apply"
+        "save · acquire · look · context · promise · now · look · attach i · pause · attach i · pause · attach i · release · all back"
     );
     let (ran, result) = Server::default().fails("now", "55P03").run(&mut now(vec![attach("i")]));
-    assert_eq!((&*ran, result.unwrap_err().error.sqlstate), ("save · acquire · look · promise · now · release · apply", "55P03".to_owned()));
+    assert_eq!(
+        (&*ran, result.unwrap_err().error.sqlstate),
+        ("save · acquire · look · context · promise · now · release · all back", "55P03".to_owned())
+    );
 }
 
 #[test]
 fn what_is_in_hand_can_be_told_at_any_time() {
     let mut runner = now(vec![build("i")]);
     let mut told = vec![runner.in_hand().map(|(sql, back)| format!("{sql}: {}", back.join(", "))).unwrap_or_default()];
-    for answer in ["save", "true", r#"{"table":1}"#, "promise", "now"] {
+    for answer in ["save", "true", r#"{"table":1}"#, "context", "promise", "now"] {
         if answer == "promise" {
             runner.promise_answered(Ok(true))
         } else {
@@ -155,7 +160,7 @@ fn what_is_in_hand_can_be_told_at_any_time() {
         };
         told.push(runner.in_hand().map(|(sql, back)| format!("{}: {}", &sql[..3], back.join(", "))).unwrap_or_default());
     }
-    assert_eq!(told, ["", "", "", "", "now: undo now", "SEL: undo now"]);
+    assert_eq!(told, ["", "", "", "", "", "now: undo now", "SEL: undo now"]);
     for answer in ["{}", "limits", "quiet"] {
         runner.answered(Ok(Some(answer.into())));
     }
@@ -206,7 +211,7 @@ fn what_has_a_name_that_is_taken_is_not_promised() {
 fn what_cannot_be_promised_is_not_begun() {
     let error = ServerError { sqlstate: "PA005".into(), ..ServerError::default() };
     let (ran, result) = Server { promises: Some(Err(error)), ..Server::default() }.run(&mut now(vec![build("i")]));
-    assert_eq!((&*ran, &*result.unwrap_err().error.sqlstate), ("save · acquire · look · promise · release · apply", "PA005"));
+    assert_eq!((&*ran, &*result.unwrap_err().error.sqlstate), ("save · acquire · look · context · promise · release · all back", "PA005"));
 }
 
 #[test]
@@ -215,10 +220,10 @@ fn a_statement_that_comes_again_goes_on_where_it_stopped_unless_it_has_come_to_i
     let again = || Runner::again("public.t", 1000, &cut_off(0, false, both()), &form(both()));
     let there = || Server::default().says("look", THERE).says("look", THERE).says("look", THERE);
     let (ran, result) = there().run(&mut again());
-    assert_eq!((&*ran, result), ("save · acquire · promise · look · look · look · look · attach i · release · apply", Ok(())));
+    assert_eq!((&*ran, result), ("save · acquire · context · promise · look · look · look · look · attach i · release · all back", Ok(())));
     let (ran, result) =
         Server { promises: Some(Ok(false)), ..Server::default() }.says("look", THERE).says("look", r#"{"table":1}"#).run(&mut again());
-    assert!(ran.starts_with("save · acquire · promise · look · look · look · off · build i"), "as the first of its kind: {ran} {result:?}");
+    assert!(ran.starts_with("save · acquire · context · promise · look · look · look · off · build i"), "as the first of its kind: {ran} {result:?}");
     let (ran, result) = there().fails("attach i", "23502").run(&mut again());
     assert!(result.is_err() && ran.contains("attach i · off · DROP INDEX CONCURRENTLY IF EXISTS public.i"), "{ran}");
 }
@@ -227,7 +232,7 @@ fn a_statement_that_comes_again_goes_on_where_it_stopped_unless_it_has_come_to_i
 fn a_statement_that_was_cut_off_is_taken_back_from_its_end_unless_all_of_it_is_there() {
     let mut all = Runner::back(1000, &cut_off(0, false, vec![build("i"), build("j")]));
     let (ran, result) = Server::default().says("look", THERE).says("look", THERE).run(&mut all);
-    assert_eq!((&*ran, result, all.is_complete()), ("save · apply · acquire · look · look · look · look · release · apply", Ok(()), true));
+    assert_eq!((&*ran, result, all.is_complete()), ("save · apply · acquire · look · look · look · look · release · all back", Ok(()), true));
     for (done, end) in [(0, "off"), (1, "undo now")] {
         let mut stuck = Runner::back(1000, &cut_off(done, true, vec![build("i"), build("j")]));
         let looks = [THERE, GOT_STUCK, GOT_STUCK, THERE];
@@ -249,7 +254,7 @@ fn one_session_a_table_at_a_time() {
     let server = Server::default().says("acquire", "false").says("acquire", "false");
     let mut runner = later(vec![attach("i")], Try::First);
     let (ran, result) = server.run(&mut runner);
-    assert_eq!(ran, "save · acquire · nap · acquire · nap · acquire · look · attach i · release · apply");
+    assert_eq!(ran, "save · acquire · nap · acquire · nap · acquire · look · attach i · release · all back");
     assert_eq!((result, runner.waits()), (Ok(()), true));
 }
 
@@ -265,7 +270,7 @@ fn another_table_is_another_lock_and_other_settings_are_set_before_it() {
     let mut runner = Runner::promised(1000, vec![task("a", None), task("b", None), task("b", Some("{}"))]);
     assert_eq!(
         Server::default().run(&mut runner).0,
-        "save · acquire · look · attach a · release · acquire · look · attach b · release · apply · acquire · look · attach b · release · apply"
+        "save · acquire · look · attach a · release · acquire · look · attach b · release · apply · acquire · look · attach b · release · all back"
     );
 }
 
@@ -273,14 +278,14 @@ fn another_table_is_another_lock_and_other_settings_are_set_before_it() {
 fn a_cancel_while_waiting_changes_nothing() {
     let server = Server::default().says("acquire", "false").fails("nap", "57014");
     let (ran, result) = server.run(&mut later(vec![attach("i")], Try::First));
-    assert_eq!((&*ran, result.unwrap_err().error.sqlstate), ("save · acquire · nap · apply", "57014".to_owned()));
+    assert_eq!((&*ran, result.unwrap_err().error.sqlstate), ("save · acquire · nap · all back", "57014".to_owned()));
 }
 
 #[test]
 fn a_cancel_of_the_last_statements_leaves_no_lock_and_no_limit() {
-    let server = Server::default().fails("release", "57014").fails("apply", "57014");
+    let server = Server::default().fails("release", "57014").fails("all back", "57014");
     let (ran, result) = server.run(&mut later(vec![attach("i")], Try::First));
-    assert_eq!((&*ran, result), ("save · acquire · look · attach i · release · release · apply · apply", Ok(())));
+    assert_eq!((&*ran, result), ("save · acquire · look · attach i · release · release · all back · all back", Ok(())));
 }
 
 #[test]
@@ -288,7 +293,7 @@ fn what_another_session_locks_is_looked_at_again_and_told_in_the_end() {
     let server = Server::default().fails("build i", "40P01").says("inspect", "busy").says("inspect", "abandoned");
     let drop = "DROP INDEX CONCURRENTLY IF EXISTS public.i";
     let (ran, result) = server.run(&mut later(vec![build("i")], Try::First));
-    assert_eq!(ran, format!("save · acquire · look · off · build i · inspect · nap · inspect · {drop} · release · apply"));
+    assert_eq!(ran, format!("save · acquire · look · off · build i · inspect · nap · inspect · {drop} · release · all back"));
     assert_eq!(result.unwrap_err().left_over.len(), 0);
     let busy = (0..MOST_LOOKS).fold(Server::default().fails("build i", "40P01"), |server, _| server.says("inspect", "busy"));
     assert_eq!(busy.run(&mut later(vec![build("i")], Try::First)).1.unwrap_err().left_over, [drop]);
@@ -297,7 +302,7 @@ fn what_another_session_locks_is_looked_at_again_and_told_in_the_end() {
 #[test]
 fn what_already_stood_under_the_name_is_left_alone() {
     let (ran, _) = Server::default().fails("build i", "42P07").run(&mut later(vec![build("i")], Try::First));
-    assert_eq!(ran, "save · acquire · look · off · build i · release · apply");
+    assert_eq!(ran, "save · acquire · look · off · build i · release · all back");
 }
 
 #[test]
@@ -315,7 +320,7 @@ fn what_a_rebuild_left_is_dropped() {
     let server = Server::default().fails("rebuild", "57014").says("rebuilt", r#"["a_ccnew","b_ccnew1"]"#);
     assert_eq!(
         server.run(&mut later(vec![reindex], Try::First)).0,
-        "save · acquire · look · off · rebuild · rebuilt · DROP INDEX CONCURRENTLY a_ccnew · DROP INDEX CONCURRENTLY b_ccnew1 · release · apply"
+        "save · acquire · look · off · rebuild · rebuilt · DROP INDEX CONCURRENTLY a_ccnew · DROP INDEX CONCURRENTLY b_ccnew1 · release · all back"
     );
 }
 
@@ -326,7 +331,7 @@ fn an_error_reads_as_the_original_and_the_helper_goes() {
         .says("look", r#"{"table":1,"constraint":{"validated":false}}"#)
         .fails("ALTER TABLE public.t VALIDATE CONSTRAINT h", "23514");
     let (ran, result) = server.run(&mut later(vec![Operation::SetNotNull(set)], Try::First));
-    assert!(ran.ends_with("VALIDATE CONSTRAINT h · back · ALTER TABLE public.t DROP CONSTRAINT IF EXISTS h · release · apply"), "{ran}");
+    assert!(ran.ends_with("VALIDATE CONSTRAINT h · back · ALTER TABLE public.t DROP CONSTRAINT IF EXISTS h · release · all back"), "{ran}");
     let error = result.unwrap_err().error;
     assert_eq!((&*error.sqlstate, &*error.message), ("23502", "column \"c\" of relation \"t\" contains null values"));
 }

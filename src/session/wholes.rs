@@ -66,7 +66,7 @@ impl Session {
             self.work = Work::Running(rewriting);
             return;
         }
-        let context = rewriting.runner.settings();
+        let context = rewriting.runner.settings().to_owned();
         let first = rewriting.form.now.as_ref().map(|step| FirstPart::of(step, rewriting.runner.lacks_column()));
         let deferred = |operation: &Operation| Deferred {
             operation: operation.clone(),

@@ -24,16 +24,25 @@ ROW = "{:<15} {:<9} {:<18} {:<10} {:>7}"
 
 def main():
     options = arguments()
-    for number in ENDING_SIGNALS:
-        signal.signal(number, end)
+    unwind_on_signals()
+    sys.exit(in_environment(lambda: run(options)))
+
+
+def in_environment(work):
+    """Does it with the packages that it needs, in this program begun anew if need be; answers its exit code."""
     try:
         python = install.python_packages()
         if not os.path.samefile(sys.prefix, install.VENV):
             os.execv(python, [str(python), *sys.argv])
-        sys.exit(run(options))
+        return work()
     except install.Missing as missing:
         print(f"skipped: {missing}")
-        sys.exit(1 if in_ci() else 0)
+        return 1 if in_ci() else 0
+
+
+def unwind_on_signals():
+    for number in ENDING_SIGNALS:
+        signal.signal(number, end)
 
 
 def end(number, _frame):

@@ -25,6 +25,7 @@ from runner import certificates  # noqa: E402 - the driver matrix makes the same
 
 CLUSTER_SCRIPT = install.ROOT / "scripts" / "cluster"
 DEADLINE = 30  # seconds to be ready, and to end
+ESTABLISHED = "01"  # in /proc/net/tcp
 # What stands in the configuration of each proxy besides addresses and store.
 CONFIGURATIONS = {
     "default": "",
@@ -49,7 +50,7 @@ def free_port():
 
 
 class Cluster:
-    """One server; every statement it runs is written to its log together with the database."""
+    """One server; every statement it runs is written to its log together with the database and the session's process."""
 
     def __init__(self, version, directory):
         self.version = version
@@ -58,7 +59,7 @@ class Cluster:
 
     def start(self):
         command = [CLUSTER_SCRIPT, "start", self.version, self.directory, str(self.port)]
-        command += ["log_statement=all", "log_line_prefix=%d|"]
+        command += ["log_statement=all", "log_line_prefix=%d|%p|"]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
@@ -71,10 +72,15 @@ class Cluster:
         if process.returncode != 0:
             raise install.Missing(f"no PostgreSQL {self.version}: {output[-2000:]}")
 
-    def create_database(self, name):
+    def create_database(self, name, template="template1"):
+        """A new database; `template` must have no sessions."""
         with self.connect("postgres") as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return name
+
+    def drop_database(self, name):
+        with self.connect("postgres") as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
     def connect(self, database):
         return psycopg.connect(
@@ -83,10 +89,19 @@ class Cluster:
 
     def statements(self, database):
         """What the server was asked to run in one database, in order."""
+        return [statement for _, statement in self.statements_by_process(database)]
+
+    def statements_by_process(self, database):
+        """The same, each with the process of the session that asked."""
+        said = [(process, line.removeprefix("LOG:  ")) for process, line in self.log(database) if line.startswith("LOG:  ")]
+        return [(process, line.split(": ", 1)[1]) for process, line in said if line.startswith(("statement: ", "execute "))]
+
+    def log(self, database):
+        """The server's log of one database, in order: process and line."""
         # The further lines of a statement begin with a tab.
-        log = (self.directory / "data" / "server.log").read_text(errors="replace").replace("\n\t", " ").splitlines()
-        lines = [line.removeprefix(f"{database}|LOG:  ") for line in log if line.startswith(f"{database}|LOG:  ")]
-        return [line.split(": ", 1)[1] for line in lines if line.startswith(("statement: ", "execute "))]
+        lines = (self.directory / "data" / "server.log").read_text(errors="replace").replace("\n\t", " ").splitlines()
+        parts = [line.removeprefix(f"{database}|").partition("|") for line in lines if line.startswith(f"{database}|")]
+        return [(process, line) for process, _, line in parts]
 
     def drop(self):
         subprocess.run([CLUSTER_SCRIPT, "drop", self.directory], check=False)
@@ -137,6 +152,20 @@ class Proxy:
             return urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/readyz", timeout=2).status == 200
         except (urllib.error.URLError, OSError):
             return False
+
+    @contextlib.contextmanager
+    def asleep(self):
+        """Meanwhile it takes and answers nothing; the system takes connections for it."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def callers(self):
+        """How many connections there are at its door and behind it."""
+        sockets = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(local.endswith(f":{self.port:04X}") and state == ESTABLISHED for _, local, _, state, *_ in sockets)
 
     def last_lines(self, count=20):
         return "\n".join((self.directory / "log").read_text(errors="replace").splitlines()[-count:])

@@ -10,8 +10,9 @@ import server
 
 FILL_ORDERS = "INSERT INTO orders (customer, note) SELECT i % 977, repeat('x', 20) FROM generate_series(1, 200000) i"
 FILL_CUSTOMERS = "INSERT INTO customers (email) SELECT 'c' || i FROM generate_series(1, 1000) i"
-FILL_THEIR_ORDERS = """INSERT INTO orders (customer_id, number, reference, amount, note)
-    SELECT i % 1000 + 1, i, 'r' || i, i % 977, repeat('x', 20) FROM generate_series(1, 200000) i"""
+THEIR_ORDERS = """INSERT INTO orders (customer_id, number, reference, amount, note)
+    SELECT i % 1000 + 1, i, 'r' || i, i % 977, repeat('x', 20) FROM generate_series(1, {rows}) i"""
+FILL_THEIR_ORDERS = THEIR_ORDERS.format(rows=200_000)
 FILL_ACCOUNTS = "INSERT INTO accounts (email, nickname) SELECT 'a' || i, 'n' || i FROM generate_series(1, 50) i"
 SMALL_TABLE = 1024 * 1024
 INDEX = "orders_customer_idx"
@@ -241,14 +242,19 @@ def _expect_safe_forms(case, statements):
 
 def _expect_settled(case, database):
     """What was promised for after COMMIT is done, and the store knows it; a tool without transactions is promised nothing."""
-    query = "SELECT state FROM promises WHERE database = ?"
-    proxy, deadline = case.lab.proxy("default"), time.monotonic() + STORE_DEADLINE
+    states = settled(case.lab.proxy("default"), database)
+    case.expect(not set(states) - {"settled"}, f"what was promised is in the states {states}")
+    case.expect(states or not case.tool.transactional, "nothing was promised")
+
+
+def settled(proxy, database):
+    """The states of what was promised; waits until the store knows what the client has been told already."""
+    query, deadline = "SELECT state FROM promises WHERE database = ?", time.monotonic() + STORE_DEADLINE
     states = [state for (state,) in proxy.stored(query, database)]
     while set(states) - {"settled"} and time.monotonic() < deadline:
         time.sleep(0.1)
         states = [state for (state,) in proxy.stored(query, database)]
-    case.expect(not set(states) - {"settled"}, f"what was promised is in the states {states}")
-    case.expect(states or not case.tool.transactional, "nothing was promised")
+    return states
 
 
 def _compare_dumps(case, direct, proxied):

@@ -15,6 +15,7 @@ MIGRATIONS = pathlib.Path(__file__).resolve().parent / "migrations"
 USER = PASSWORD = "postgres"
 DEADLINE = 180  # seconds for one run of one tool
 SHOWN_LINES = 30  # of the output of a run that went wrong
+RUNNING = set()  # processes that `end_all` ends
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +82,8 @@ class GolangMigrate:
     drivers = ("postgres", "pgx5")
     transactional = False
     can_go_down = True
+    says_applied, says_nothing_to_do = "/u ", "no change"
+    lock = "session"
 
     def __init__(self, driver, split=False):
         self.driver = driver
@@ -113,6 +116,7 @@ class Flyway:
     name = "flyway"
     drivers = ("pgjdbc",)
     can_go_down = False  # `undo` is not in the community edition
+    says_applied, says_nothing_to_do = "Successfully applied", "No migration necessary"
 
     unique_violation = "23505"
 
@@ -187,6 +191,7 @@ def run(command, environment=None):
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
+    RUNNING.add(process)
     try:
         output, _ = process.communicate(timeout=DEADLINE)
     except subprocess.TimeoutExpired:
@@ -196,7 +201,15 @@ def run(command, environment=None):
         _end_group(process)
         process.wait()
         raise
+    finally:
+        RUNNING.discard(process)
     return Run(" ".join(command), process.returncode, output.decode(errors="replace"))
+
+
+def end_all():
+    """For a caller whose threads run tools, and who is told to end."""
+    for process in list(RUNNING):
+        _end_group(process)
 
 
 def _end_group(process):

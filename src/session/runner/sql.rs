@@ -1,9 +1,13 @@
 //! The statements of a runner that are not an operation's own. All qualify what they call: the client's search path may hold anything.
 
-/// Reads the limits, and what an operation may need otherwise, as JSON; transaction_timeout exists from 17 on.
-pub(super) const SAVE: &str = "SELECT pg_catalog.json_object_agg(n, pg_catalog.current_setting(n, true))::pg_catalog.text FROM pg_catalog.unnest(ARRAY[\
+/// Reads the limits, and what an operation may need otherwise, as JSON; transaction_timeout exists from 17 on. What the session has not set
+/// is null: it goes back to where it came from, and follows a reload of the server's configuration as before. `role` is not in pg_settings.
+pub(super) const SAVE: &str = "SELECT pg_catalog.json_object_agg(n, CASE WHEN s.source IS NULL OR s.source OPERATOR(pg_catalog.=) 'session' \
+       THEN pg_catalog.current_setting(n, true) END)::pg_catalog.text FROM pg_catalog.unnest(ARRAY[\
      'role', 'lock_timeout', 'statement_timeout', 'transaction_timeout', 'search_path', 'DateStyle', 'IntervalStyle', 'TimeZone', \
-     'default_tablespace', 'default_transaction_read_only', 'default_transaction_isolation']) n";
+     'default_tablespace', 'default_transaction_read_only', 'default_transaction_isolation']) n \
+     LEFT JOIN pg_catalog.pg_settings s ON s.name OPERATOR(pg_catalog.=) n \
+     WHERE s.name IS NOT NULL OR n OPERATOR(pg_catalog.=) 'role'";
 
 /// The first key is ours; `hashtext` of a name may collide, which costs a wait and nothing else.
 pub(super) const ACQUIRE: &str = "SELECT pg_catalog.pg_try_advisory_lock(1885813100, pg_catalog.hashtext($1))::pg_catalog.text";
@@ -36,10 +40,20 @@ pub(super) const REBUILT: &str = "SELECT COALESCE(pg_catalog.json_agg(x.indexrel
 pub(super) const LIFT: &str = "SELECT pg_catalog.set_config(s.name, CASE WHEN s.name OPERATOR(pg_catalog.=) 'statement_timeout' THEN $1 ELSE '0' END, false) \
      FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout', 'transaction_timeout'])";
 
-/// Sets the limits back to what [`SAVE`] read.
+/// Sets the limits back to what [`SAVE`] read; to set null is to RESET.
 pub(super) const BACK: &str = "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text($1::pg_catalog.json) s \
-     WHERE s.value IS NOT NULL AND s.key OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout', 'transaction_timeout'])";
+     WHERE s.key OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout', 'transaction_timeout'])";
+
+/// Sets everything back to what [`SAVE`] read.
+pub(super) const ALL_BACK: &str = "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text($1::pg_catalog.json) s";
 
 /// Sets whatever the object names.
 pub(super) const APPLY: &str =
     "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text($1::pg_catalog.json) s WHERE s.value IS NOT NULL";
+
+/// The settings that an operation needs when it runs later. Temporary tables must not hide what it names then.
+pub(in crate::session) const CONTEXT: &str = "SELECT pg_catalog.json_build_object('role', pg_catalog.current_setting('role'), \
+     'search_path', pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.||) ', pg_temp', \
+     'DateStyle', pg_catalog.current_setting('DateStyle'), 'IntervalStyle', pg_catalog.current_setting('IntervalStyle'), \
+     'TimeZone', pg_catalog.current_setting('TimeZone'), 'default_tablespace', pg_catalog.current_setting('default_tablespace'), \
+     'default_transaction_read_only', 'off', 'default_transaction_isolation', 'read committed')::pg_catalog.text";

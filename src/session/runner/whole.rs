@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use serde_json::Value;
-
 use crate::deferred::operation::{Course, Operation, Try};
 use crate::deferred::promise::{Deferred, Pending};
 use crate::deferred::seen::Seen;
@@ -66,17 +64,10 @@ impl Runner {
         self.failure.is_some()
     }
 
-    /// The settings under which the statement runs, as they are kept with a promise: but for the limits, and with the temporary schema last.
+    /// The settings under which the statement runs, as they are kept with a promise.
     #[must_use]
-    pub fn settings(&self) -> String {
-        let saved: serde_json::Map<String, Value> = self.saved.as_deref().and_then(|saved| serde_json::from_str(saved).ok()).unwrap_or_default();
-        let kept = saved.into_iter().filter(|(name, _)| !name.ends_with("_timeout")).map(|(name, value)| match (&*name, value) {
-            ("search_path", Value::String(path)) => (name, Value::String(format!("{path}, pg_temp"))),
-            ("default_transaction_read_only", _) => (name, "off".into()),
-            ("default_transaction_isolation", _) => (name, "read committed".into()),
-            (_, value) => (name, value),
-        });
-        Value::Object(kept.collect()).to_string()
+    pub fn settings(&self) -> &str {
+        &self.settings
     }
 
     /// The answer to [`Next::Promise`]: whether it is promised (or still is), or why it cannot be.
@@ -90,7 +81,7 @@ impl Runner {
                 self.begun = false;
                 self.next_item()
             }
-            Err(error) => self.stopped(error, "promising the statement"),
+            Err(error) => self.stopped(error, PROMISING),
         }
     }
 
@@ -116,6 +107,8 @@ fn whole(lock: &str, form: &SafeForm, tried: Try) -> impl Iterator<Item = Item> 
     let then: Vec<Item> = form.then.iter().map(|operation| task(lock, operation, tried, Aim::End)).collect();
     first.into_iter().flatten().chain(then)
 }
+
+pub(super) const PROMISING: &str = "promising the statement";
 
 /// Of what may have been begun.
 const AGAIN: Try = Try::Again { cleaned: false };
