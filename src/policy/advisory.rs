@@ -57,6 +57,17 @@ pub fn lock(parsed: &Parsed) -> Option<AdvisoryLock> {
     Some(AdvisoryLock { tries, keys, column: call.column.clone() })
 }
 
+/// Whether the statement asks for an advisory lock, waiting or not, and does nothing else.
+#[must_use]
+pub fn is_call(statement: &Statement) -> bool {
+    let Statement::Query(query) = statement else { return false };
+    query.lone_call.as_ref().is_some_and(|call| {
+        let name = call.function.name.as_str();
+        let tries = name.starts_with("pg_try_advisory_") && call.function.schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
+        tries || functions::special(&call.function) == Some(Special::AdvisoryLock)
+    })
+}
+
 /// Whether the statement waits for an advisory lock and does nothing else, whatever its keys are.
 pub(super) fn is_lock(parsed: &Parsed) -> bool {
     lone_call(parsed).is_some()

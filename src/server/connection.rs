@@ -236,6 +236,7 @@ impl Connection {
                     self.quiet_asked_by.push(answer);
                     SessionEvent::BeQuiet
                 }
+                Ask::GoOn => SessionEvent::Built,
                 Ask::Cancel => SessionEvent::CancelRequested,
             })),
             () = sleep_until(tick), if tick.is_some() => Ok(Some(SessionEvent::Tick)),
@@ -334,6 +335,9 @@ impl Connection {
             self.monitor.look(pid, Arc::clone(&self.shared.settings.borrow()));
         } else if !self.session.waits() {
             self.monitor.rest();
+        }
+        if std::mem::take(&mut self.effects.built) {
+            self.membership.built();
         }
         if std::mem::take(&mut self.effects.quiet) {
             // Who asked may have stopped waiting.

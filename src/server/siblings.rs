@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) enum Ask {
     /// To close what a concurrent build would wait for; it answers by dropping or sending.
     BeQuiet(oneshot::Sender<()>),
+    /// Nothing: no other one builds any more.
+    GoOn,
     /// To end what it waits for by itself: the server has been asked to cancel what runs there.
     Cancel,
 }
@@ -35,6 +37,8 @@ struct Member {
     family: (String, String),
     /// What cancels its statements.
     key: Option<CancelRequest>,
+    /// It builds: the others keep quiet.
+    builds: bool,
     asks: mpsc::UnboundedSender<Ask>,
 }
 
@@ -52,7 +56,13 @@ impl Siblings {
         let (asks, asked) = mpsc::unbounded_channel();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let family = (upstream.to_owned(), database.to_owned());
-        self.lock().insert(number, Member { family: family.clone(), key, asks });
+        let mut members = self.lock();
+        if members.values().any(|member| member.builds && member.family == family) {
+            // Nobody waits for the answer.
+            let _ = asks.send(Ask::BeQuiet(oneshot::channel().0));
+        }
+        members.insert(number, Member { family: family.clone(), key, builds: false, asks });
+        drop(members);
         (Membership { number, family, siblings: self.clone() }, asked)
     }
 
@@ -71,13 +81,25 @@ impl Siblings {
 }
 
 impl Membership {
+    /// What the others were asked to be quiet for is over.
+    pub(super) fn built(&self) {
+        let mut members = self.siblings.lock();
+        if let Some(own) = members.get_mut(&self.number) {
+            own.builds = false;
+        }
+        tell_the_family(&members, self);
+    }
+
     /// Asks the others, and returns when all have answered or their time is over. Cancel safe.
     pub(super) fn quiet(&self) -> impl Future<Output = ()> + Send + use<> {
         let asked = |member: &Member| {
             let (ask, answer) = oneshot::channel();
             member.asks.send(Ask::BeQuiet(ask)).ok().map(|()| answer)
         };
-        let members = self.siblings.lock();
+        let mut members = self.siblings.lock();
+        if let Some(own) = members.get_mut(&self.number) {
+            own.builds = true;
+        }
         let others = members.iter().filter(|(number, member)| **number != self.number && member.family == self.family);
         let answers: Vec<_> = others.filter_map(|(_, member)| asked(member)).collect();
         async move {
@@ -94,7 +116,19 @@ impl Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.siblings.lock().remove(&self.number);
+        let mut members = self.siblings.lock();
+        if members.remove(&self.number).is_some_and(|member| member.builds) {
+            tell_the_family(&members, self);
+        }
+    }
+}
+
+/// They may go on, unless another one builds.
+fn tell_the_family(members: &HashMap<u64, Member>, membership: &Membership) {
+    let family = || members.values().filter(|member| member.family == membership.family);
+    if !family().any(|member| member.builds) {
+        // One that ended waits for nothing.
+        family().for_each(|member| drop(member.asks.send(Ask::GoOn)));
     }
 }
 
@@ -115,6 +149,22 @@ mod tests {
         answer.send(()).unwrap();
         quiet.await;
         assert!(own_asks.try_recv().is_err() && other_asks.try_recv().is_err());
+    }
+
+    #[test]
+    fn who_was_asked_to_be_quiet_hears_when_the_last_build_is_over() {
+        let siblings = Siblings::default();
+        let (one, _one_asks) = siblings.join("main", "app", None);
+        let (other, _other_asks) = siblings.join("main", "app", None);
+        let (_waiting, mut asks) = siblings.join("main", "app", None);
+        drop((one.quiet(), other.quiet()));
+        let (_late, mut late_asks) = siblings.join("main", "app", None);
+        assert!(matches!(late_asks.try_recv(), Ok(Ask::BeQuiet(_))), "it builds already");
+        assert!(matches!((asks.try_recv(), asks.try_recv()), (Ok(Ask::BeQuiet(_)), Ok(Ask::BeQuiet(_)))));
+        one.built();
+        assert!(asks.try_recv().is_err(), "the other one still builds");
+        drop(other);
+        assert!(matches!((asks.try_recv(), late_asks.try_recv()), (Ok(Ask::GoOn), Ok(Ask::GoOn))));
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Session {
             b'D' => self.forward(Kind::Describe, Completion::Nothing),
             b'C' => self.close_frame(),
             b'E' => self.execute(now, out),
-            b'S' => Ok(self.sync()),
+            b'S' => Ok(self.sync(out)),
             b'F' => self.function_call(now, out),
             b'H' | b'd' | b'c' | b'f' => {
                 self.client.approve();
@@ -113,7 +113,8 @@ impl Session {
         Ok(Flow::Next)
     }
 
-    fn sync(&mut self) -> Flow {
+    fn sync(&mut self, out: &mut Effects) -> Flow {
+        self.close_before_sync(out);
         self.client.approve();
         self.skipping = false;
         self.batch = super::Batch::default();
@@ -131,6 +132,9 @@ impl Session {
         }
         if self.resumes_before(&script) {
             self.resume(&script, now, out);
+            return Ok(Flow::Wait);
+        }
+        if self.is_held_back(&script) {
             return Ok(Flow::Wait);
         }
         if let Some(how) = self.commits_what_waits(&script) {
@@ -195,6 +199,9 @@ impl Session {
             Known::Nothing => None,
             Known::NotYet => return Ok(Flow::Wait),
         };
+        if script.as_deref().is_some_and(|script| self.is_held_back(script)) {
+            return Ok(Flow::Wait);
+        }
         if script.as_deref().is_some_and(waits_for_advisory_lock) && length < MAX_BIND_OF_KEYS {
             let Some(frame) = self.client.peek()?.filter(|_| complete) else { return Ok(Flow::Wait) };
             self.bound_keys = views::bind_integers(frame.body).map(|keys| (portal.clone(), keys));
@@ -211,9 +218,10 @@ impl Session {
     }
 
     fn execute(&mut self, now: Instant, out: &mut Effects) -> Progress<Flow> {
-        let Some(portal) = self.client.peek()?.and_then(|frame| views::execute(frame.body)).map(<[u8]>::to_vec) else {
+        let Some((portal, rows)) = self.client.peek()?.and_then(|frame| views::execute_in_full(frame.body)) else {
             return Err(Fatal::protocol("malformed Execute"));
         };
+        let (portal, rows) = (portal.to_vec(), rows);
         let script = match self.registry.portal(&portal, &self.replies) {
             Known::Script(script) if executes_by_name(&script) && Registry::is_changing(&self.replies) => {
                 return self.take_up_unread(refusals::changing_statement(self.identity.mode), Shape::Execute, now, out);
@@ -226,6 +234,9 @@ impl Session {
             return if self.replies.owes_ready() { Ok(Flow::Wait) } else { self.commit(script, Shape::Execute, &how, now, out) };
         }
         if let Some(outcome) = self.plain(&script) {
+            if rows == 0 {
+                self.note_run_to_its_end(&portal);
+            }
             let ran = Ran { effects: outcome.effects.into(), script: Some(Arc::clone(&script)), portal: Some(portal), ..Ran::default() };
             self.batch.executed = true;
             if let Some(control) = control(&script) {

@@ -35,6 +35,8 @@ pub enum Event {
     SiblingsQuiet,
     /// Another session asks this one to close what a concurrent build would wait for.
     BeQuiet,
+    /// No other session of the database builds any more.
+    Built,
     /// A cancel request for this session was passed on to the server.
     CancelRequested,
     /// The time that [`super::Session::next_tick`] named has come.
@@ -64,6 +66,8 @@ pub struct Effects {
     pub pending: Option<Place>,
     /// Ask the other sessions of the database to be quiet, then answer with [`Event::SiblingsQuiet`].
     pub quiet_siblings: bool,
+    /// What this session asked them for has come to its end: they may go on.
+    pub built: bool,
     /// This session is as quiet as it can be: answer whoever asked.
     pub quiet: bool,
     /// Look at the session of this process id from outside, then answer with [`Event::Seen`]; soon, and in any case.

@@ -140,6 +140,14 @@ pub struct Session {
     pending: Vec<Pending>,
     /// A statement that an earlier session has not brought to its end, and that comes again.
     cut_off: Option<Pending>,
+    /// The siblings were asked to stand out of the way of a build of this session.
+    builds: bool,
+    /// A sibling builds.
+    sibling_builds: bool,
+    /// The portals of the batch of which the client wants all rows.
+    run_to_their_end: Vec<Vec<u8>>,
+    /// The transaction may have locks on relations.
+    touched: bool,
     client_gone: bool,
     /// The client has heard a FATAL of the server.
     server_said_goodbye: bool,
@@ -195,6 +203,10 @@ impl Session {
             resumed: false,
             pending: Vec::new(),
             cut_off: None,
+            builds: false,
+            sibling_builds: false,
+            run_to_their_end: Vec::new(),
+            touched: false,
             client_gone: false,
             server_said_goodbye: false,
             draining: false,
@@ -259,11 +271,14 @@ impl Session {
             Event::Seen(sight) => self.seen(sight.as_deref(), now, out),
             Event::SiblingsQuiet => self.siblings_are_quiet(now, out)?,
             Event::BeQuiet => self.be_quiet(out),
+            Event::Built => self.sibling_builds = false,
             Event::CancelRequested => self.cancel_requested(now, out),
             Event::Policy(settings) => self.settings = settings,
             Event::Drain => self.draining = true,
         }
+        self.note_end_of_build(out);
         self.read_client(now, out)?;
+        self.stay_quiet(out);
         self.maybe_end(now, out);
         Ok(())
     }

@@ -167,6 +167,8 @@ impl Session {
 
     /// A cancel request for this session has passed: where the server has nothing to cancel, it is ours.
     pub(super) fn cancel_requested(&mut self, now: Instant, out: &mut Effects) {
+        // What is held back is not held back any more.
+        self.sibling_builds = false;
         match std::mem::replace(&mut self.work, Work::Open) {
             Work::Polling(mut polling) => {
                 polling.cancelled = true;

@@ -11,6 +11,7 @@ use crate::wire::{errors, views};
 use super::completion::{Completion, Ran};
 use super::effects::{Close, Effects};
 use super::replies::{Arrival, Expected, Kind, Owner};
+use super::siblings;
 use super::work::Work;
 use super::{Fatal, Progress, Session, Status};
 
@@ -146,12 +147,16 @@ impl Session {
         let (effect, statement) = ran.complete(body);
         self.overlay.apply(&effect);
         if let Some((text, statement)) = statement {
+            self.touched |= siblings::touches(&statement);
             self.registry.completed(&text, &statement);
         }
     }
 
     fn completes(&mut self, entry: Expected, tag: u8, body: &Bytes, now: Instant, out: &mut Effects) -> Progress {
         if entry.owner == Owner::Own {
+            if let Completion::Closed { kind, name } = &entry.completion {
+                self.registry.closed(*kind, name);
+            }
             if entry.kind == Kind::Execute
                 && let Some(own) = &mut self.own
             {
@@ -193,6 +198,7 @@ impl Session {
                     let (effect, statement) = ran.complete(body);
                     self.overlay.apply(&effect);
                     if let Some((text, statement)) = statement {
+                        self.touched |= siblings::touches(&statement);
                         self.registry.completed(&text, &statement);
                     }
                 }
@@ -238,6 +244,7 @@ impl Session {
             _ => Status::Idle,
         };
         if self.status == Status::Idle {
+            self.touched = false;
             self.overlay.apply(&Effect::Ended);
             self.registry.transaction_ended();
         }
