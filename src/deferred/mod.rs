@@ -2,6 +2,7 @@
 
 pub mod fate;
 pub mod operation;
+pub mod partitions;
 pub mod promise;
 pub mod search;
 pub mod seen;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sql::name::{Identifier, RelationName};
 
+use super::partitions::{Adopt, Object, OnPartition};
 use super::search::Search;
 use super::seen::{Seen, SeenIndex};
 use super::step::{Debris, ErrorMapping, Step};
@@ -27,6 +28,10 @@ pub enum Operation {
     DropIndex(DropIndex),
     /// A concurrent rebuild.
     Reindex(Reindex),
+    /// Any of these on one partition, for the whole table's sake.
+    OnPartition(OnPartition),
+    /// What a partitioned table takes over from its partitions.
+    Adopt(Adopt),
 }
 
 /// See [`Operation::CreateIndex`].
@@ -171,6 +176,8 @@ impl Operation {
             Self::SetNotNull(set) => std::iter::once(set.add()).chain(set.proving()).collect(),
             Self::DropIndex(drop) => vec![Step::long(&*drop.sql).debris(Debris::HalfDropped(drop.index.clone()))],
             Self::Reindex(reindex) => vec![reindex.step()],
+            Self::OnPartition(part) => part.operation.steps(),
+            Self::Adopt(adopt) => vec![adopt.step()],
         }
     }
 
@@ -191,7 +198,9 @@ impl Operation {
             | Self::AttachKey(AttachKey { table, .. })
             | Self::Validate(Validate { table, .. })
             | Self::SetNotNull(SetNotNull { table, .. })
-            | Self::DropIndex(DropIndex { table, .. }) => Some(table),
+            | Self::DropIndex(DropIndex { table, .. })
+            | Self::Adopt(Adopt { table, .. }) => Some(table),
+            Self::OnPartition(part) => part.operation.table(),
             Self::Reindex(reindex) => reindex.table.as_ref(),
         }
     }
@@ -202,7 +211,8 @@ impl Operation {
         match self {
             Self::CreateIndex(create) => create.index.is_some(),
             Self::Reindex(reindex) => reindex.table.is_some(),
-            Self::AttachKey(_) | Self::Validate(_) | Self::SetNotNull(_) | Self::DropIndex(_) => true,
+            Self::OnPartition(part) => part.operation.can_be_found(),
+            Self::AttachKey(_) | Self::Validate(_) | Self::SetNotNull(_) | Self::DropIndex(_) | Self::Adopt(_) => true,
         }
     }
 
@@ -222,6 +232,8 @@ impl Operation {
             Self::SetNotNull(set) => Some(&set.helper),
             Self::DropIndex(drop) => Some(&drop.index.name),
             Self::Reindex(_) => None,
+            Self::OnPartition(part) => part.operation.name(),
+            Self::Adopt(adopt) => Some(adopt.name()),
         }
     }
 
@@ -236,6 +248,9 @@ impl Operation {
             Self::SetNotNull(set) => (None, Some(&set.helper), Some(&set.column)),
             Self::DropIndex(drop) => (Some(drop.index.to_string()), None, None),
             Self::Reindex(reindex) => (reindex.index.as_ref().map(|(index, _)| index.to_string()), None, None),
+            Self::Adopt(Adopt { object: Object::Index(index), .. }) => (Some(index.to_string()), None, None),
+            Self::Adopt(Adopt { object: Object::Constraint(name), .. }) => (None, Some(name), None),
+            Self::OnPartition(part) => return part.operation.inquiry(),
         };
         let columns = serde_json::to_string(self.columns()).unwrap_or_else(|_| "[]".to_owned());
         vec![table, index.unwrap_or_default(), constraint.cloned().unwrap_or_default(), column.cloned().unwrap_or_default(), columns]
@@ -247,6 +262,8 @@ impl Operation {
             Self::CreateIndex(create) => create.key.as_deref().unwrap_or_default(),
             Self::SetNotNull(set) => std::slice::from_ref(&set.column),
             Self::AttachKey(attach) => &attach.columns,
+            Self::Adopt(adopt) => &adopt.columns,
+            Self::OnPartition(part) => part.operation.columns(),
             Self::Validate(_) | Self::DropIndex(_) | Self::Reindex(_) => &[],
         }
     }
@@ -267,6 +284,8 @@ impl Operation {
             Self::DropIndex(_) if tried != Try::First && seen.index.is_none() => Course::Steps(Vec::new()),
             Self::DropIndex(_) => Course::Steps(self.steps()),
             Self::Reindex(reindex) => reindex.course(seen, tried),
+            Self::OnPartition(part) => part.operation.course(seen, tried),
+            Self::Adopt(adopt) => adopt.course(seen, tried),
         }
     }
 
@@ -277,6 +296,7 @@ impl Operation {
         match self {
             Self::Validate(validate) if matches!(validate.class, Class::Check | Class::NotNull) => Some(validate.drop()),
             Self::SetNotNull(set) => Some(set.drop_if_exists()),
+            Self::OnPartition(part) => part.operation.clean_up(),
             _ => None,
         }
     }

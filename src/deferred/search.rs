@@ -63,7 +63,8 @@ impl Operation {
                 Need::Definition(vec![validate.table.to_string(), validate.constraint.clone()])
             }
             Self::Validate(validate) => validate.search.clone().map_or(Need::Unsearchable, Need::Search),
-            Self::CreateIndex(_) | Self::AttachKey(_) | Self::DropIndex(_) | Self::Reindex(_) => Need::Nothing,
+            Self::OnPartition(part) => part.operation.search(),
+            Self::CreateIndex(_) | Self::AttachKey(_) | Self::DropIndex(_) | Self::Reindex(_) | Self::Adopt(_) => Need::Nothing,
         }
     }
 

@@ -33,6 +33,8 @@ pub enum Debris {
 pub enum Wait {
     /// Takes a strong lock: lock_timeout stays.
     Short,
+    /// Takes strong locks of many tables, one after the other: lock_timeout stays, and so many milliseconds are all that it gets.
+    Bounded(u64),
     /// Waits without hurting anyone: lock_timeout, statement_timeout and transaction_timeout are off for it.
     Long,
 }

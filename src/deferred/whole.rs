@@ -50,7 +50,12 @@ impl FirstPart {
         let in_place = match operation {
             Operation::Validate(validate) => validate.in_place,
             Operation::SetNotNull(set) => set.in_place,
-            Operation::CreateIndex(_) | Operation::AttachKey(_) | Operation::DropIndex(_) | Operation::Reindex(_) => false,
+            Operation::CreateIndex(_)
+            | Operation::AttachKey(_)
+            | Operation::DropIndex(_)
+            | Operation::Reindex(_)
+            | Operation::OnPartition(_)
+            | Operation::Adopt(_) => false,
         };
         in_place && seen.constraint.is_some() || self.makes_columns && seen.table.is_some() && !seen.lacks_column
     }
@@ -66,6 +71,8 @@ impl Operation {
             Self::Validate(validate) => validate.add.is_none() || seen.constraint.is_none(),
             Self::SetNotNull(set) => seen.not_null == set.was_not_null && (!set.in_place || seen.constraint.is_none()),
             Self::DropIndex(_) | Self::Reindex(_) => true,
+            Self::OnPartition(part) => part.operation.is_fresh(seen),
+            Self::Adopt(adopt) => adopt.is_free(seen),
         }
     }
 
@@ -90,6 +97,14 @@ impl Operation {
             Self::AttachKey(attach) => seen.constraint.iter().map(|_| Step::short(attach.drop())).collect(),
             Self::Validate(validate) if validate.add.is_some() => seen.constraint.iter().map(|_| Step::short(validate.drop())).collect(),
             Self::SetNotNull(set) => set.way_back(seen),
+            Self::OnPartition(part) => return part.operation.way_back(seen),
+            Self::Adopt(adopt) => {
+                if adopt.is_there(seen) {
+                    vec![Step::short(adopt.drop())]
+                } else {
+                    Vec::new()
+                }
+            }
             Self::Validate(_) | Self::DropIndex(_) | Self::Reindex(Reindex { .. }) => Vec::new(),
         })
     }

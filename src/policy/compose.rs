@@ -24,7 +24,7 @@ pub(super) fn safe_form(text: &str, parsed: &Parsed, acting: &[&Found], scope: O
     match (&parsed.statement, rewrites.as_slice()) {
         (Statement::AlterTable(alter), rewrites) => {
             let (now, then) = Alter { text, parsed, alter, rewrites, facts: facts(scope, &alter.relation) }.parts()?;
-            Some(SafeForm { now, then, tag }).filter(|form| is_sound(&form.steps()))
+            Some(SafeForm { now, then, tag }).filter(is_sound)
         }
         (_, [(_, rewrite)]) => Some(SafeForm { now: None, then: rewrite.then.clone(), tag }),
         _ => None,
@@ -156,7 +156,10 @@ fn adds_primary_key(action: &AlterAction) -> bool {
 }
 
 /// Two rules that want the same step, or the same name, do not go together.
-fn is_sound(steps: &[Step]) -> bool {
+fn is_sound(form: &SafeForm) -> bool {
+    // On a partition the name is another's.
+    let of_table = |operation: &&Operation| !matches!(operation, Operation::OnPartition(_));
+    let steps: Vec<Step> = form.now.iter().cloned().chain(form.then.iter().filter(of_table).flat_map(Operation::steps)).collect();
     steps
         .iter()
         .enumerate()

@@ -33,6 +33,7 @@ pub mod rule;
 mod set_not_null_scan;
 mod special;
 pub mod target;
+mod tree;
 mod type_change;
 mod unique;
 mod unjudged_statement;

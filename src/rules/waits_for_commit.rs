@@ -2,6 +2,7 @@
 
 use crate::catalog::words::words;
 use crate::deferred::operation::Operation;
+use crate::deferred::partitions::{Adopt, Object};
 use crate::deferred::promise::Deferred;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{AlterAction, ConstraintKind, Statement};
@@ -35,7 +36,10 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
 
 fn describe(operation: &Operation) -> String {
     let name = operation.name().unwrap_or_default();
-    match operation {
+    match operation.own() {
+        Operation::Adopt(Adopt { object: Object::Index(_), .. }) => format!("the index {name}"),
+        Operation::Adopt(_) => format!("the constraint {name}"),
+        Operation::OnPartition(_) => String::new(),
         Operation::CreateIndex(_) => format!("the index {name}"),
         Operation::DropIndex(_) => format!("the drop of the index {name}"),
         Operation::AttachKey(_) | Operation::Validate(_) => format!("the constraint {name}"),
@@ -77,7 +81,7 @@ fn is_table(case: &Case<'_>, deferred: &Deferred, written: &RelationName) -> boo
 }
 
 fn is_unique(operation: &Operation) -> bool {
-    matches!(operation, Operation::CreateIndex(create) if create.unique)
+    matches!(operation.own(), Operation::CreateIndex(create) if create.unique)
 }
 
 /// A foreign key wants the unique index of what it references.
@@ -87,7 +91,7 @@ fn references(case: &Case<'_>, deferred: &Deferred, kind: &ConstraintKind) -> bo
 
 /// Its expressions or its predicate name the column: what becomes of it then is not followed.
 fn may_use(operation: &Operation, column: &str) -> bool {
-    matches!(operation, Operation::CreateIndex(create) if !operation.goes_with_column(column) && words(&create.sql).contains(column))
+    matches!(operation.own(), Operation::CreateIndex(create) if !operation.goes_with_column(column) && words(&create.sql).contains(column))
 }
 
 fn looks_up(case: &Case<'_>) -> bool {

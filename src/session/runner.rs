@@ -28,7 +28,7 @@ use crate::deferred::step::{Debris, ErrorMapping, Step, Wait};
 use crate::deferred::whole::FirstPart;
 use crate::policy::plan::SafeForm;
 
-use sql::{ACQUIRE, ALL_BACK, APPLY, BACK, CONTEXT, LIFT, NAP, PAUSE, REBUILT, RELEASE, SAVE, STATE};
+use sql::{ACQUIRE, ALL_BACK, APPLY, BACK, BOUND, CONTEXT, LIFT, NAP, PAUSE, REBUILT, RELEASE, SAVE, STATE};
 
 /// The result of one statement: its single value, or the body of its ErrorResponse.
 pub type Answered = Result<Option<String>, ServerError>;
@@ -166,7 +166,7 @@ pub struct Runner {
     settings: String,
     /// The settings that are in force instead.
     context: Option<String>,
-    limits_off: bool,
+    limits: Wait,
     /// Tries of the step, or of the statement of ours, that runs.
     tries: u32,
     failure: Option<Failure>,
@@ -251,10 +251,20 @@ struct Clean {
 
 /// Tries of a step that takes a strong lock: with a lock_timeout of 2 s and the pause, some minutes.
 const MOST_TRIES: u32 = 100;
+/// Tries of a step that did not get the locks of many tables in the time that it has for all of them.
+const MOST_TIMEOUTS: u32 = 20;
 /// Looks at what is INVALID while another session has its table's lock: 5 s.
 const MOST_LOOKS: u32 = 25;
 /// Tries of a statement of ours that fails only when a cancel request hits it.
 const MOST_REPEATS: u32 = 3;
+
+impl ServerError {
+    /// A statement_timeout, and no cancel request, which has the same SQLSTATE. In a server that speaks another language than English a request counts
+    /// as one.
+    fn is_timeout(&self) -> bool {
+        self.sqlstate == "57014" && !self.message.contains("user request")
+    }
+}
 
 impl Clean {
     /// A concurrent drop waits for every older transaction, and hurts nobody meanwhile.
@@ -308,7 +318,7 @@ impl Runner {
             saved: None,
             settings: String::new(),
             context: None,
-            limits_off: false,
+            limits: Wait::Short,
             tries: 0,
             failure: None,
         }
@@ -606,17 +616,17 @@ impl Runner {
 
     fn next_step(&mut self, step: Step) -> Next {
         self.tries = 0;
-        let off = step.wait == Wait::Long;
-        if off == self.limits_off { self.run_step(step) } else { self.set_limits(off, Todo::Step(step)) }
+        if step.wait == self.limits { self.run_step(step) } else { self.set_limits(step.wait, Todo::Step(step)) }
     }
 
-    fn set_limits(&mut self, off: bool, todo: Todo) -> Next {
-        self.limits_off = off;
+    fn set_limits(&mut self, limits: Wait, todo: Todo) -> Next {
+        self.limits = limits;
         self.phase = Phase::Limits(Box::new(todo));
-        if off {
-            Next::Run(LIFT.to_owned(), vec![self.deadline_ms.to_string()])
-        } else {
-            Next::Run(BACK.to_owned(), vec![self.saved.clone().unwrap_or_default()])
+        let saved = || self.saved.clone().unwrap_or_default();
+        match limits {
+            Wait::Long => Next::Run(LIFT.to_owned(), vec![self.deadline_ms.to_string()]),
+            Wait::Short => Next::Run(BACK.to_owned(), vec![saved()]),
+            Wait::Bounded(milliseconds) => Next::Run(BOUND.to_owned(), vec![saved(), milliseconds.to_string()]),
         }
     }
 
@@ -661,7 +671,13 @@ impl Runner {
     /// statement would.
     fn is_tried_again(&mut self, step: &Step, error: &ServerError) -> bool {
         self.tries += 1;
-        self.current.is_some() && step.wait == Wait::Short && error.sqlstate == LOCK_NOT_AVAILABLE && self.tries < MOST_TRIES
+        let most = match step.wait {
+            Wait::Long => 0,
+            Wait::Short | Wait::Bounded(_) if error.sqlstate == LOCK_NOT_AVAILABLE => MOST_TRIES,
+            Wait::Bounded(_) if error.is_timeout() => MOST_TIMEOUTS,
+            Wait::Short | Wait::Bounded(_) => 0,
+        };
+        self.current.is_some() && self.tries < most
     }
 
     fn failed(&mut self, step: &Step, error: ServerError) -> Next {
@@ -736,8 +752,7 @@ impl Runner {
             self.tries = 0;
             return self.release();
         };
-        let off = clean.wait == Wait::Long;
-        if off == self.limits_off { self.run_clean(clean, cleaning) } else { self.set_limits(off, Todo::Clean(clean, cleaning)) }
+        if clean.wait == self.limits { self.run_clean(clean, cleaning) } else { self.set_limits(clean.wait, Todo::Clean(clean, cleaning)) }
     }
 
     fn run_clean(&mut self, clean: Clean, rest: VecDeque<Clean>) -> Next {

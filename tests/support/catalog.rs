@@ -9,6 +9,18 @@ const QUESTIONS: &[&str] = &[
         c.reloptions, c.relreplident)
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND OURS",
+    // What belongs to what: a partition to its table, by which bounds; an index of a partition to the table's.
+    "SELECT format('part %s %s of=%s %s by=%s', n.nspname, c.relname, (SELECT string_agg(i.inhparent::regclass::text, ' ') FROM pg_inherits i
+        WHERE i.inhrelid = c.oid), pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid))
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE (c.relkind = 'p' OR c.oid IN (SELECT inhrelid FROM pg_inherits)) AND OURS",
+    "SELECT format('inherited %s %s.%s own=%s from=%s', n.nspname, c.relname, a.attname, a.attislocal, a.attinhcount)
+     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE a.attinhcount > 0 AND NOT a.attisdropped AND OURS",
+    "SELECT format('inherited constraint %s %s.%s own=%s from=%s %s', n.nspname, c.relname, k.conname, k.conislocal, k.coninhcount,
+        (SELECT p.conrelid::regclass || '.' || p.conname FROM pg_constraint p WHERE p.oid = k.conparentid))
+     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE (k.coninhcount > 0 OR k.conparentid <> 0) AND OURS",
     "SELECT format('column %s %s.%s %s %s not_null=%s default=%s identity=%s generated=%s collation=%s storage=%s', n.nspname, c.relname, a.attname,
         (SELECT count(*) FROM pg_attribute b WHERE b.attrelid = a.attrelid AND b.attnum BETWEEN 1 AND a.attnum AND NOT b.attisdropped),
         format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated,

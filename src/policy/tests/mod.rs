@@ -5,6 +5,7 @@ mod comments;
 mod decisions;
 mod deferred;
 mod names;
+mod partitions;
 mod relations;
 mod sessions;
 

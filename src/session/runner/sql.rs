@@ -44,6 +44,11 @@ pub(super) const LIFT: &str = "SELECT pg_catalog.set_config(s.name, CASE WHEN s.
 pub(super) const BACK: &str = "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text($1::pg_catalog.json) s \
      WHERE s.key OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout', 'transaction_timeout'])";
 
+/// The same, but for statement_timeout.
+pub(super) const BOUND: &str = "SELECT pg_catalog.set_config(s.key, CASE WHEN s.key OPERATOR(pg_catalog.=) 'statement_timeout' THEN $2 ELSE s.value END, false) \
+     FROM pg_catalog.json_each_text($1::pg_catalog.json) s \
+     WHERE s.key OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout', 'transaction_timeout'])";
+
 /// Sets everything back to what [`SAVE`] read.
 pub(super) const ALL_BACK: &str = "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text($1::pg_catalog.json) s";
 
