@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "partitions/detaching.rs"]
+mod detaching;
 #[path = "partitions/dying.rs"]
 mod dying;
 #[path = "partitions/failing.rs"]

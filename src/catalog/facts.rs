@@ -89,6 +89,8 @@ pub struct RelationFacts {
     pub child_indexes: Vec<IndexFacts>,
     /// CHECKs that partitions and children have of their own.
     pub child_checks: Vec<ConstraintFacts>,
+    /// Where it is a partition: the columns by which its parents are partitioned; an expression has an empty name.
+    pub bounded_by: Option<Vec<String>>,
     /// Where it is partitioned: the columns by which; an expression has an empty name.
     pub partition_key: Option<Vec<String>>,
     /// Where it is partitioned: everything below it, sub-partitioned tables included.

@@ -76,7 +76,9 @@ pub fn evidence(operations: &[Deferred]) -> Option<Vec<String>> {
         | Operation::DropIndex(_)
         | Operation::Reindex(_)
         | Operation::OnPartition(_)
-        | Operation::Adopt(_) => false,
+        | Operation::Adopt(_)
+        | Operation::Detach(_)
+        | Operation::DropBounds(_) => false,
     };
     let deferred = operations.iter().find(shows)?;
     let mut parameters = deferred.operation.inquiry();

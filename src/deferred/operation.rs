@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sql::name::{Identifier, RelationName};
 
+use super::detach::Detach;
 use super::partitions::{Adopt, Object, OnPartition};
 use super::search::Search;
 use super::seen::{Seen, SeenIndex};
@@ -32,6 +33,10 @@ pub enum Operation {
     OnPartition(OnPartition),
     /// What a partitioned table takes over from its partitions.
     Adopt(Adopt),
+    /// A partition that leaves its table, concurrently.
+    Detach(Detach),
+    /// The CHECK that stays on a partition that has left so.
+    DropBounds(Detach),
 }
 
 /// See [`Operation::CreateIndex`].
@@ -178,6 +183,9 @@ impl Operation {
             Self::Reindex(reindex) => vec![reindex.step()],
             Self::OnPartition(part) => part.operation.steps(),
             Self::Adopt(adopt) => vec![adopt.step()],
+            Self::Detach(detach) => vec![detach.step()],
+            // Its name is PostgreSQL's choice.
+            Self::DropBounds(_) => Vec::new(),
         }
     }
 
@@ -199,7 +207,9 @@ impl Operation {
             | Self::Validate(Validate { table, .. })
             | Self::SetNotNull(SetNotNull { table, .. })
             | Self::DropIndex(DropIndex { table, .. })
-            | Self::Adopt(Adopt { table, .. }) => Some(table),
+            | Self::Adopt(Adopt { table, .. })
+            | Self::Detach(Detach { table, .. })
+            | Self::DropBounds(Detach { table, .. }) => Some(table),
             Self::OnPartition(part) => part.operation.table(),
             Self::Reindex(reindex) => reindex.table.as_ref(),
         }
@@ -212,7 +222,13 @@ impl Operation {
             Self::CreateIndex(create) => create.index.is_some(),
             Self::Reindex(reindex) => reindex.table.is_some(),
             Self::OnPartition(part) => part.operation.can_be_found(),
-            Self::AttachKey(_) | Self::Validate(_) | Self::SetNotNull(_) | Self::DropIndex(_) | Self::Adopt(_) => true,
+            Self::AttachKey(_)
+            | Self::Validate(_)
+            | Self::SetNotNull(_)
+            | Self::DropIndex(_)
+            | Self::Adopt(_)
+            | Self::Detach(_)
+            | Self::DropBounds(_) => true,
         }
     }
 
@@ -234,6 +250,7 @@ impl Operation {
             Self::Reindex(_) => None,
             Self::OnPartition(part) => part.operation.name(),
             Self::Adopt(adopt) => Some(adopt.name()),
+            Self::Detach(detach) | Self::DropBounds(detach) => Some(&detach.partition.name),
         }
     }
 
@@ -250,10 +267,22 @@ impl Operation {
             Self::Reindex(reindex) => (reindex.index.as_ref().map(|(index, _)| index.to_string()), None, None),
             Self::Adopt(Adopt { object: Object::Index(index), .. }) => (Some(index.to_string()), None, None),
             Self::Adopt(Adopt { object: Object::Constraint(name), .. }) => (None, Some(name), None),
+            Self::Detach(_) | Self::DropBounds(_) => (None, None, None),
             Self::OnPartition(part) => return part.operation.inquiry(),
         };
         let columns = serde_json::to_string(self.columns()).unwrap_or_else(|_| "[]".to_owned());
-        vec![table, index.unwrap_or_default(), constraint.cloned().unwrap_or_default(), column.cloned().unwrap_or_default(), columns]
+        let (partition, checks) = self.partition();
+        let checks = serde_json::to_string(checks).unwrap_or_else(|_| "[]".to_owned());
+        let (index, constraint, column) = (index.unwrap_or_default(), constraint.cloned(), column.cloned());
+        vec![table, index, constraint.unwrap_or_default(), column.unwrap_or_default(), columns, partition, checks]
+    }
+
+    /// A partition that is to leave its table, and the CHECKs that it has of its own.
+    fn partition(&self) -> (String, &[String]) {
+        match self {
+            Self::Detach(detach) | Self::DropBounds(detach) => (detach.partition.to_string(), &detach.checks),
+            _ => (String::new(), &[]),
+        }
     }
 
     /// The columns that it cannot do without, as far as they are known.
@@ -263,6 +292,7 @@ impl Operation {
             Self::SetNotNull(set) => std::slice::from_ref(&set.column),
             Self::AttachKey(attach) => &attach.columns,
             Self::Adopt(adopt) => &adopt.columns,
+            Self::Detach(detach) | Self::DropBounds(detach) => &detach.columns,
             Self::OnPartition(part) => part.operation.columns(),
             Self::Validate(_) | Self::DropIndex(_) | Self::Reindex(_) => &[],
         }
@@ -286,6 +316,8 @@ impl Operation {
             Self::Reindex(reindex) => reindex.course(seen, tried),
             Self::OnPartition(part) => part.operation.course(seen, tried),
             Self::Adopt(adopt) => adopt.course(seen, tried),
+            Self::Detach(detach) => detach.course(seen, tried),
+            Self::DropBounds(detach) => detach.without_bounds(seen),
         }
     }
 

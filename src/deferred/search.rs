@@ -64,7 +64,13 @@ impl Operation {
             }
             Self::Validate(validate) => validate.search.clone().map_or(Need::Unsearchable, Need::Search),
             Self::OnPartition(part) => part.operation.search(),
-            Self::CreateIndex(_) | Self::AttachKey(_) | Self::DropIndex(_) | Self::Reindex(_) | Self::Adopt(_) => Need::Nothing,
+            Self::CreateIndex(_)
+            | Self::AttachKey(_)
+            | Self::DropIndex(_)
+            | Self::Reindex(_)
+            | Self::Adopt(_)
+            | Self::Detach(_)
+            | Self::DropBounds(_) => Need::Nothing,
         }
     }
 

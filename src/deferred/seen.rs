@@ -16,6 +16,8 @@ pub struct Seen {
     pub not_null: bool,
     /// A column that it needs is not there (any more).
     pub lacks_column: bool,
+    /// The partition that was asked for.
+    pub partition: Option<SeenPartition>,
 }
 
 /// An index.
@@ -44,7 +46,20 @@ pub struct SeenConstraint {
     pub validated: bool,
 }
 
-/// Parameters: the table, the index, the constraint's name, the column's name, a JSON array of columns; what does not matter is empty. The answer
+/// A table that is, or was, a partition of the table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct SeenPartition {
+    /// It is one of the table that was asked for.
+    pub attached: bool,
+    /// It is being detached (`inhdetachpending`): only FINALIZE goes on with that.
+    pub pending: bool,
+    /// Its own CHECKs of nothing but the columns that were asked for, but for those of the names that were given.
+    pub checks: Vec<String>,
+}
+
+/// Parameters: the table, the index, the constraint's name, the column's name, a JSON array of columns; the partition, and a JSON array of the
+/// names of CHECKs that it had. What does not matter is empty. The answer
 /// is JSON text.
 ///
 /// An index counts as abandoned only when no other session holds the lock of a concurrent build on its table. (An autovacuum holds that lock too;
@@ -67,7 +82,17 @@ pub const QUESTION: &str = "SELECT pg_catalog.json_build_object('table', t.oid::
         AND a.attname OPERATOR(pg_catalog.=) $4::pg_catalog.name AND NOT a.attisdropped), false), \
      'lacks_column', EXISTS (SELECT FROM pg_catalog.json_array_elements_text($5::pg_catalog.json) c (name) WHERE NOT EXISTS \
         (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) t.oid \
-           AND a.attname OPERATOR(pg_catalog.=) c.name::pg_catalog.name AND NOT a.attisdropped)))::pg_catalog.text \
+           AND a.attname OPERATOR(pg_catalog.=) c.name::pg_catalog.name AND NOT a.attisdropped)), \
+     'partition', (SELECT pg_catalog.json_build_object('attached', i.inhrelid IS NOT NULL, \
+        'pending', COALESCE(pg_catalog.to_jsonb(i) OPERATOR(pg_catalog.->>) 'inhdetachpending', 'false') OPERATOR(pg_catalog.=) 'true', \
+        'checks', COALESCE((SELECT pg_catalog.json_agg(k.conname ORDER BY k.conname) FROM pg_catalog.pg_constraint k \
+           WHERE k.conrelid OPERATOR(pg_catalog.=) p.oid AND k.contype OPERATOR(pg_catalog.=) 'c' AND k.coninhcount::pg_catalog.int4 OPERATOR(pg_catalog.=) 0 \
+             AND k.conname::pg_catalog.text OPERATOR(pg_catalog.<>) ALL (ARRAY(SELECT pg_catalog.json_array_elements_text($7::pg_catalog.json))) \
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) p.oid \
+                AND a.attnum OPERATOR(pg_catalog.=) ANY (k.conkey) AND a.attname::pg_catalog.text OPERATOR(pg_catalog.<>) ALL \
+                  (ARRAY(SELECT pg_catalog.json_array_elements_text($5::pg_catalog.json))))), '[]'::pg_catalog.json)) \
+        FROM (SELECT pg_catalog.to_regclass(NULLIF($6, ''))::pg_catalog.oid AS oid) p LEFT JOIN pg_catalog.pg_inherits i \
+          ON i.inhrelid OPERATOR(pg_catalog.=) p.oid AND i.inhparent OPERATOR(pg_catalog.=) t.oid WHERE p.oid IS NOT NULL))::pg_catalog.text \
      FROM (SELECT pg_catalog.to_regclass(NULLIF($1, ''))::pg_catalog.oid AS oid) t";
 
 impl Seen {

@@ -55,7 +55,9 @@ impl FirstPart {
             | Operation::DropIndex(_)
             | Operation::Reindex(_)
             | Operation::OnPartition(_)
-            | Operation::Adopt(_) => false,
+            | Operation::Adopt(_)
+            | Operation::Detach(_)
+            | Operation::DropBounds(_) => false,
         };
         in_place && seen.constraint.is_some() || self.makes_columns && seen.table.is_some() && !seen.lacks_column
     }
@@ -70,7 +72,7 @@ impl Operation {
             Self::AttachKey(_) => seen.constraint.is_none(),
             Self::Validate(validate) => validate.add.is_none() || seen.constraint.is_none(),
             Self::SetNotNull(set) => seen.not_null == set.was_not_null && (!set.in_place || seen.constraint.is_none()),
-            Self::DropIndex(_) | Self::Reindex(_) => true,
+            Self::DropIndex(_) | Self::Reindex(_) | Self::Detach(_) | Self::DropBounds(_) => true,
             Self::OnPartition(part) => part.operation.is_fresh(seen),
             Self::Adopt(adopt) => adopt.is_free(seen),
         }
@@ -97,6 +99,9 @@ impl Operation {
             Self::AttachKey(attach) => seen.constraint.iter().map(|_| Step::short(attach.drop())).collect(),
             Self::Validate(validate) if validate.add.is_some() => seen.constraint.iter().map(|_| Step::short(validate.drop())).collect(),
             Self::SetNotNull(set) => set.way_back(seen),
+            // What has begun to leave cannot stay.
+            Self::Detach(detach) => detach.finalize(seen).into_iter().collect(),
+            Self::DropBounds(detach) => return detach.without_bounds(seen),
             Self::OnPartition(part) => return part.operation.way_back(seen),
             Self::Adopt(adopt) => {
                 if adopt.is_there(seen) {

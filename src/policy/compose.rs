@@ -129,6 +129,7 @@ impl Alter<'_> {
             | AlterAction::DropColumn { .. }
             | AlterAction::AlterType(_)
             | AlterAction::AttachPartition(_)
+            | AlterAction::DetachPartition(_)
             | AlterAction::Inherit(_)
             | AlterAction::Brief(_)
             | AlterAction::Unjudged(_) => None,

@@ -16,6 +16,7 @@ pub mod case;
 mod code;
 mod concurrently_in_transaction;
 mod create_index_blocking;
+mod detach_partition;
 mod drop_column;
 mod drop_index_blocking;
 mod drop_table;
@@ -77,6 +78,7 @@ pub fn all() -> &'static [Rule] {
         add_unique_blocking::RULE,
         validate_in_transaction::RULE,
         create_index_blocking::RULE,
+        detach_partition::RULE,
         drop_index_blocking::RULE,
         reindex_blocking::RULE,
         unjudged_statement::RULE,

@@ -40,6 +40,7 @@ fn describe(operation: &Operation) -> String {
         Operation::Adopt(Adopt { object: Object::Index(_), .. }) => format!("the index {name}"),
         Operation::Adopt(_) => format!("the constraint {name}"),
         Operation::OnPartition(_) => String::new(),
+        Operation::Detach(_) | Operation::DropBounds(_) => format!("that the partition {name} leaves"),
         Operation::CreateIndex(_) => format!("the index {name}"),
         Operation::DropIndex(_) => format!("the drop of the index {name}"),
         Operation::AttachKey(_) | Operation::Validate(_) => format!("the constraint {name}"),
@@ -49,6 +50,9 @@ fn describe(operation: &Operation) -> String {
 }
 
 fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
+    if is_about_leaving(case, &deferred.operation) {
+        return true;
+    }
     match &case.parsed.statement {
         Statement::Transaction(_) | Statement::Setting(_) | Statement::Copy(_) | Statement::Deallocate(_) | Statement::LockTable { .. } => false,
         // Only a name that is looked up needs the object; a column or a value may be called the same.
@@ -72,6 +76,21 @@ fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
         Statement::DropIndex(_) | Statement::DropTable(_) => false,
         Statement::CreateIndex(_) if matches!(deferred.operation, Operation::DropIndex(_)) => false,
         _ => mentions(case, deferred),
+    }
+}
+
+/// A change of a partition that is to leave, or another in its place.
+fn is_about_leaving(case: &Case<'_>, operation: &Operation) -> bool {
+    let Operation::Detach(detach) = operation else { return false };
+    let is = |name: &RelationName, known: &RelationName| case.target(name).name == *known || name == known;
+    match &case.parsed.statement {
+        Statement::AlterTable(alter) => {
+            let attaches = case.command.is_some_and(|(_, command)| matches!(command.action, AlterAction::AttachPartition(_)));
+            is(&alter.relation, &detach.partition) || attaches && is(&alter.relation, &detach.of)
+        }
+        Statement::CreateTable(create) => create.partition_of.as_ref().is_some_and(|parent| is(parent, &detach.of)),
+        Statement::DropTable(drop) => drop.relations.iter().any(|name| is(name, &detach.partition)),
+        _ => false,
     }
 }
 

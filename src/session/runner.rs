@@ -28,7 +28,7 @@ use crate::deferred::step::{Debris, ErrorMapping, Step, Wait};
 use crate::deferred::whole::FirstPart;
 use crate::policy::plan::SafeForm;
 
-use sql::{ACQUIRE, ALL_BACK, APPLY, BACK, BOUND, CONTEXT, LIFT, NAP, PAUSE, REBUILT, RELEASE, SAVE, STATE};
+use sql::{ACQUIRE, ALL_BACK, APPLY, BACK, BOUND, CONTEXT, LEAVING, LIFT, NAP, PAUSE, REBUILT, RELEASE, SAVE, STATE};
 
 /// The result of one statement: its single value, or the body of its ErrorResponse.
 pub type Answered = Result<Option<String>, ServerError>;
@@ -706,6 +706,7 @@ impl Runner {
     fn inspect(&mut self, debris: Debris, rest: VecDeque<Clean>) -> Next {
         let next = match &debris {
             Debris::Index(index) | Debris::HalfDropped(index) => Next::Run(STATE.to_owned(), vec![index.to_string()]),
+            Debris::Leaving { table, partition } => Next::Run(LEAVING.to_owned(), vec![table.to_string(), partition.to_string()]),
             Debris::Rebuilt(table) => Next::Run(REBUILT.to_owned(), vec![table.as_ref().map(ToString::to_string).unwrap_or_default()]),
         };
         self.phase = Phase::Inspect(debris, rest);
@@ -714,7 +715,7 @@ impl Runner {
 
     fn inspected(&mut self, debris: Debris, mut rest: VecDeque<Clean>, answer: Answered) -> Next {
         let state = match (&debris, &answer) {
-            (Debris::Index(_) | Debris::HalfDropped(_), Ok(state)) => state.as_deref().unwrap_or("gone"),
+            (Debris::Index(_) | Debris::HalfDropped(_) | Debris::Leaving { .. }, Ok(state)) => state.as_deref().unwrap_or("gone"),
             (Debris::Rebuilt(_), Ok(names)) => {
                 let names: Vec<String> = names.as_deref().and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default();
                 names.into_iter().rev().for_each(|name| rest.push_front(Clean { sql: format!("DROP INDEX CONCURRENTLY {name}"), wait: Wait::Long }));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::support::scene::set_up;
-use super::support::{Cluster, Proxy, RawClient, catalog, clusters, directory};
+use super::support::{Cluster, Proxy, RawClient, Session, catalog, clusters, directory};
 use super::{STRICT, TREES, meant, only};
 
 const MADE: &[&str] = &["CREATE INDEX ON m (a)", "ALTER TABLE m ADD CONSTRAINT once UNIQUE (id, a)"];
@@ -11,7 +11,7 @@ const MADE: &[&str] = &["CREATE INDEX ON m (a)", "ALTER TABLE m ADD CONSTRAINT o
 /// The places that a statement passes between its first step and its last, each with the how-manieth time.
 async fn places(cluster: &Cluster, statements: &[&str]) -> Vec<String> {
     let (database, _) = set_up(cluster, TREES).await;
-    let log = directory("partitions").join(database.replace('/', "_"));
+    let log = directory("partitions").join(format!("{}-{database}", cluster.version));
     let proxy = Proxy::in_front_of_with(cluster, "enforce", STRICT, &[("PGAIRLOCK_FAILPOINTS_LOG", &log.display().to_string())]);
     let mut client = RawClient::log_in(proxy.port, &database).await;
     for sql in statements {
@@ -31,15 +31,22 @@ async fn places(cluster: &Cluster, statements: &[&str]) -> Vec<String> {
 }
 
 /// Runs the statements, in which the proxy dies; a new one is there then, and the server's work is at its end.
-async fn cut_off(cluster: &Cluster, database: &str, place: &str, statements: &[&str]) -> Proxy {
+async fn cut_off(cluster: &Cluster, (database, direct): (&str, &Session), place: &str, statements: &[&str]) -> Proxy {
     let mut proxy = Proxy::in_front_of_with(cluster, "enforce", STRICT, &[("PGAIRLOCK_FAILPOINT", place)]);
     let mut client = RawClient::log_in(proxy.port, database).await;
+    let mut told = Vec::new();
     for sql in statements {
-        client.ask(sql).await;
+        told.push(client.ask(sql).await);
     }
     let deadline = Instant::now() + Duration::from_secs(60);
     while proxy.is_alive() {
-        assert!(Instant::now() < deadline, "{place} is not reached");
+        assert!(Instant::now() < deadline, "{place} is not reached: {told:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let others =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    while direct.value(others).await != "0" {
+        assert!(Instant::now() < deadline, "{place}: the server does not come to its end");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     proxy.again(&[])
@@ -57,7 +64,7 @@ async fn a_statement_that_was_cut_off_is_gone_on_with_or_taken_back() {
                 // Half of them come again; otherwise something else comes first.
                 let again = number % 2 == 0;
                 let (database, direct) = set_up(cluster, TREES).await;
-                let proxy = cut_off(cluster, &database, place, &[sql]).await;
+                let proxy = cut_off(cluster, (&database, &direct), place, &[sql]).await;
                 let mut client = RawClient::log_in(proxy.port, &database).await;
                 if again {
                     let reply = client.ask(sql).await;
@@ -90,13 +97,14 @@ async fn what_was_promised_is_done_by_the_next_session() {
             let migration = ["BEGIN", sql, "COMMIT"];
             for place in places(cluster, &migration).await.iter().step_by(5) {
                 let (database, direct) = set_up(cluster, TREES).await;
-                let proxy = cut_off(cluster, &database, place, &migration).await;
+                let proxy = cut_off(cluster, (&database, &direct), place, &migration).await;
                 let mut client = RawClient::log_in(proxy.port, &database).await;
                 for sql in ["BEGIN", "COMMIT"] {
                     assert_eq!(client.ask(sql).await.errors, [], "{sql} {place}");
                 }
                 let now = catalog(&direct).await;
-                assert_eq!(meant(&now), meant(&made), "{sql} {place} on {}", cluster.version);
+                let told = format!("{sql} {place} on {}: {}\nand not\n{}", cluster.version, only(&now, &made), only(&made, &now));
+                assert!(meant(&now) == meant(&made), "{told}");
             }
         }
     }

@@ -210,6 +210,12 @@ SELECT pg_catalog.json_build_object(
       FROM descendants AS t, pg_catalog.pg_constraint AS k
       WHERE t.root OPERATOR(pg_catalog.=) c.oid AND k.conrelid OPERATOR(pg_catalog.=) t.oid
         AND k.contype OPERATOR(pg_catalog.=) 'c' AND k.coninhcount OPERATOR(pg_catalog.=) 0), '[]'::pg_catalog.json),
+    'bounded_by', CASE WHEN c.relispartition THEN (
+      SELECT pg_catalog.json_agg(DISTINCT COALESCE(a.attname, ''))
+      FROM pg_catalog.pg_partition_ancestors(c.oid) AS up (relid) CROSS JOIN pg_catalog.pg_partitioned_table AS p
+        CROSS JOIN pg_catalog.unnest(p.partattrs::pg_catalog.int2[]) AS k (number)
+        LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) p.partrelid AND a.attnum OPERATOR(pg_catalog.=) k.number
+      WHERE p.partrelid OPERATOR(pg_catalog.=) up.relid::pg_catalog.oid AND up.relid::pg_catalog.oid OPERATOR(pg_catalog.<>) c.oid) END,
     'partition_key', (SELECT k.columns FROM partition_keys AS k WHERE k.oid OPERATOR(pg_catalog.=) c.oid),
     'partitions', CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'p' THEN COALESCE((
       SELECT pg_catalog.json_agg(pg_catalog.json_build_object(

@@ -134,3 +134,21 @@ fn a_primary_key_makes_its_columns_not_null_on_each_partition() {
     assert_eq!(steps(150_018, "SET NOT NULL"), ["ALTER TABLE public.m_1 ALTER COLUMN a SET NOT NULL"]);
     assert_eq!(steps(150_018, "PRIMARY KEY").last().unwrap(), "ALTER TABLE m ADD CONSTRAINT m_pkey PRIMARY KEY (id, a)");
 }
+
+#[test]
+fn a_partition_is_detached_concurrently_where_that_can_be() {
+    let world = |version, change: fn(&mut testing::RelationFacts)| {
+        let mut m = m();
+        change(&mut m);
+        let child = testing::RelationFacts { bounded_by: Some(vec!["id".into()]), is_partition: true, ..table("public", "m_1", LARGE) };
+        on(World { version, ..World::default() }.with(m).with(child))
+    };
+    let sql = "ALTER TABLE m DETACH PARTITION m_1";
+    world(150_018, |_| {}).rewrites(sql, &["ALTER TABLE m DETACH PARTITION public.m_1 CONCURRENTLY"]);
+    world(130_023, |_| {}).refused_by("detach-partition-blocking", sql);
+    world(150_018, |m| m.has_default_partition = true).refused_by("detach-partition-blocking", sql);
+    world(150_018, |m| m.bytes = Some(0)).passes(sql);
+    world(150_018, |_| {}).passes("ALTER TABLE m DETACH PARTITION m_1 CONCURRENTLY");
+    let in_block = Ask { in_transaction: true, in_block: true, ..world(150_018, |_| {}) };
+    assert!(matches!(in_block.of(sql).decision.plan, Plan::Defer(form) if form.now.is_none()));
+}
