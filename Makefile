@@ -70,7 +70,7 @@ race: build ## two runners of one migration at once through one proxy: make race
 
 .PHONY: drivers
 drivers: build ## the real database drivers through the proxy
-	@scripts/install test tools
+	@scripts/install test drivers
 	PGAIRLOCK_BIN='$(release_binary)' python3 tests/drivers/run.py --pg-version 15
 
 .PHONY: abuse

@@ -91,6 +91,7 @@ def proxies_end_well(lab):
 
 
 def matrix(quick):
+    import kinds
     import sets
     import tools
 
@@ -122,16 +123,28 @@ def matrix(quick):
         yield Row(tools.Flyway("pgjdbc", transactional=False, lock=lock), f"index-alone{suffix}", sets.index_alone, needs_proxy=True)
         yield Row(tools.Flyway("pgjdbc", lock=lock), f"naive-all{suffix}", sets.naive_all, needs_proxy=True)
     yield Row(tools.Flyway("pgjdbc"), "by-hand-lock", sets.concurrent_by_hand, needs_proxy=True)
+    yield Row(tools.Flyway("pgjdbc"), "refused", sets.refused, needs_proxy=True)
     psql = tools.Psql("libpq")
     yield Row(psql, "naive-all", sets.naive_all, needs_proxy=True)
+    yield Row(psql, "refused", sets.refused, needs_proxy=True)
     yield Row(psql, "duplicates", sets.duplicates)
     for driver in tools.GolangMigrate.drivers:
         yield Row(tools.GolangMigrate(driver, split=True), "indexes-split", sets.indexes_split, needs_proxy=True)
         yield Row(tools.GolangMigrate(driver), "naive-each", sets.naive_each, needs_proxy=True)
+        yield Row(tools.GolangMigrate(driver), "naive-all", sets.naive_all, needs_proxy=True)
+        yield Row(tools.GolangMigrate(driver), "refused", sets.refused, needs_proxy=True)
     for driver in tools.Alembic.drivers:
         yield Row(tools.Alembic(driver), "naive-all", sets.naive_all, needs_proxy=True)
+        yield Row(tools.Alembic(driver), "refused", sets.refused, needs_proxy=True)
         yield Row(tools.Alembic(driver, transaction="each"), "naive-all-each", sets.naive_all, needs_proxy=True)
         yield Row(tools.Alembic(driver, transaction="each"), "regular-each", sets.regular)
+    for kind in kinds.ALL:
+        for driver in kind.drivers:
+            yield Row(kind(driver), "regular", sets.regular)
+            yield Row(kind(driver), "naive-all", sets.naive_all, needs_proxy=True)
+            yield Row(kind(driver), "refused", sets.refused, needs_proxy=True)
+            if kind.sends_whole_files:
+                yield Row(kind(driver), "naive-each", sets.naive_each, needs_proxy=True)
 
 
 class Row:
@@ -150,8 +163,11 @@ class Row:
         import psycopg
         import sets
 
+        import known_gaps
+
         started = time.monotonic()
         case = sets.Case(lab, self.tool, self.name)
+        gap = None if lab.direct_only else known_gaps.GAPS.get(self.path)
         must_differ = lab.direct_only and self.needs_proxy
         try:
             self.tool.install()
@@ -164,12 +180,16 @@ class Row:
             if must_differ and isinstance(difference, sets.NoProxy):
                 self._print("differs", started, f"as it must without the proxy: {difference}")
                 return True
+            if gap and case.runs and gap.says in case.runs[-1].output:
+                self._print("known gap", started, gap.why)
+                return True
             earlier = [run.summary() for run in case.runs[:-1]]
             last = [run.full() for run in case.runs[-1:]]
             self._print("FAILED", started, difference, *earlier, *last, *proxy_logs(lab))
             return False
-        self._print("FAILED" if must_differ else "ok", started, *(["passed without the proxy"] if must_differ else case.compared))
-        return not must_differ
+        wrong = ["passed without the proxy"] if must_differ else ["is mended: take it out of known_gaps.py"] if gap else []
+        self._print("FAILED" if wrong else "ok", started, *(wrong or case.compared))
+        return not wrong
 
     def _print(self, result, started, *details):
         print(ROW.format(self.tool.name, self.tool.driver, self.name, result, f"{time.monotonic() - started:.1f}"))

@@ -27,7 +27,15 @@ class Endpoint:
     ca: typing.Optional[pathlib.Path] = None  # with it: by TLS, and only to a server that this authority vouches for
 
     def url(self, scheme):
-        return connection.string(scheme, f"{USER}:{PASSWORD}", f"127.0.0.1:{self.port}/{self.database}", self.ca)
+        return connection.string(scheme, f"{USER}:{PASSWORD}", self.place, self.ca)
+
+    def url_of(self, tool, scheme="postgres"):
+        """As docs/tools.md says for that tool."""
+        return connection.of_tool(tool, scheme, f"{USER}:{PASSWORD}", self.place)
+
+    @property
+    def place(self):
+        return f"127.0.0.1:{self.port}/{self.database}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,14 +185,15 @@ class Psql:
 
 def clean_environment():
     """The caller's environment without what would change a tool, a driver or the proxy behind our back."""
-    return {key: value for key, value in os.environ.items() if not key.startswith(("PG", "FLYWAY_", "DATABASE_URL"))}
+    return {key: value for key, value in os.environ.items() if not key.startswith(("PG", "FLYWAY_", "DATABASE_URL", "GOOSE_", "SQITCH_", "RAILS_", "DJANGO_", "LIQUIBASE_"))}
 
 
-def run(command, environment=None):
+def run(command, environment=None, cwd=None):
     """Runs a tool in a process group of its own, so that nothing of it (a JVM behind a shell) outlives the run."""
     command = [str(part) for part in command]
     process = subprocess.Popen(
         command,
+        cwd=cwd,
         env={**clean_environment(), "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

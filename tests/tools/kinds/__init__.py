@@ -1,0 +1,5 @@
+"""Tools beyond those of tools.py, a file for each family. They write their files by layout.py."""
+
+from kinds import sql_files
+
+ALL = (sql_files.Dbmate, sql_files.Goose, sql_files.Tern, sql_files.Sqlx, sql_files.Yoyo, sql_files.Sqitch)
