@@ -58,6 +58,7 @@ class Run:
 class Alembic:
     name = "alembic"
     drivers = ("psycopg2", "psycopg")
+    shows_errors = True
     transactional = True
     can_go_down = True
 
@@ -88,6 +89,7 @@ class Alembic:
 class GolangMigrate:
     name = "golang-migrate"
     drivers = ("postgres", "pgx5")
+    shows_errors = True
     transactional = False
     can_go_down = True
     says_applied, says_nothing_to_do = "/u ", "no change"
@@ -123,6 +125,7 @@ class GolangMigrate:
 class Flyway:
     name = "flyway"
     drivers = ("pgjdbc",)
+    shows_errors = True
     can_go_down = False  # `undo` is not in the community edition
     says_applied, says_nothing_to_do = "Successfully applied", "No migration necessary"
 
@@ -157,6 +160,7 @@ class Flyway:
 class Psql:
     name = "psql"
     drivers = ("libpq",)
+    shows_errors = True
     transactional = True
     can_go_down = False
     unique_violation = "ERROR: 23505:"

@@ -11,6 +11,7 @@ class OfNode:
     transactional = True
     can_go_down = True
     sends_whole_files = False
+    shows_errors = True
 
     def __init__(self, driver):
         self.driver = driver
@@ -109,23 +110,37 @@ def _type_orm_method(name, sql):
 
 DRIZZLE_CONFIG = """module.exports = { dialect: "postgresql", out: "./drizzle", dbCredentials: { url: process.env.DATABASE_URL } };
 """
+DRIZZLE_PROGRAM = """const { drizzle } = require("drizzle-orm/node-postgres");
+const { migrate } = require("drizzle-orm/node-postgres/migrator");
+
+const database = drizzle(process.env.DATABASE_URL);
+migrate(database, { migrationsFolder: "./drizzle" }).finally(() => database.$client.end());
+"""
 
 
 class Drizzle(OfNode):
-    """Its files are SQL with a mark between statements, and a journal that gives their order."""
+    """Its files are SQL with a mark between statements, and a journal that gives their order. They are run by its command line, or by its library."""
 
     name = "drizzle"
     program_name = "drizzle-kit"
-    drivers = ("pg",)
+    drivers = ("kit", "orm")
     can_go_down = False
 
+    def __init__(self, driver):
+        super().__init__(driver)
+        # The command line swallows every error, also PostgreSQL's own; only its exit code tells.
+        self.shows_errors = driver == "orm"
+
     def up(self, endpoint, migrations, version=None):
-        return self.run(endpoint, self._project(migrations, version), "migrate", "--config", "drizzle.config.js")
+        project = self._project(migrations, version)
+        if self.driver == "kit":
+            return self.run(endpoint, project, "migrate", "--config", "drizzle.config.js")
+        return run(["node", "migrate.js"], {"DATABASE_URL": endpoint.url_of(self.name)}, cwd=project)
 
     def _project(self, migrations, version=None):
         changes = layout.shared(migrations, version)
         files = {f"drizzle/{each.title}.sql": ";\n--> statement-breakpoint\n".join(layout.statements(each.up)) for each in changes}
         entries = [{"idx": place, "version": "7", "when": 1700000000000 + place, "tag": each.title, "breakpoints": True}
                    for place, each in enumerate(changes)]
-        journal = json.dumps({"version": "7", "dialect": "postgresql", "entries": entries}, indent=2)
-        return layout.lay_out({"drizzle.config.js": DRIZZLE_CONFIG, "drizzle/meta/_journal.json": journal, **files}, layout.NODE_HOME)
+        files["drizzle/meta/_journal.json"] = json.dumps({"version": "7", "dialect": "postgresql", "entries": entries}, indent=2)
+        return layout.lay_out({"drizzle.config.js": DRIZZLE_CONFIG, "migrate.js": DRIZZLE_PROGRAM, **files}, layout.NODE_HOME)

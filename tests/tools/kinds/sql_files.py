@@ -11,6 +11,7 @@ class OfSqlFiles:
     transactional = True
     can_go_down = True
     sends_whole_files = False  # as one string
+    shows_errors = True
 
     def __init__(self, driver):
         self.driver = driver
