@@ -2,7 +2,7 @@
 """Real migration tools through the proxy: same schema as without it, and refusals that the user can read.
 
     python3 tests/tools/run.py --pg-version 15                  every tool, driver and set
-    python3 tests/tools/run.py --pg-version 15 --quick          two drivers: regular set, and one run of naive migrations
+    python3 tests/tools/run.py --pg-version 15 --quick          two drivers: regular set, and two tools on naive migrations
     python3 tests/tools/run.py --pg-version 15 --only flyway    rows whose tool/driver/set contains the text
     python3 tests/tools/run.py --pg-version 15 --direct-only    without the proxy: the checks that need it must notice
 
@@ -19,7 +19,7 @@ import time
 import install
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-ROW = "{:<15} {:<9} {:<18} {:<10} {:>7}"
+ROW = "{:<15} {:<9} {:<19} {:<10} {:>7}"
 
 
 def main():
@@ -114,6 +114,7 @@ def matrix(quick):
         yield Row(tools.Alembic("psycopg2"), "regular", sets.regular)
         yield Row(tools.GolangMigrate("pgx5"), "regular", sets.regular)
         yield Row(tools.Alembic("psycopg2"), "naive-all", sets.naive_all, needs_proxy=True)
+        yield Row(kinds.django.Django("psycopg"), "naive-all", sets.naive_all, needs_proxy=True)
         return
     for kind in (tools.Alembic, tools.GolangMigrate, tools.Flyway):
         for driver in kind.drivers:
@@ -124,9 +125,11 @@ def matrix(quick):
         yield Row(tools.Flyway("pgjdbc", lock=lock), f"naive-all{suffix}", sets.naive_all, needs_proxy=True)
     yield Row(tools.Flyway("pgjdbc"), "by-hand-lock", sets.concurrent_by_hand, needs_proxy=True)
     yield Row(tools.Flyway("pgjdbc"), "refused", sets.refused, needs_proxy=True)
+    yield Row(tools.Flyway("pgjdbc"), "fails-late", sets.fails_late, needs_proxy=True)
     psql = tools.Psql("libpq")
     yield Row(psql, "naive-all", sets.naive_all, needs_proxy=True)
     yield Row(psql, "refused", sets.refused, needs_proxy=True)
+    yield Row(psql, "fails-late", sets.fails_late, needs_proxy=True)
     yield Row(psql, "duplicates", sets.duplicates)
     for driver in tools.GolangMigrate.drivers:
         yield Row(tools.GolangMigrate(driver, split=True), "indexes-split", sets.indexes_split, needs_proxy=True)
@@ -136,15 +139,24 @@ def matrix(quick):
     for driver in tools.Alembic.drivers:
         yield Row(tools.Alembic(driver), "naive-all", sets.naive_all, needs_proxy=True)
         yield Row(tools.Alembic(driver), "refused", sets.refused, needs_proxy=True)
+        yield Row(tools.Alembic(driver), "fails-late", sets.fails_late, needs_proxy=True)
         yield Row(tools.Alembic(driver, transaction="each"), "naive-all-each", sets.naive_all, needs_proxy=True)
         yield Row(tools.Alembic(driver, transaction="each"), "regular-each", sets.regular)
-    for kind in kinds.ALL:
-        for driver in kind.drivers:
-            yield Row(kind(driver), "regular", sets.regular)
-            yield Row(kind(driver), "naive-all", sets.naive_all, needs_proxy=True)
-            yield Row(kind(driver), "refused", sets.refused, needs_proxy=True)
-            if kind.sends_whole_files:
-                yield Row(kind(driver), "naive-each", sets.naive_each, needs_proxy=True)
+    yield from further_tools()
+
+
+def further_tools():
+    import kinds
+    import sets
+
+    for tool in [kind(driver) for kind in kinds.ALL for driver in kind.drivers]:
+        yield Row(tool, "regular", sets.regular)
+        yield Row(tool, "naive-all", sets.naive_all, needs_proxy=True)
+        yield Row(tool, "refused", sets.refused, needs_proxy=True)
+        yield Row(tool, "fails-late", sets.fails_late, needs_proxy=True)
+        if tool.sends_whole_files:
+            yield Row(tool, "naive-each", sets.naive_each, needs_proxy=True)
+    yield Row(kinds.django.Django("psycopg"), "fails-late-deferred", sets.fails_late_deferred, needs_proxy=True)
 
 
 class Row:

@@ -55,12 +55,26 @@ class Run:
         return "\n".join([f"$ {self.command}", *cut, *lines[-SHOWN_LINES:], f"[exit {self.code}]"])
 
 
-class Alembic:
+class Tool:
+    """What is so for most of them; each says where it differs."""
+
+    transactional = True  # it wraps a migration in a transaction
+    can_go_down = True
+    sends_whole_files = False  # as one string
+    shows_errors = True
+    late_failure_is_an_error = True  # it hears of work that failed after its COMMIT
+    keeps_its_lock = False  # when a COMMIT fails
+
+    def __init__(self, driver):
+        self.driver = driver
+
+    def after_failure(self, endpoint, migrations, version):
+        """Nothing to clean up: version and schema are one transaction."""
+
+
+class Alembic(Tool):
     name = "alembic"
     drivers = ("psycopg2", "psycopg")
-    shows_errors = True
-    transactional = True
-    can_go_down = True
 
     unique_violation = "UniqueViolation"  # how 23505 reads in its output: the class of the driver's exception
 
@@ -77,21 +91,16 @@ class Alembic:
     def down(self, endpoint, migrations, steps=None):
         return self._alembic(endpoint, migrations, "downgrade", f"-{steps}" if steps else "base")
 
-    def after_failure(self, endpoint, migrations, version):
-        """Nothing to clean up: version and schema are one transaction."""
-
     def _alembic(self, endpoint, migrations, *arguments):
         # Plain, it has no sslmode: libpq's own default (prefer) asks for TLS first and takes the answer.
         environment = {"MIGRATIONS_URL": endpoint.url(f"postgresql+{self.driver}"), "MIGRATIONS_TRANSACTION": self.transaction}
         return run([self.program, "-c", MIGRATIONS / "alembic.ini", "--name", migrations, *arguments], environment)
 
 
-class GolangMigrate:
+class GolangMigrate(Tool):
     name = "golang-migrate"
     drivers = ("postgres", "pgx5")
-    shows_errors = True
     transactional = False
-    can_go_down = True
     says_applied, says_nothing_to_do = "/u ", "no change"
     lock = "session"
 
@@ -122,10 +131,9 @@ class GolangMigrate:
         return run([self.program, "-path", MIGRATIONS / "sql" / migrations, "-database", url, *arguments])
 
 
-class Flyway:
+class Flyway(Tool):
     name = "flyway"
     drivers = ("pgjdbc",)
-    shows_errors = True
     can_go_down = False  # `undo` is not in the community edition
     says_applied, says_nothing_to_do = "Successfully applied", "No migration necessary"
 
@@ -157,11 +165,10 @@ class Flyway:
         return run([self.program, *(f"-{key}={value}" for key, value in settings.items()), "migrate"], environment)
 
 
-class Psql:
+class Psql(Tool):
     name = "psql"
     drivers = ("libpq",)
-    shows_errors = True
-    transactional = True
+    late_failure_is_an_error = False  # it writes no version row
     can_go_down = False
     unique_violation = "ERROR: 23505:"
 
@@ -182,9 +189,6 @@ class Psql:
         self.applied[endpoint.database] = applied + len(files)
         command = [self.program, endpoint.url("postgres"), "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-1"]
         return run([*command, *(part for file in files for part in ("-f", file))])
-
-    def after_failure(self, endpoint, migrations, version):
-        """Nothing to clean up."""
 
 
 def clean_environment():

@@ -2,21 +2,14 @@
 
 import install
 from layout import MIGRATIONS
-from tools import PASSWORD, USER, run
+from tools import PASSWORD, USER, Tool, run
 
 PROJECT = MIGRATIONS / "django"
 
 
-class Django:
+class Django(Tool):
     name = "django"
     drivers = ("psycopg",)
-    transactional = True
-    can_go_down = True
-    sends_whole_files = False
-    shows_errors = True
-
-    def __init__(self, driver):
-        self.driver = driver
 
     def install(self):
         self.python = install.python_packages()

@@ -2,7 +2,7 @@
 
 import install
 import layout
-from tools import PASSWORD, USER, run
+from tools import PASSWORD, USER, Tool, run
 
 ROOT_FILE = """<?xml version="1.0" encoding="UTF-8"?>
 <databaseChangeLog xmlns="http://www.liquibase.org/xml/ns/dbchangelog" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
@@ -13,16 +13,9 @@ ROOT_FILE = """<?xml version="1.0" encoding="UTF-8"?>
 MAIN = "liquibase.integration.commandline.LiquibaseCommandLine"
 
 
-class Liquibase:
+class Liquibase(Tool):
     name = "liquibase"
     drivers = ("pgjdbc",)
-    transactional = True
-    can_go_down = True
-    sends_whole_files = False
-    shows_errors = True
-
-    def __init__(self, driver):
-        self.driver = driver
 
     def install(self):
         self.class_path = install.liquibase()

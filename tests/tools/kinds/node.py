@@ -4,18 +4,10 @@ import json
 
 import install
 import layout
-from tools import run
+from tools import Tool, run
 
 
-class OfNode:
-    transactional = True
-    can_go_down = True
-    sends_whole_files = False
-    shows_errors = True
-
-    def __init__(self, driver):
-        self.driver = driver
-
+class OfNode(Tool):
     def install(self):
         self.program = install.node_program(self.program_name)
 

@@ -3,21 +3,14 @@
 import install
 import layout
 from layout import MIGRATIONS
-from tools import run
+from tools import Tool, run
 
 FILES = ("Rakefile", "config/application.rb", "config/environment.rb")
 
 
-class Rails:
+class Rails(Tool):
     name = "rails"
     drivers = ("pg",)
-    transactional = True
-    can_go_down = True
-    sends_whole_files = False
-    shows_errors = True
-
-    def __init__(self, driver):
-        self.driver = driver
 
     def install(self):
         self.program = install.of_the_system("rake", "ruby-railties, ruby-activerecord and ruby-pg")

@@ -2,25 +2,14 @@
 
 import install
 import layout
-from tools import run
+from tools import Tool, run
 
 
-class OfSqlFiles:
+class OfSqlFiles(Tool):
     """`written`: the files of one migration, name and text."""
-
-    transactional = True
-    can_go_down = True
-    sends_whole_files = False  # as one string
-    shows_errors = True
-
-    def __init__(self, driver):
-        self.driver = driver
 
     def files(self, migrations, version=None):
         return layout.lay_out(dict(pair for each in layout.shared(migrations, version) for pair in self.written(each)))
-
-    def after_failure(self, endpoint, migrations, version):
-        """Nothing to clean up: version and schema are one transaction."""
 
 
 class Dbmate(OfSqlFiles):
@@ -120,6 +109,8 @@ class Sqlx(OfSqlFiles):
 class Yoyo(OfSqlFiles):
     name = "yoyo"
     drivers = ("psycopg2", "psycopg")
+    # It gives its lock back only while no COMMIT fails.
+    keeps_its_lock = True
     # How its URLs begin, by the driver that it takes then.
     schemes = {"psycopg2": "postgresql", "psycopg": "postgresql+psycopg"}
 
@@ -136,9 +127,13 @@ class Yoyo(OfSqlFiles):
     def down(self, endpoint, migrations):
         return self._yoyo(endpoint, self.files(migrations), "rollback", "--all")
 
+    def break_lock(self, endpoint):
+        return self._yoyo(endpoint, None, "break-lock")
+
     def _yoyo(self, endpoint, directory, command, *options):
         url = endpoint.url_of(self.name, self.schemes[self.driver])
-        return run([self.program, command, "--batch", "--no-config-file", "--database", url, *options, directory])
+        sources = [directory] if directory else []
+        return run([self.program, command, "--batch", "--no-config-file", "--database", url, *options, *sources])
 
 
 class Sqitch(OfSqlFiles):
@@ -146,6 +141,7 @@ class Sqitch(OfSqlFiles):
 
     name = "sqitch"
     drivers = ("psql",)
+    late_failure_is_an_error = False  # its registry is not known as a table of versions
 
     def install(self):
         self.program = install.of_the_system("sqitch", "sqitch")
