@@ -9,6 +9,11 @@ VERSION ?= 15
 # Which tool runs against itself in `make race`, and how often.
 TOOL ?= both
 ROUNDS ?= 20
+# `make deploy-day`: which tools, on how many rows, how often, and how many milliseconds the application may wait through the proxy.
+DEPLOY ?= alembic,flyway,golang-migrate
+ROWS ?= 2000000
+REPETITIONS ?= 3
+LIMIT ?= 100
 # PostgreSQL versions that the integration tests run on.
 PGAIRLOCK_TEST_VERSIONS ?= 15 18
 export PGAIRLOCK_TEST_VERSIONS
@@ -29,7 +34,7 @@ help: ## this list
 	@echo 'usage: make TASK'
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
 	@echo
-	@echo 'settings: VERSION=$(VERSION) (tools, race), TOOL=$(TOOL), ROUNDS=$(ROUNDS) (race), PGAIRLOCK_TEST_VERSIONS="$(PGAIRLOCK_TEST_VERSIONS)" (test, kills), DEMO_PG, DEMO_ROWS, DEMO_STAY=1 (demo)'
+	@echo 'settings: VERSION=$(VERSION) (tools, race), TOOL=$(TOOL), ROUNDS=$(ROUNDS) (race), DEPLOY, ROWS, REPETITIONS, LIMIT (deploy-day), PGAIRLOCK_TEST_VERSIONS="$(PGAIRLOCK_TEST_VERSIONS)" (test, kills), DEMO_PG, DEMO_ROWS, DEMO_STAY=1 (demo)'
 
 .PHONY: build
 build: ## the optimised binary: target/release/pgairlock
@@ -57,6 +62,12 @@ demo: ## naive Alembic migrations on a million rows under live traffic: directly
 	@scripts/install demo
 	@$(MAKE) build
 	@python=$$(scripts/venv demo demo/requirements.txt) && PGAIRLOCK_BIN='$(release_binary)' exec "$$python" demo/demo.py
+
+.PHONY: deploy-day
+deploy-day: build ## how long readers and writers wait while tools migrate a large table: make deploy-day DEPLOY=alembic ROWS=2000000
+	@scripts/install demo tools
+	@python=$$(scripts/venv deploy-day tests/deploy_day/requirements.txt) && PGAIRLOCK_BIN='$(release_binary)' exec "$$python" tests/deploy_day/deploy_day.py \
+		--tools '$(DEPLOY)' --rows $(ROWS) --repetitions $(REPETITIONS) --limit $(LIMIT) --pg-version $(VERSION)
 
 .PHONY: tools
 tools: build ## the real migration tools through the proxy, on one PostgreSQL: make tools VERSION=15

@@ -107,6 +107,7 @@ class GolangMigrate(Tool):
     def __init__(self, driver, split=False):
         self.driver = driver
         self.split = split
+        self.sends_whole_files = not split
         # Of lib/pq's error the tool shows message and detail, no SQLSTATE.
         self.unique_violation = "SQLSTATE 23505" if driver == "pgx5" else None
 
