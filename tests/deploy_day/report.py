@@ -53,6 +53,9 @@ def _plot(file, results, title):
     for axes, measure, name in ((reads, "read", "one read"), (writes, "write", "one write")):
         _bars(axes, results, measure)
         axes.set_title(f"longest wait for {name}")
+    highest = max(ways[way][measure] * 1000 for ways in results.values() for way in NAMES for measure in ("read", "write"))
+    # With room above for the legend.
+    reads.set_ylim(1, highest * 5)
     reads.set_ylabel("milliseconds")
     writes.legend()
     figure.suptitle(title)
@@ -67,6 +70,5 @@ def _bars(axes, results, measure):
         bars = axes.bar([tool + (place - 1) * width for tool in range(len(results))], heights, width, label=name, color=COLOURS[way])
         axes.bar_label(bars, fmt="{:,.0f}", fontsize=8)
     axes.set_yscale("log")
-    axes.set_ylim(bottom=1)
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.set_xticks(range(len(results)), list(results))
