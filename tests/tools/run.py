@@ -133,6 +133,7 @@ def matrix(quick):
     yield Row(psql, "duplicates", sets.duplicates)
     for driver in tools.GolangMigrate.drivers:
         yield Row(tools.GolangMigrate(driver, split=True), "indexes-split", sets.indexes_split, needs_proxy=True)
+        yield Row(tools.GolangMigrate(driver, split=True), "fails-late-begin", sets.fails_late_begin, needs_proxy=True)
         yield Row(tools.GolangMigrate(driver), "naive-each", sets.naive_each, needs_proxy=True)
         yield Row(tools.GolangMigrate(driver), "naive-all", sets.naive_all, needs_proxy=True)
         yield Row(tools.GolangMigrate(driver), "refused", sets.refused, needs_proxy=True)

@@ -327,6 +327,11 @@ def fails_late_deferred(case):
     fails_late(case, "fails-late-deferred")
 
 
+def fails_late_begin(case):
+    """The same by a tool that sends the transaction's own BEGIN and COMMIT out of the file."""
+    fails_late(case, "fails-late-begin")
+
+
 def duplicates(case):
     """A UNIQUE over rows that are not: PostgreSQL's own words in the tool's own output, and nothing changed."""
     tool, lab = case.tool, case.lab
