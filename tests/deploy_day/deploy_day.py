@@ -46,7 +46,7 @@ def main():
             wrong += [] if run.proxies_end_well(lab) else ["a proxy ended badly"]
     except install.Missing as missing:
         print(f"skipped: {missing}")
-        sys.exit(1 if run.in_ci() else 0)
+        sys.exit(1 if install.in_ci() else 0)
     for line in wrong:
         print(f"WRONG: {line}")
     sys.exit(1 if wrong else 0)

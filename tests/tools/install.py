@@ -23,6 +23,10 @@ class Missing(Exception):
     """A tool cannot be had on this machine; the text says what is missing."""
 
 
+def in_ci():
+    return os.environ.get("CI") == "true"
+
+
 def python_packages():
     """The virtual environment with Alembic, Django, yoyo and their drivers; answers its interpreter."""
     python = VENV / "bin" / "python"

@@ -11,6 +11,9 @@ class Gap:
     why: str
     says: str  # stands in the tool's output today
 
+    def shows_in(self, runs):
+        return bool(runs) and self.says in runs[-1].output
+
 
 ONE_STRING = Gap("the tool sends a file as one string, whose statements are not split yet", "pgairlock [create-index-blocking]")
 ROW_ALONE = Gap("a late failure is told on a COMMIT, and this version row is written by a statement outside of any transaction", "0002_index... OK")

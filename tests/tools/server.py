@@ -248,6 +248,9 @@ class Lab:
         self.proxies, self.cluster = {}, None
         return codes
 
+    def logs(self):
+        return [f"proxy `{name}`, last lines of its log:\n{proxy.last_lines()}" for name, proxy in self.proxies.items()]
+
     def direct(self, database):
         return tools.Endpoint(self.cluster.port, database)
 
