@@ -183,6 +183,13 @@ impl Operation {
         }
     }
 
+    /// The table whose indexes it rebuilds, as the question for what an earlier run has left of that asks for it; empty for all.
+    #[must_use]
+    pub fn rebuilds(&self) -> Option<String> {
+        let Self::Reindex(reindex) = self else { return None };
+        Some(reindex.table.as_ref().map(ToString::to_string).unwrap_or_default())
+    }
+
     /// The table that it works on.
     #[must_use]
     pub fn table(&self) -> Option<&RelationName> {

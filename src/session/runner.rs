@@ -200,6 +200,8 @@ enum Phase {
     /// Another session is at it: then it is tried again.
     Nap(Goal),
     Look(Box<Task>),
+    /// What an earlier rebuild has left, before these steps.
+    Sweep(Vec<Step>),
     Limits(Box<Todo>),
     /// The other sessions are asked to stand out of the way of this build.
     Quiet(Box<Step>),
@@ -395,6 +397,13 @@ impl Runner {
                 Err(error) => self.stopped(error, WAITING),
             },
             Phase::Look(task) => self.looked(task, answer),
+            Phase::Sweep(steps) => match answer {
+                Ok(names) => {
+                    let drops = left_by_rebuild(names.as_deref()).into_iter().map(Step::long);
+                    self.begin_steps(drops.chain(steps).collect())
+                }
+                Err(error) => self.stopped(error, "looking for what an earlier rebuild left"),
+            },
             Phase::Limits(todo) => self.limits_set(*todo, answer),
             Phase::Quiet(step) => self.send_step(*step),
             Phase::Step(step) => self.step_ended(*step, answer),
@@ -445,6 +454,7 @@ impl Runner {
             | Phase::Acquire(_)
             | Phase::Nap(_)
             | Phase::Look(_)
+            | Phase::Sweep(_)
             | Phase::Change(_)
             | Phase::Release
             | Phase::Restore => None,
@@ -550,7 +560,7 @@ impl Runner {
                 self.begun |= self.first.as_ref().is_some_and(|first| first.shows_in(&task.operation, &seen));
                 return self.next_item();
             }
-            Aim::Back if self.complete => return self.next_item(),
+            Aim::Back if self.complete && task.operation.rebuilds().is_none() => return self.next_item(),
             Aim::Back => task.operation.way_back(&seen),
             Aim::End => task.operation.course(&seen, task.tried),
         };
@@ -563,10 +573,15 @@ impl Runner {
                 if steps.is_empty() {
                     self.done_before(&task.operation, &seen);
                 }
-                self.items.push_front(Item::End);
-                steps.into_iter().rev().for_each(|step| self.items.push_front(Item::Step(Box::new(step))));
+                let swept = task.operation.rebuilds().filter(|_| task.tried != Try::First);
                 self.current = Some(task.operation);
-                self.next_item()
+                match swept {
+                    Some(table) => {
+                        self.phase = Phase::Sweep(steps);
+                        Next::Run(REBUILT.to_owned(), vec![table])
+                    }
+                    None => self.begin_steps(steps),
+                }
             }
             Course::Wait => self.nap(Goal::Task(task)),
             Course::Gone => {
@@ -574,6 +589,12 @@ impl Runner {
                 self.next_item()
             }
         }
+    }
+
+    fn begin_steps(&mut self, steps: Vec<Step>) -> Next {
+        self.items.push_front(Item::End);
+        steps.into_iter().rev().for_each(|step| self.items.push_front(Item::Step(Box::new(step))));
+        self.next_item()
     }
 
     /// A cancel, or a timeout of the client's own, where nothing of the operation has begun.
@@ -700,8 +721,7 @@ impl Runner {
         let state = match (&debris, &answer) {
             (Debris::Index(_) | Debris::HalfDropped(_), Ok(state)) => state.as_deref().unwrap_or("gone"),
             (Debris::Rebuilt(_), Ok(names)) => {
-                let names: Vec<String> = names.as_deref().and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default();
-                names.into_iter().rev().for_each(|name| rest.push_front(Clean { sql: format!("DROP INDEX CONCURRENTLY {name}"), wait: Wait::Long }));
+                left_by_rebuild(names.as_deref()).into_iter().rev().for_each(|sql| rest.push_front(Clean::of(sql)));
                 return self.next_clean(rest);
             }
             (_, Err(_)) => "busy",
@@ -762,6 +782,12 @@ const DUPLICATE_TABLE: &str = "42P07";
 
 fn to_clean(first: Option<&Clean>, rest: &VecDeque<Clean>) -> Vec<String> {
     first.into_iter().chain(rest).map(|clean| clean.sql.clone()).collect()
+}
+
+/// What drops the indexes of the answer to [`REBUILT`].
+fn left_by_rebuild(names: Option<&str>) -> Vec<String> {
+    let names: Vec<String> = names.and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default();
+    names.into_iter().map(|name| format!("DROP INDEX CONCURRENTLY {name}")).collect()
 }
 
 /// Each once, where it stands first.
