@@ -4,7 +4,7 @@ use crate::catalog::words::words;
 use crate::deferred::operation::Operation;
 use crate::deferred::promise::Deferred;
 use crate::sql::name::RelationName;
-use crate::sql::statement::{AlterAction, ConstraintKind, Statement};
+use crate::sql::statement::{AlterAction, Constraint, ConstraintKind, Statement};
 
 use super::case::Case;
 use super::rule::{Finding, Rule, RuleId};
@@ -58,6 +58,7 @@ fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
             AlterAction::ValidateConstraint(_) | AlterAction::DropConstraint { .. } => false,
             AlterAction::DropColumn { column, .. } => is_table(case, deferred, &alter.relation) && may_use(&deferred.operation, column),
             AlterAction::AlterType(_) => is_table(case, deferred, &alter.relation),
+            AlterAction::AddConstraint(constraint) if takes_its_name(deferred, constraint) => false,
             AlterAction::AddConstraint(constraint) if references(case, deferred, &constraint.kind) => true,
             _ => mentions_in(case.slice(&command.span), deferred),
         }),
@@ -67,8 +68,14 @@ fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
         // What was promised is taken back, or dropped before it is built again.
         Statement::DropIndex(_) | Statement::DropTable(_) => false,
         Statement::CreateIndex(_) if matches!(deferred.operation, Operation::DropIndex(_)) => false,
+        Statement::CreateIndex(create) if create.name.is_some() && create.name.as_deref() == deferred.operation.name() => false,
         _ => mentions(case, deferred),
     }
+}
+
+/// A key of the same name: it is told that the name is taken, when it is its turn.
+fn takes_its_name(deferred: &Deferred, constraint: &Constraint) -> bool {
+    matches!(constraint.kind, ConstraintKind::Unique(_)) && constraint.name.is_some() && constraint.name.as_deref() == deferred.operation.name()
 }
 
 fn is_table(case: &Case<'_>, deferred: &Deferred, written: &RelationName) -> bool {

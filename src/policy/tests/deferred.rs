@@ -75,6 +75,21 @@ fn failed(operations: Vec<Deferred>) -> Pending {
 }
 
 #[test]
+fn a_string_is_taken_apart_where_that_helps() {
+    let ask = in_block();
+    for sql in ["SELECT 1; CREATE INDEX i ON t (a)", "ALTER TABLE t ADD CONSTRAINT k UNIQUE (a); CREATE INDEX i ON t (a); COMMIT; SELECT 1"] {
+        let outcome = ask.of(sql);
+        assert_eq!((outcome.decision.plan, outcome.record), (Plan::Split, false), "{sql}");
+    }
+    // What has no safe form is refused before anything runs, what needs nothing passes, and what cannot be taken apart is refused as it stands.
+    ask.refused_by("alter-column-type", "CREATE INDEX i ON t (a); ALTER TABLE t ALTER COLUMN b TYPE int USING b::int");
+    ask.passes("SELECT 1; CREATE TABLE fresh (id int)");
+    ask.refused_by("create-index-blocking", "CREATE INDEX i ON t (a); COMMIT AND CHAIN");
+    ask.refused_by("create-index-blocking", "CREATE INDEX i ON t (a); COPY t FROM STDIN");
+    assert_eq!(Ask { mode: Mode::Warn, ..in_block() }.of("SELECT 1; CREATE INDEX i ON t (a)").would, Some(Plan::Split));
+}
+
+#[test]
 fn the_part_that_a_transaction_can_hold_is_split_off() {
     assert_eq!(in_block().defers("CREATE INDEX ON t (a)"), " | CREATE INDEX CONCURRENTLY t_a_idx ON t (a)");
     assert_eq!(
@@ -125,7 +140,6 @@ fn what_needs_the_object_is_refused_and_the_rest_goes_on() {
         "ALTER TABLE p ADD FOREIGN KEY (a) REFERENCES t (a)",
         "CREATE TABLE copy (LIKE t INCLUDING ALL)",
         "ALTER TABLE t RENAME CONSTRAINT w TO x",
-        "CREATE UNIQUE INDEX u ON p (a)",
     ] {
         after.refused_by("waits-for-commit", sql);
     }

@@ -93,6 +93,7 @@ impl Ask {
             mode: self.mode,
             in_transaction: self.in_transaction,
             in_block: self.in_block,
+            promises: self.in_block,
             failed_transaction: self.failed,
             overlay: &self.overlay,
             pending: &self.pending,
