@@ -484,3 +484,20 @@ async fn a_commit_among_others_commits_what_waits() {
         }
     }
 }
+
+/// A search that does not come to its end in its time is given up, and the statement is left for after COMMIT all the same.
+#[tokio::test]
+async fn a_search_that_takes_too_long_is_given_up() {
+    const MANY: &str = "CREATE TABLE many (id int, a int); INSERT INTO many SELECT i, i FROM generate_series(1, 300000) i";
+    for scene in scenes_with("enforce", "[after_commit]\nsearch = \"1ms\"\n", MANY).await {
+        for protocol in PROTOCOLS {
+            let session = scene.connect().await;
+            session.run(protocol, "BEGIN").await.unwrap();
+            session.run(protocol, "CREATE UNIQUE INDEX u ON many (a)").await.unwrap();
+            assert!(session.notice_texts().iter().any(|notice| notice.contains("not wholly, searched")), "{protocol:?}");
+            session.run(protocol, "COMMIT").await.unwrap();
+            assert!(scene.has("u").await);
+            scene.direct.batch_execute("DROP INDEX u").await.unwrap();
+        }
+    }
+}

@@ -171,7 +171,9 @@ impl Session {
                 self.work = Work::Deferring(deferring);
                 Ok(())
             }
-            (Stage::TakingBack, Some(_)) => Err(super::Fatal::protocol("a question could not be taken back")),
+            (Stage::TakingBack, Some(error)) => {
+                Err(super::Fatal::protocol(format!("a question could not be taken back: {}", server_error(&error).message)))
+            }
         }
     }
 
