@@ -425,7 +425,8 @@ impl Runner {
             },
             Phase::Restore => match answer {
                 Err(_) if self.repeats() => self.restore(),
-                _ => Next::Finished(self.failure.take().map_or(Ok(()), Err)),
+                // It stays known: what could not be taken back keeps the promise open.
+                _ => Next::Finished(self.failure.clone().map_or(Ok(()), Err)),
             },
         }
     }

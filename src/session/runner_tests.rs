@@ -247,7 +247,9 @@ fn a_statement_that_was_cut_off_is_taken_back_from_its_end_unless_all_of_it_is_t
 #[test]
 fn what_cannot_be_cleaned_up_is_told() {
     let server = Server::default().fails("attach i", "23505").fails("undo now", "55P03");
-    assert_eq!(server.run(&mut now(vec![attach("i")])).1.unwrap_err().left_over, ["undo now"]);
+    let mut runner = now(vec![attach("i")]);
+    assert_eq!(server.run(&mut runner).1.unwrap_err().left_over, ["undo now"]);
+    assert!(runner.has_failed() && !runner.left_nothing(), "it stays to be done");
 }
 
 #[test]
