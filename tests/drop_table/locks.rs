@@ -1,5 +1,6 @@
 //! Who has to wait, and for how long.
 
+use super::support;
 use super::support::scene::scenes_with;
 use super::support::{PROTOCOLS, Scene, catalog};
 use super::{DROPS, TABLES, ran_safely, until};
@@ -79,12 +80,39 @@ async fn a_transaction_holds_no_lock_of_its_drops() {
     }
 }
 
+const PAIR: &str = "CREATE TABLE n1 (id int PRIMARY KEY); CREATE TABLE n2 (id int PRIMARY KEY); INSERT INTO n1 VALUES (1); INSERT INTO n2 VALUES (1);
+    CREATE TABLE pair (a int REFERENCES n1 ON DELETE CASCADE, b int REFERENCES n2 DEFERRABLE); INSERT INTO pair VALUES (1, 1)";
+
+/// A writer stands in the way of the key that is to be added again: the client is told, and the next session does it.
+#[tokio::test]
+async fn what_could_not_be_taken_back_is_left_to_the_next_session() {
+    for scene in scenes_with("enforce", DROPS, PAIR).await {
+        let before = catalog(&scene.direct).await;
+        let (reader, writer) = (scene.cluster.connect(&scene.database).await, scene.cluster.connect(&scene.database).await);
+        reader.batch_execute("BEGIN; SELECT count(*) FROM n2").await.unwrap();
+        let session = scene.connect().await;
+        let cancelling = async {
+            until(&scene, WAITS).await;
+            writer.batch_execute("BEGIN; UPDATE n1 SET id = id").await.unwrap();
+            session.cancel_token().cancel_query(tokio_postgres::NoTls).await.unwrap();
+        };
+        let (dropped, ()) = tokio::join!(session.run(support::Protocol::Simple, "DROP TABLE pair"), cancelling);
+        let error = dropped.unwrap_err();
+        let hint = error.hint().unwrap_or_default();
+        assert!(
+            hint.contains("run by hand: ALTER TABLE public.pair ADD CONSTRAINT pair_a_fkey FOREIGN KEY (a) REFERENCES public.n1(id)"),
+            "{error:?}"
+        );
+        writer.batch_execute("COMMIT").await.unwrap();
+        scene.connect().await.batch_execute("BEGIN").await.unwrap();
+        assert_eq!(catalog(&scene.direct).await, before, "on {}", scene.cluster.version);
+    }
+}
+
 /// The client cancels while the last table is waited for: the keys that were dropped are there again.
 #[tokio::test]
 async fn a_cancelled_drop_leaves_the_schema_as_before() {
-    let tables = "CREATE TABLE n1 (id int PRIMARY KEY); CREATE TABLE n2 (id int PRIMARY KEY); INSERT INTO n1 VALUES (1); INSERT INTO n2 VALUES (1);
-        CREATE TABLE pair (a int REFERENCES n1 ON DELETE CASCADE, b int REFERENCES n2 DEFERRABLE); INSERT INTO pair VALUES (1, 1)";
-    for scene in scenes_with("enforce", DROPS, tables).await {
+    for scene in scenes_with("enforce", DROPS, PAIR).await {
         let before = catalog(&scene.direct).await;
         for protocol in PROTOCOLS {
             let reader = scene.cluster.connect(&scene.database).await;
