@@ -228,9 +228,9 @@ impl Session {
 
     fn original_done(&mut self, deferring: Deferring, now: Instant, out: &mut Effects) {
         self.work = Work::Open;
-        // What is left as a whole for later has locked and changed nothing yet.
-        if deferring.form.now.is_some() {
-            deferring.effects.iter().for_each(|effect| self.overlay.apply(effect));
+        // What is left as a whole for later has locked and changed nothing yet. But what a table was promised need not be done to drop it.
+        for effect in &deferring.effects {
+            self.overlay.apply(&if deferring.form.now.is_some() { effect.clone() } else { effect.settling() });
         }
         let operations = deferring.form.then.into_iter().map(|operation| Deferred {
             table: deferring.table.clone(),

@@ -259,9 +259,10 @@ const MOST_LOOKS: u32 = 25;
 const MOST_REPEATS: u32 = 3;
 
 impl Clean {
-    /// A concurrent drop waits for every older transaction, and hurts nobody meanwhile.
+    /// A concurrent drop waits for every older transaction, a validation for whoever changes the table, and neither hurts anybody meanwhile.
     fn of(sql: String) -> Self {
-        let wait = if sql.starts_with("DROP INDEX CONCURRENTLY") { Wait::Long } else { Wait::Short };
+        let waits = sql.starts_with("DROP INDEX CONCURRENTLY") || sql.contains(" VALIDATE CONSTRAINT ");
+        let wait = if waits { Wait::Long } else { Wait::Short };
         Self { sql, wait }
     }
 }
@@ -424,7 +425,8 @@ impl Runner {
             },
             Phase::Restore => match answer {
                 Err(_) if self.repeats() => self.restore(),
-                _ => Next::Finished(self.failure.take().map_or(Ok(()), Err)),
+                // It stays known: what could not be taken back keeps the promise open.
+                _ => Next::Finished(self.failure.clone().map_or(Ok(()), Err)),
             },
         }
     }
@@ -436,7 +438,7 @@ impl Runner {
             Phase::Quiet(step) => Some((&step.sql, self.way_back(None))),
             Phase::Step(step) | Phase::Pause(step) => {
                 let own = step.debris.as_ref().and_then(Debris::remedy).or_else(|| step.undo.clone());
-                Some((&step.sql, self.way_back(own)))
+                Some((&step.sql, self.way_back(own.into_iter().chain(step.undo_then.clone()))))
             }
             Phase::Limits(todo) => match &**todo {
                 Todo::Step(step) => Some((&step.sql, self.way_back(None))),
@@ -461,7 +463,7 @@ impl Runner {
         }
     }
 
-    fn way_back(&self, first: Option<String>) -> Vec<String> {
+    fn way_back(&self, first: impl IntoIterator<Item = String>) -> Vec<String> {
         first.into_iter().chain(self.undo.iter().rev().cloned()).collect()
     }
 
@@ -667,7 +669,7 @@ impl Runner {
     fn step_ended(&mut self, step: Step, answer: Answered) -> Next {
         match answer {
             Ok(_) => {
-                self.undo.extend(step.undo);
+                self.undo.extend(step.undo_then.into_iter().chain(step.undo));
                 self.next_item()
             }
             Err(error) if self.is_tried_again(&step, &error) => {

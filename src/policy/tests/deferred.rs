@@ -3,13 +3,13 @@
 use super::*;
 use crate::deferred::promise::{Deferred, Failed, Place, Promise, PromiseId};
 
-fn in_block() -> Ask {
+pub(super) fn in_block() -> Ask {
     Ask { in_transaction: true, in_block: true, ..ask() }
 }
 
 impl Ask {
     /// The same after these statements, of which each left something for later.
-    fn after(mut self, statements: &[&str]) -> Self {
+    pub(super) fn after(mut self, statements: &[&str]) -> Self {
         for sql in statements {
             let outcome = self.of(sql);
             let Plan::Defer(form) = outcome.decision.plan else { panic!("{sql}: {:?}", outcome.decision.plan) };
@@ -25,7 +25,7 @@ impl Ask {
         self
     }
 
-    fn defers(&self, sql: &str) -> String {
+    pub(super) fn defers(&self, sql: &str) -> String {
         let outcome = self.of(sql);
         let Plan::Defer(form) = &outcome.decision.plan else { panic!("{sql}: {:?}", outcome.decision.plan) };
         format!(
@@ -50,6 +50,7 @@ pub(super) fn with_something_left(rule: &str) -> Ask {
         "after-commit-failed" => {
             Ask { pending: vec![failed(in_block().after(&["CREATE INDEX p_a_idx ON p (a)"]).overlay.deferred().to_vec())], ..ask() }
         }
+        "drop-table-foreign-keys" => on(drop_table::leaf()),
         _ => ask(),
     }
 }

@@ -4,6 +4,7 @@ mod columns;
 mod comments;
 mod decisions;
 mod deferred;
+mod drop_table;
 mod names;
 mod relations;
 mod sessions;
