@@ -464,20 +464,40 @@ async fn the_commit_of_the_version_row_is_the_one_that_turns_red() {
     }
 }
 
-/// Nothing waits: a COMMIT among other statements passes, whatever table the transaction wrote.
+/// Where nothing waits, a COMMIT among other statements passes; where something does, they are run one by one, unless they cannot be taken apart.
 #[tokio::test]
-async fn a_commit_among_others_is_refused_only_where_something_waits() {
+async fn a_commit_among_others_commits_what_waits() {
     for scene in scenes_with("enforce", STRICT, TABLES).await {
         let mut client = scene.raw().await;
         client.ask("BEGIN").await;
         client.ask("UPDATE alembic_version SET version_num = '1'").await;
         let reply = client.ask("SELECT 1; COMMIT").await;
         assert_eq!((reply.tags, reply.status), (vec!["SELECT 1".to_owned(), "COMMIT".into()], b'I'));
-        client.ask("BEGIN").await;
-        client.ask("CREATE INDEX i ON t (a)").await;
-        let reply = client.ask("SELECT 1; COMMIT").await;
-        assert_eq!((reply.sqlstate(), reply.status), ("0A000", b'E'));
-        client.ask("ROLLBACK").await;
-        assert!(!scene.has("i").await);
+        for (string, sqlstate) in [("SELECT 1; COMMIT", None), ("SELECT 1; COMMIT AND CHAIN", Some("0A000"))] {
+            client.ask("BEGIN").await;
+            client.ask("CREATE INDEX i ON t (a)").await;
+            let reply = client.ask(string).await;
+            assert_eq!(reply.errors.first().map(|(sqlstate, _)| &**sqlstate), sqlstate, "{string}: {reply:?}");
+            client.ask("ROLLBACK").await;
+            assert_eq!(scene.has("i").await, sqlstate.is_none());
+            scene.direct.batch_execute("DROP INDEX IF EXISTS i").await.unwrap();
+        }
+    }
+}
+
+/// A search that does not come to its end in its time is given up, and the statement is left for after COMMIT all the same.
+#[tokio::test]
+async fn a_search_that_takes_too_long_is_given_up() {
+    const MANY: &str = "CREATE TABLE many (id int, a int); INSERT INTO many SELECT i, i FROM generate_series(1, 300000) i";
+    for scene in scenes_with("enforce", "[after_commit]\nsearch = \"1ms\"\n", MANY).await {
+        for protocol in PROTOCOLS {
+            let session = scene.connect().await;
+            session.run(protocol, "BEGIN").await.unwrap();
+            session.run(protocol, "CREATE UNIQUE INDEX u ON many (a)").await.unwrap();
+            assert!(session.notice_texts().iter().any(|notice| notice.contains("not wholly, searched")), "{protocol:?}");
+            session.run(protocol, "COMMIT").await.unwrap();
+            assert!(scene.has("u").await);
+            scene.direct.batch_execute("DROP INDEX u").await.unwrap();
+        }
     }
 }

@@ -71,7 +71,12 @@ pub fn evidence(operations: &[Deferred]) -> Option<Vec<String>> {
     let shows = |deferred: &&Deferred| match &deferred.operation {
         Operation::Validate(validate) => validate.in_place,
         Operation::SetNotNull(set) => set.in_place && !set.was_not_null,
-        Operation::CreateIndex(_) | Operation::AttachKey(_) | Operation::DropIndex(_) | Operation::Reindex(_) => false,
+        Operation::CreateIndex(_)
+        | Operation::AttachKey(_)
+        | Operation::DropIndex(_)
+        | Operation::Reindex(_)
+        | Operation::DropForeignKey(_)
+        | Operation::DropTable(_) => false,
     };
     let deferred = operations.iter().find(shows)?;
     let mut parameters = deferred.operation.inquiry();

@@ -1,5 +1,6 @@
 //! Work that no transaction can hold: what it consists of, how it is taken up again, what became of it. Pure; the session runs it.
 
+pub mod drop_table;
 pub mod fate;
 pub mod operation;
 pub mod promise;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sql::name::{Identifier, RelationName};
 
+use super::drop_table::{DropForeignKey, DropTable};
 use super::search::Search;
 use super::seen::{Seen, SeenIndex};
 use super::step::{Debris, ErrorMapping, Step};
@@ -27,6 +28,10 @@ pub enum Operation {
     DropIndex(DropIndex),
     /// A concurrent rebuild.
     Reindex(Reindex),
+    /// A foreign key that goes before its table.
+    DropForeignKey(DropForeignKey),
+    /// Tables whose foreign keys are gone.
+    DropTable(DropTable),
 }
 
 /// See [`Operation::CreateIndex`].
@@ -171,6 +176,8 @@ impl Operation {
             Self::SetNotNull(set) => std::iter::once(set.add()).chain(set.proving()).collect(),
             Self::DropIndex(drop) => vec![Step::long(&*drop.sql).debris(Debris::HalfDropped(drop.index.clone()))],
             Self::Reindex(reindex) => vec![reindex.step()],
+            Self::DropForeignKey(drop) => vec![drop.step()],
+            Self::DropTable(drop) => vec![drop.step()],
         }
     }
 
@@ -183,6 +190,13 @@ impl Operation {
         }
     }
 
+    /// The table whose indexes it rebuilds, as the question for what an earlier run has left of that asks for it; empty for all.
+    #[must_use]
+    pub fn rebuilds(&self) -> Option<String> {
+        let Self::Reindex(reindex) = self else { return None };
+        Some(reindex.table.as_ref().map(ToString::to_string).unwrap_or_default())
+    }
+
     /// The table that it works on.
     #[must_use]
     pub fn table(&self) -> Option<&RelationName> {
@@ -191,8 +205,10 @@ impl Operation {
             | Self::AttachKey(AttachKey { table, .. })
             | Self::Validate(Validate { table, .. })
             | Self::SetNotNull(SetNotNull { table, .. })
-            | Self::DropIndex(DropIndex { table, .. }) => Some(table),
+            | Self::DropIndex(DropIndex { table, .. })
+            | Self::DropForeignKey(DropForeignKey { table, .. }) => Some(table),
             Self::Reindex(reindex) => reindex.table.as_ref(),
+            Self::DropTable(drop) => drop.tables.first().map(|table| &table.name),
         }
     }
 
@@ -202,8 +218,14 @@ impl Operation {
         match self {
             Self::CreateIndex(create) => create.index.is_some(),
             Self::Reindex(reindex) => reindex.table.is_some(),
-            Self::AttachKey(_) | Self::Validate(_) | Self::SetNotNull(_) | Self::DropIndex(_) => true,
+            Self::AttachKey(_) | Self::Validate(_) | Self::SetNotNull(_) | Self::DropIndex(_) | Self::DropForeignKey(_) | Self::DropTable(_) => true,
         }
+    }
+
+    /// This table goes with it.
+    #[must_use]
+    pub fn drops(&self, table: &RelationName) -> bool {
+        matches!(self, Self::DropTable(drop) if drop.names(table))
     }
 
     /// PostgreSQL takes what it makes away together with this column of its table.
@@ -221,7 +243,8 @@ impl Operation {
             Self::Validate(validate) => Some(&validate.constraint),
             Self::SetNotNull(set) => Some(&set.helper),
             Self::DropIndex(drop) => Some(&drop.index.name),
-            Self::Reindex(_) => None,
+            Self::DropForeignKey(drop) => Some(&drop.constraint),
+            Self::Reindex(_) | Self::DropTable(_) => None,
         }
     }
 
@@ -236,9 +259,16 @@ impl Operation {
             Self::SetNotNull(set) => (None, Some(&set.helper), Some(&set.column)),
             Self::DropIndex(drop) => (Some(drop.index.to_string()), None, None),
             Self::Reindex(reindex) => (reindex.index.as_ref().map(|(index, _)| index.to_string()), None, None),
+            Self::DropForeignKey(drop) => (None, Some(&drop.constraint), None),
+            Self::DropTable(_) => (None, None, None),
         };
-        let columns = serde_json::to_string(self.columns()).unwrap_or_else(|_| "[]".to_owned());
-        vec![table, index.unwrap_or_default(), constraint.cloned().unwrap_or_default(), column.cloned().unwrap_or_default(), columns]
+        let others = match self {
+            Self::DropForeignKey(drop) => drop.others(),
+            Self::DropTable(drop) => drop.others(),
+            _ => Vec::new(),
+        };
+        let text = |value: Option<&String>| value.cloned().unwrap_or_default();
+        vec![table, index.unwrap_or_default(), text(constraint), text(column), json(self.columns()), json(&others)]
     }
 
     /// The columns that it cannot do without, as far as they are known.
@@ -247,7 +277,7 @@ impl Operation {
             Self::CreateIndex(create) => create.key.as_deref().unwrap_or_default(),
             Self::SetNotNull(set) => std::slice::from_ref(&set.column),
             Self::AttachKey(attach) => &attach.columns,
-            Self::Validate(_) | Self::DropIndex(_) | Self::Reindex(_) => &[],
+            Self::Validate(_) | Self::DropIndex(_) | Self::Reindex(_) | Self::DropForeignKey(_) | Self::DropTable(_) => &[],
         }
     }
 
@@ -255,7 +285,9 @@ impl Operation {
     #[must_use]
     pub fn course(&self, seen: &Seen, tried: Try) -> Course {
         let gone = self.table().is_some() && (seen.table.is_none() || seen.lacks_column);
-        if tried != Try::First && gone {
+        // What drops is at its end where nothing is.
+        let drops = matches!(self, Self::DropForeignKey(_) | Self::DropTable(_));
+        if tried != Try::First && gone && !drops {
             return Course::Gone;
         }
         match self {
@@ -267,6 +299,8 @@ impl Operation {
             Self::DropIndex(_) if tried != Try::First && seen.index.is_none() => Course::Steps(Vec::new()),
             Self::DropIndex(_) => Course::Steps(self.steps()),
             Self::Reindex(reindex) => reindex.course(seen, tried),
+            Self::DropForeignKey(drop) => drop.course(seen, tried),
+            Self::DropTable(drop) => Course::Steps(drop.course(seen, tried)),
         }
     }
 
@@ -420,6 +454,10 @@ impl Reindex {
         };
         Course::Steps(if tried != Try::First && rebuilt { Vec::new() } else { vec![self.step()] })
     }
+}
+
+fn json(list: &[String]) -> String {
+    serde_json::to_string(list).unwrap_or_else(|_| "[]".to_owned())
 }
 
 /// `ALTER TABLE t`, with ONLY where the user wrote it.

@@ -16,6 +16,8 @@ pub struct Seen {
     pub not_null: bool,
     /// A column that it needs is not there (any more).
     pub lacks_column: bool,
+    /// The oids of further relations that were asked for, in order; none where there is no such relation.
+    pub others: Vec<Option<u32>>,
 }
 
 /// An index.
@@ -44,8 +46,8 @@ pub struct SeenConstraint {
     pub validated: bool,
 }
 
-/// Parameters: the table, the index, the constraint's name, the column's name, a JSON array of columns; what does not matter is empty. The answer
-/// is JSON text.
+/// Parameters: the table, the index, the constraint's name, the column's name, a JSON array of columns, and one of further relations; what does
+/// not matter is empty. The answer is JSON text.
 ///
 /// An index counts as abandoned only when no other session holds the lock of a concurrent build on its table. (An autovacuum holds that lock too;
 /// then it counts as being built, and is looked at again.)
@@ -67,7 +69,9 @@ pub const QUESTION: &str = "SELECT pg_catalog.json_build_object('table', t.oid::
         AND a.attname OPERATOR(pg_catalog.=) $4::pg_catalog.name AND NOT a.attisdropped), false), \
      'lacks_column', EXISTS (SELECT FROM pg_catalog.json_array_elements_text($5::pg_catalog.json) c (name) WHERE NOT EXISTS \
         (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) t.oid \
-           AND a.attname OPERATOR(pg_catalog.=) c.name::pg_catalog.name AND NOT a.attisdropped)))::pg_catalog.text \
+           AND a.attname OPERATOR(pg_catalog.=) c.name::pg_catalog.name AND NOT a.attisdropped)), \
+     'others', COALESCE((SELECT pg_catalog.json_agg(pg_catalog.to_regclass(o.name)::pg_catalog.oid::pg_catalog.int8 ORDER BY o.n) \
+        FROM pg_catalog.json_array_elements_text($6::pg_catalog.json) WITH ORDINALITY o (name, n)), '[]'::pg_catalog.json))::pg_catalog.text \
      FROM (SELECT pg_catalog.to_regclass(NULLIF($1, ''))::pg_catalog.oid AS oid) t";
 
 impl Seen {

@@ -13,6 +13,8 @@ pub struct Step {
     pub debris: Option<Debris>,
     /// SQL that takes the finished step back when a later one fails.
     pub undo: Option<String>,
+    /// SQL that follows `undo`, outside its transaction, and makes whole again what that brings back.
+    pub undo_then: Option<String>,
     /// How an error of this step reads as the original statement's.
     pub errors: Option<ErrorMapping>,
 }
@@ -64,7 +66,7 @@ impl Step {
     /// A step under a strong, brief lock.
     #[must_use]
     pub fn short(sql: impl Into<String>) -> Self {
-        Self { sql: sql.into(), wait: Wait::Short, debris: None, undo: None, errors: None }
+        Self { sql: sql.into(), wait: Wait::Short, debris: None, undo: None, undo_then: None, errors: None }
     }
 
     /// A step that may wait long without hurting anyone.
@@ -84,6 +86,13 @@ impl Step {
     #[must_use]
     pub fn undo(mut self, sql: impl Into<String>) -> Self {
         self.undo = Some(sql.into());
+        self
+    }
+
+    /// With SQL that follows what takes it back.
+    #[must_use]
+    pub fn undo_then(mut self, sql: impl Into<String>) -> Self {
+        self.undo_then = Some(sql.into());
         self
     }
 

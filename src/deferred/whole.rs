@@ -50,14 +50,19 @@ impl FirstPart {
         let in_place = match operation {
             Operation::Validate(validate) => validate.in_place,
             Operation::SetNotNull(set) => set.in_place,
-            Operation::CreateIndex(_) | Operation::AttachKey(_) | Operation::DropIndex(_) | Operation::Reindex(_) => false,
+            Operation::CreateIndex(_)
+            | Operation::AttachKey(_)
+            | Operation::DropIndex(_)
+            | Operation::Reindex(_)
+            | Operation::DropForeignKey(_)
+            | Operation::DropTable(_) => false,
         };
         in_place && seen.constraint.is_some() || self.makes_columns && seen.table.is_some() && !seen.lacks_column
     }
 }
 
 impl Operation {
-    /// Nothing of that name is there: what is found later is its own work.
+    /// Nothing of that name is there: what is found later is its own work. Or what it drops is there, so that what is missing later is.
     #[must_use]
     pub fn is_fresh(&self, seen: &Seen) -> bool {
         match self {
@@ -65,7 +70,8 @@ impl Operation {
             Self::AttachKey(_) => seen.constraint.is_none(),
             Self::Validate(validate) => validate.add.is_none() || seen.constraint.is_none(),
             Self::SetNotNull(set) => seen.not_null == set.was_not_null && (!set.in_place || seen.constraint.is_none()),
-            Self::DropIndex(_) | Self::Reindex(_) => true,
+            Self::DropForeignKey(drop) => drop.is_there(seen),
+            Self::DropIndex(_) | Self::Reindex(_) | Self::DropTable(_) => true,
         }
     }
 
@@ -75,7 +81,7 @@ impl Operation {
         matches!(self.course(seen, Try::Again { cleaned: false }), Course::Steps(steps) if steps.is_empty())
     }
 
-    /// What takes back what is there of it. What was being dropped stays, as does what was being rebuilt.
+    /// What takes back what is there of it. An index that was being dropped stays, as does what was being rebuilt.
     #[must_use]
     pub fn way_back(&self, seen: &Seen) -> Course {
         if self.table().is_some() && seen.table.is_none() {
@@ -90,7 +96,8 @@ impl Operation {
             Self::AttachKey(attach) => seen.constraint.iter().map(|_| Step::short(attach.drop())).collect(),
             Self::Validate(validate) if validate.add.is_some() => seen.constraint.iter().map(|_| Step::short(validate.drop())).collect(),
             Self::SetNotNull(set) => set.way_back(seen),
-            Self::Validate(_) | Self::DropIndex(_) | Self::Reindex(Reindex { .. }) => Vec::new(),
+            Self::DropForeignKey(drop) => return drop.way_back(seen),
+            Self::Validate(_) | Self::DropIndex(_) | Self::Reindex(Reindex { .. }) | Self::DropTable(_) => Vec::new(),
         })
     }
 }

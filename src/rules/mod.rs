@@ -19,6 +19,8 @@ mod create_index_blocking;
 mod drop_column;
 mod drop_index_blocking;
 mod drop_table;
+mod drop_table_foreign_keys;
+mod dropped;
 pub mod duration;
 mod file_or_program_access;
 mod inline;
@@ -78,6 +80,7 @@ pub fn all() -> &'static [Rule] {
         create_index_blocking::RULE,
         drop_index_blocking::RULE,
         reindex_blocking::RULE,
+        drop_table_foreign_keys::RULE,
         unjudged_statement::RULE,
     ];
     ALL

@@ -4,9 +4,10 @@ use crate::catalog::words::words;
 use crate::deferred::operation::Operation;
 use crate::deferred::promise::Deferred;
 use crate::sql::name::RelationName;
-use crate::sql::statement::{AlterAction, ConstraintKind, Statement};
+use crate::sql::statement::{AlterAction, Constraint, ConstraintKind, Statement};
 
 use super::case::Case;
+use super::dropped;
 use super::rule::{Finding, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
@@ -22,29 +23,35 @@ pub(super) const RULE: Rule = Rule {
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let all = case.overlay.deferred();
     let deferred = all.iter().find(|deferred| needs(case, deferred))?;
-    let what = describe(&deferred.operation);
+    let what = describe(deferred);
     let advice =
         "Put this statement into a later migration, or let the tool commit after each: with Alembic transaction_per_migration=True in env.py, \
                   elsewhere a migration of its own."
             .to_owned();
-    let consequence = format!("this statement needs or changes {what} on {}, which is done after the COMMIT of this transaction", deferred.table);
+    let consequence = format!("this statement needs or changes {what}, which is done after the COMMIT of this transaction");
     let mut finding = case.general(&RULE, consequence, vec![advice]);
     finding.relation = Some(deferred.table.clone());
     Some(finding)
 }
 
-fn describe(operation: &Operation) -> String {
-    let name = operation.name().unwrap_or_default();
-    match operation {
+fn describe(deferred: &Deferred) -> String {
+    let name = deferred.operation.name().unwrap_or_default();
+    let what = match &deferred.operation {
+        Operation::DropTable(drop) => return format!("the drop of the table {}", drop.others().join(", ")),
         Operation::CreateIndex(_) => format!("the index {name}"),
         Operation::DropIndex(_) => format!("the drop of the index {name}"),
         Operation::AttachKey(_) | Operation::Validate(_) => format!("the constraint {name}"),
         Operation::SetNotNull(set) => format!("NOT NULL of {}", set.column),
+        Operation::DropForeignKey(_) => format!("the drop of the foreign key {name}"),
         Operation::Reindex(_) => "the rebuilt index".to_owned(),
-    }
+    };
+    format!("{what} on {}", deferred.table)
 }
 
 fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
+    if let Some(needs) = dropped::needs(case, &deferred.operation) {
+        return needs;
+    }
     match &case.parsed.statement {
         Statement::Transaction(_) | Statement::Setting(_) | Statement::Copy(_) | Statement::Deallocate(_) | Statement::LockTable { .. } => false,
         // Only a name that is looked up needs the object; a column or a value may be called the same.
@@ -58,6 +65,7 @@ fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
             AlterAction::ValidateConstraint(_) | AlterAction::DropConstraint { .. } => false,
             AlterAction::DropColumn { column, .. } => is_table(case, deferred, &alter.relation) && may_use(&deferred.operation, column),
             AlterAction::AlterType(_) => is_table(case, deferred, &alter.relation),
+            AlterAction::AddConstraint(constraint) if takes_its_name(deferred, constraint) => false,
             AlterAction::AddConstraint(constraint) if references(case, deferred, &constraint.kind) => true,
             _ => mentions_in(case.slice(&command.span), deferred),
         }),
@@ -67,8 +75,14 @@ fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
         // What was promised is taken back, or dropped before it is built again.
         Statement::DropIndex(_) | Statement::DropTable(_) => false,
         Statement::CreateIndex(_) if matches!(deferred.operation, Operation::DropIndex(_)) => false,
+        Statement::CreateIndex(create) if create.name.is_some() && create.name.as_deref() == deferred.operation.name() => false,
         _ => mentions(case, deferred),
     }
+}
+
+/// A key of the same name: it is told that the name is taken, when it is its turn.
+fn takes_its_name(deferred: &Deferred, constraint: &Constraint) -> bool {
+    matches!(constraint.kind, ConstraintKind::Unique(_)) && constraint.name.is_some() && constraint.name.as_deref() == deferred.operation.name()
 }
 
 fn is_table(case: &Case<'_>, deferred: &Deferred, written: &RelationName) -> bool {

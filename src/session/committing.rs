@@ -72,6 +72,8 @@ pub(super) struct Committing {
     noted: usize,
     /// What failed, and in which promise.
     failure: Option<(Failure, Option<PromiseId>)>,
+    /// Nobody hears its tag.
+    silent: bool,
     pub(super) ticks: Ticks,
     stage: Stage,
 }
@@ -116,7 +118,7 @@ pub(super) enum Commits {
 }
 
 /// Whether a string ends the transaction well.
-fn commits(script: &Script) -> Option<Commits> {
+pub(super) fn commits(script: &Script) -> Option<Commits> {
     let control = |statement: &Statement| if let Statement::Transaction(control) = statement { Some(control.clone()) } else { None };
     let controls: Option<Vec<TransactionControl>> = script.statements.iter().map(|parsed| control(&parsed.statement)).collect();
     let ends = |control: &TransactionControl| matches!(control, TransactionControl::Commit { .. } | TransactionControl::TwoPhase);
@@ -149,11 +151,15 @@ impl Session {
     /// Takes up a COMMIT that something waits for.
     pub(super) fn commit(&mut self, script: Arc<Script>, shape: Shape, how: &Commits, now: Instant, out: &mut Effects) -> Progress<Flow> {
         let frame = self.take_next(out);
-        let subject = Subject { script: Arc::clone(&script), frame: Some(frame), shape, in_transaction: true, since: now };
+        self.commit_subject(Subject { script, frame: Some(frame), shape, in_transaction: true, since: now }, how, out);
+        Ok(Flow::Next)
+    }
+
+    pub(super) fn commit_subject(&mut self, subject: Subject, how: &Commits, out: &mut Effects) {
         let Commits::First { chain } = how else {
-            self.refuse(&subject, &refusals::commit_among_others(), None, out);
-            return Ok(Flow::Next);
+            return self.refuse(&subject, &refusals::commit_among_others(), None, out);
         };
+        let (script, since) = (Arc::clone(&subject.script), subject.since);
         let rest = script.statements.iter().skip(1).filter_map(|parsed| script.text.get(parsed.span.clone()));
         let committing = Committing {
             subject,
@@ -167,12 +173,12 @@ impl Session {
             work: None,
             noted: 0,
             failure: None,
-            ticks: Ticks::new(now),
+            silent: self.commit_is_unasked(),
+            ticks: Ticks::new(since),
             stage: Stage::Number,
         };
         self.run_own(&number(), &[], self.own_ending(), out);
         self.work = Work::Committing(Box::new(committing));
-        Ok(Flow::Next)
     }
 
     /// All replies to our statements are there.
@@ -375,7 +381,7 @@ impl Session {
             }
             None => {}
         }
-        for tag in &committing.tags {
+        for tag in committing.tags.iter().filter(|_| !committing.silent) {
             self.say(messages::command_complete(tag), out);
         }
         self.end_of_commit(committing.subject.shape, false, out);

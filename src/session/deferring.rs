@@ -24,6 +24,7 @@ use crate::deferred::search::{self, Need, Search};
 use crate::policy::decide::Outcome;
 use crate::policy::plan::{Notice, Refusal, SafeForm, Verdict};
 use crate::sql::name::RelationName;
+use crate::sql::statement::Statement;
 use crate::wire::messages;
 
 use super::completion::Decided;
@@ -69,6 +70,9 @@ impl Session {
         let (Some(rule), Some(table)) = (enforced.map(|finding| finding.rule.0), enforced.and_then(|finding| finding.relation.clone())) else {
             return self.refuse(&subject, &refusals::deferred_without_table(), decided, out);
         };
+        if let Some(name) = self.name_that_is_promised(&form) {
+            return self.name_is_taken(&subject, &name, form.tag, decided, out);
+        }
         let unsearched = form.then.iter().cloned().collect();
         let deferring = Deferring {
             subject,
@@ -84,6 +88,34 @@ impl Session {
         };
         self.run_own(CONTEXT, &[], self.own_ending(), out);
         self.work = Work::Deferring(Box::new(deferring));
+    }
+
+    /// The name of an index that this transaction has left for after its COMMIT already: the server does not know of it.
+    fn name_that_is_promised(&self, form: &SafeForm) -> Option<String> {
+        let mut promised: Vec<&RelationName> = Vec::new();
+        for deferred in self.overlay.deferred() {
+            match &deferred.operation {
+                Operation::CreateIndex(create) => promised.extend(&create.index),
+                Operation::DropIndex(drop) => promised.retain(|index| index.name != drop.index.name),
+                _ => {}
+            }
+        }
+        let wanted =
+            form.then.iter().filter_map(|operation| if let Operation::CreateIndex(create) = operation { create.index.as_ref() } else { None });
+        wanted.into_iter().find(|index| promised.contains(index)).map(|index| index.name.clone())
+    }
+
+    /// In the server's words.
+    fn name_is_taken(&mut self, subject: &Subject, name: &str, tag: &'static str, decided: Option<Decided>, out: &mut Effects) {
+        let message = format!("relation \"{name}\" already exists");
+        let skips =
+            subject.script.statements.iter().any(|parsed| matches!(&parsed.statement, Statement::CreateIndex(create) if create.if_not_exists));
+        if !skips {
+            return self.refuse(subject, &Refusal { sqlstate: "42P07", message, detail: None, hint: None, position: None }, decided, out);
+        }
+        let notice = Notice { severity: "NOTICE", sqlstate: "42P07", message: format!("{message}, skipping"), detail: None };
+        self.say_notice(&notice, out);
+        self.say_outcome(subject, tag, decided, out);
     }
 
     /// All replies to our statements are there.
@@ -139,7 +171,9 @@ impl Session {
                 self.work = Work::Deferring(deferring);
                 Ok(())
             }
-            (Stage::TakingBack, Some(_)) => Err(super::Fatal::protocol("a question could not be taken back")),
+            (Stage::TakingBack, Some(error)) => {
+                Err(super::Fatal::protocol(format!("a question could not be taken back: {}", server_error(&error).message)))
+            }
         }
     }
 
@@ -194,9 +228,9 @@ impl Session {
 
     fn original_done(&mut self, deferring: Deferring, now: Instant, out: &mut Effects) {
         self.work = Work::Open;
-        // What is left as a whole for later has locked and changed nothing yet.
-        if deferring.form.now.is_some() {
-            deferring.effects.iter().for_each(|effect| self.overlay.apply(effect));
+        // What is left as a whole for later has locked and changed nothing yet. But what a table was promised need not be done to drop it.
+        for effect in &deferring.effects {
+            self.overlay.apply(&if deferring.form.now.is_some() { effect.clone() } else { effect.settling() });
         }
         let operations = deferring.form.then.into_iter().map(|operation| Deferred {
             table: deferring.table.clone(),
@@ -209,7 +243,7 @@ impl Session {
             self.say_notice(&not_searched(), out);
         }
         self.close_record(deferring.decided, Some(deferring.form.tag), None, now, out);
-        self.say(messages::command_complete(deferring.form.tag), out);
+        self.say_complete(messages::command_complete(deferring.form.tag), out);
         match deferring.subject.shape {
             Shape::Query => self.say_ready(out),
             Shape::Execute | Shape::Parse => self.batch.open = true,
@@ -227,8 +261,13 @@ impl Session {
             effect => self.overlay.apply(&effect),
         }
         self.say_notice(&not_made(), out);
+        self.say_outcome(subject, tag, decided, out);
+    }
+
+    /// The client hears that its statement is done, of which nothing was sent.
+    fn say_outcome(&mut self, subject: &Subject, tag: &'static str, decided: Option<Decided>, out: &mut Effects) {
         self.close_record(decided, Some(tag), None, subject.since, out);
-        self.say(messages::command_complete(tag), out);
+        self.say_complete(messages::command_complete(tag), out);
         match subject.shape {
             Shape::Query => self.say_ready(out),
             Shape::Execute | Shape::Parse => self.batch.open = true,

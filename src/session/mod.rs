@@ -39,6 +39,7 @@ mod running;
 mod server;
 mod siblings;
 pub mod sight;
+mod splitting;
 mod ticks;
 mod waiting;
 mod wholes;
@@ -63,6 +64,7 @@ use effects::{Close, Effects, Event};
 use own::OwnExchange;
 use registry::Registry;
 use replies::Replies;
+use splitting::Split;
 use work::Work;
 
 /// The transaction's state as of the last ReadyForQuery.
@@ -120,6 +122,8 @@ pub struct Session {
     status: Status,
     batch: Batch,
     work: Work,
+    /// The string of several statements that is being run one by one.
+    split: Option<Split>,
     own: Option<OwnExchange>,
     /// Set while the server reads CopyData.
     copying_in: bool,
@@ -193,6 +197,7 @@ impl Session {
             status: Status::Idle,
             batch: Batch::default(),
             work: Work::Open,
+            split: None,
             own: None,
             copying_in: false,
             skipping: false,
@@ -237,7 +242,7 @@ impl Session {
     /// The session may be ended without losing anything that has begun; frames that nobody has looked at may be waiting.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.work.is_open() && self.replies.is_empty() && self.status == Status::Idle && !self.batch.open && !self.copying_in
+        self.work.is_open() && self.split.is_none() && self.replies.is_empty() && self.status == Status::Idle && !self.batch.open && !self.copying_in
     }
 
     /// A block is open, which is rolled back with the session.

@@ -152,7 +152,9 @@ impl Session {
     }
 
     fn own_statement(&mut self, sql: &str, parameters: &[String], out: &mut Effects) {
-        self.send(messages::own_statement(&self.own_name, sql, parameters), out);
+        // In a failed transaction the portal of the statement that failed is still there, and a second of its name would be an error.
+        let name = if self.status == Status::Failed { format!("{}_back", self.own_name) } else { self.own_name.clone() };
+        self.send(messages::own_statement(&name, sql, parameters), out);
         for kind in [Kind::Close, Kind::Parse, Kind::Bind, Kind::Execute, Kind::Close, Kind::Close] {
             self.replies.expect(kind, Owner::Own, Completion::Nothing);
         }

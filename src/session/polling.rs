@@ -210,7 +210,7 @@ impl Session {
             self.say(messages::void_description(&polling.column), out);
         }
         self.say(messages::void_row(), out);
-        self.say(messages::command_complete("SELECT 1"), out);
+        self.say_complete(messages::command_complete("SELECT 1"), out);
         self.end_of_call(polling.subject.shape, false, out);
     }
 

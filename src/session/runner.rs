@@ -200,6 +200,8 @@ enum Phase {
     /// Another session is at it: then it is tried again.
     Nap(Goal),
     Look(Box<Task>),
+    /// What an earlier rebuild has left, before these steps.
+    Sweep(Vec<Step>),
     Limits(Box<Todo>),
     /// The other sessions are asked to stand out of the way of this build.
     Quiet(Box<Step>),
@@ -257,9 +259,10 @@ const MOST_LOOKS: u32 = 25;
 const MOST_REPEATS: u32 = 3;
 
 impl Clean {
-    /// A concurrent drop waits for every older transaction, and hurts nobody meanwhile.
+    /// A concurrent drop waits for every older transaction, a validation for whoever changes the table, and neither hurts anybody meanwhile.
     fn of(sql: String) -> Self {
-        let wait = if sql.starts_with("DROP INDEX CONCURRENTLY") { Wait::Long } else { Wait::Short };
+        let waits = sql.starts_with("DROP INDEX CONCURRENTLY") || sql.contains(" VALIDATE CONSTRAINT ");
+        let wait = if waits { Wait::Long } else { Wait::Short };
         Self { sql, wait }
     }
 }
@@ -395,6 +398,13 @@ impl Runner {
                 Err(error) => self.stopped(error, WAITING),
             },
             Phase::Look(task) => self.looked(task, answer),
+            Phase::Sweep(steps) => match answer {
+                Ok(names) => {
+                    let drops = left_by_rebuild(names.as_deref()).into_iter().map(Step::long);
+                    self.begin_steps(drops.chain(steps).collect())
+                }
+                Err(error) => self.stopped(error, "looking for what an earlier rebuild left"),
+            },
             Phase::Limits(todo) => self.limits_set(*todo, answer),
             Phase::Quiet(step) => self.send_step(*step),
             Phase::Step(step) => self.step_ended(*step, answer),
@@ -415,7 +425,8 @@ impl Runner {
             },
             Phase::Restore => match answer {
                 Err(_) if self.repeats() => self.restore(),
-                _ => Next::Finished(self.failure.take().map_or(Ok(()), Err)),
+                // It stays known: what could not be taken back keeps the promise open.
+                _ => Next::Finished(self.failure.clone().map_or(Ok(()), Err)),
             },
         }
     }
@@ -427,7 +438,7 @@ impl Runner {
             Phase::Quiet(step) => Some((&step.sql, self.way_back(None))),
             Phase::Step(step) | Phase::Pause(step) => {
                 let own = step.debris.as_ref().and_then(Debris::remedy).or_else(|| step.undo.clone());
-                Some((&step.sql, self.way_back(own)))
+                Some((&step.sql, self.way_back(own.into_iter().chain(step.undo_then.clone()))))
             }
             Phase::Limits(todo) => match &**todo {
                 Todo::Step(step) => Some((&step.sql, self.way_back(None))),
@@ -445,13 +456,14 @@ impl Runner {
             | Phase::Acquire(_)
             | Phase::Nap(_)
             | Phase::Look(_)
+            | Phase::Sweep(_)
             | Phase::Change(_)
             | Phase::Release
             | Phase::Restore => None,
         }
     }
 
-    fn way_back(&self, first: Option<String>) -> Vec<String> {
+    fn way_back(&self, first: impl IntoIterator<Item = String>) -> Vec<String> {
         first.into_iter().chain(self.undo.iter().rev().cloned()).collect()
     }
 
@@ -550,7 +562,7 @@ impl Runner {
                 self.begun |= self.first.as_ref().is_some_and(|first| first.shows_in(&task.operation, &seen));
                 return self.next_item();
             }
-            Aim::Back if self.complete => return self.next_item(),
+            Aim::Back if self.complete && task.operation.rebuilds().is_none() => return self.next_item(),
             Aim::Back => task.operation.way_back(&seen),
             Aim::End => task.operation.course(&seen, task.tried),
         };
@@ -563,10 +575,15 @@ impl Runner {
                 if steps.is_empty() {
                     self.done_before(&task.operation, &seen);
                 }
-                self.items.push_front(Item::End);
-                steps.into_iter().rev().for_each(|step| self.items.push_front(Item::Step(Box::new(step))));
+                let swept = task.operation.rebuilds().filter(|_| task.tried != Try::First);
                 self.current = Some(task.operation);
-                self.next_item()
+                match swept {
+                    Some(table) => {
+                        self.phase = Phase::Sweep(steps);
+                        Next::Run(REBUILT.to_owned(), vec![table])
+                    }
+                    None => self.begin_steps(steps),
+                }
             }
             Course::Wait => self.nap(Goal::Task(task)),
             Course::Gone => {
@@ -574,6 +591,12 @@ impl Runner {
                 self.next_item()
             }
         }
+    }
+
+    fn begin_steps(&mut self, steps: Vec<Step>) -> Next {
+        self.items.push_front(Item::End);
+        steps.into_iter().rev().for_each(|step| self.items.push_front(Item::Step(Box::new(step))));
+        self.next_item()
     }
 
     /// A cancel, or a timeout of the client's own, where nothing of the operation has begun.
@@ -646,7 +669,7 @@ impl Runner {
     fn step_ended(&mut self, step: Step, answer: Answered) -> Next {
         match answer {
             Ok(_) => {
-                self.undo.extend(step.undo);
+                self.undo.extend(step.undo_then.into_iter().chain(step.undo));
                 self.next_item()
             }
             Err(error) if self.is_tried_again(&step, &error) => {
@@ -700,8 +723,7 @@ impl Runner {
         let state = match (&debris, &answer) {
             (Debris::Index(_) | Debris::HalfDropped(_), Ok(state)) => state.as_deref().unwrap_or("gone"),
             (Debris::Rebuilt(_), Ok(names)) => {
-                let names: Vec<String> = names.as_deref().and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default();
-                names.into_iter().rev().for_each(|name| rest.push_front(Clean { sql: format!("DROP INDEX CONCURRENTLY {name}"), wait: Wait::Long }));
+                left_by_rebuild(names.as_deref()).into_iter().rev().for_each(|sql| rest.push_front(Clean::of(sql)));
                 return self.next_clean(rest);
             }
             (_, Err(_)) => "busy",
@@ -762,6 +784,12 @@ const DUPLICATE_TABLE: &str = "42P07";
 
 fn to_clean(first: Option<&Clean>, rest: &VecDeque<Clean>) -> Vec<String> {
     first.into_iter().chain(rest).map(|clean| clean.sql.clone()).collect()
+}
+
+/// What drops the indexes of the answer to [`REBUILT`].
+fn left_by_rebuild(names: Option<&str>) -> Vec<String> {
+    let names: Vec<String> = names.and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default();
+    names.into_iter().map(|name| format!("DROP INDEX CONCURRENTLY {name}")).collect()
 }
 
 /// Each once, where it stands first.

@@ -1,6 +1,7 @@
 //! Sequences of statements, as a server would answer them.
 
 use super::*;
+use crate::deferred::drop_table::{Doomed, DropForeignKey, DropTable};
 use crate::deferred::operation::{AttachKey, CreateIndex, SetNotNull};
 use crate::deferred::promise::{Pending, Place, Promise, PromiseId};
 use crate::deferred::whole::{FirstPart, Whole};
@@ -246,7 +247,9 @@ fn a_statement_that_was_cut_off_is_taken_back_from_its_end_unless_all_of_it_is_t
 #[test]
 fn what_cannot_be_cleaned_up_is_told() {
     let server = Server::default().fails("attach i", "23505").fails("undo now", "55P03");
-    assert_eq!(server.run(&mut now(vec![attach("i")])).1.unwrap_err().left_over, ["undo now"]);
+    let mut runner = now(vec![attach("i")]);
+    assert_eq!(server.run(&mut runner).1.unwrap_err().left_over, ["undo now"]);
+    assert!(runner.has_failed() && !runner.left_nothing(), "it stays to be done");
 }
 
 #[test]
@@ -312,6 +315,41 @@ fn an_index_that_was_half_dropped_is_told() {
     assert_eq!(server.run(&mut later(vec![drop.clone()], Try::First)).1.unwrap_err().left_over, ["REINDEX INDEX CONCURRENTLY public.i"]);
     let server = Server::default().fails("drop i", "57014").says("inspect", "valid");
     assert_eq!(server.run(&mut later(vec![drop], Try::First)).1.unwrap_err().left_over.len(), 0);
+}
+
+#[test]
+fn a_key_that_was_dropped_for_its_table_comes_back_as_it_was() {
+    let p = table().sibling("p");
+    let key = DropForeignKey {
+        table: table(),
+        oid: 1,
+        constraint: "f".into(),
+        joined: p,
+        joined_oid: 2,
+        definition: "FOREIGN KEY (a) REFERENCES public.p(id)".into(),
+        validated: true,
+    };
+    let tables = DropTable { tables: vec![Doomed { name: table(), oid: 1 }], if_exists: false, cascade: false, takes: Vec::new() };
+    let form = SafeForm { now: None, then: vec![Operation::DropForeignKey(key), Operation::DropTable(tables)], tag: "DROP TABLE" };
+    let there = r#"{"table":1,"constraint":{"validated":true},"others":[2]}"#;
+    let server = || Server::default().says("look", there).says("look", there).says("look", there);
+    let drop = "ALTER TABLE public.t DROP CONSTRAINT f";
+    let (add, validate) =
+        ("ALTER TABLE public.t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES public.p(id) NOT VALID", "ALTER TABLE public.t VALIDATE CONSTRAINT f");
+    let begun = format!("save · acquire · look · look · context · promise · look · {drop} · look · DROP TABLE public.t");
+    let (ran, result) = server().run(&mut Runner::new("public.t", 1000, &form));
+    assert_eq!((ran, result), (format!("{begun} · release · all back"), Ok(())));
+    let (ran, result) = server().fails("DROP TABLE public.t", "2BP01").run(&mut Runner::new("public.t", 1000, &form));
+    assert_eq!(ran, format!("{begun} · {add} · off · {validate} · release · all back"));
+    assert_eq!(result.unwrap_err().left_over.len(), 0);
+    let (ran, _) = server().fails(drop, "57014").run(&mut Runner::new("public.t", 1000, &form));
+    assert!(ran.ends_with(&format!("look · {drop} · release · all back")), "what was not dropped is not added: {ran}");
+    // An earlier run had dropped it: this one still can take it back.
+    let (gone, left) = (r#"{"table":1,"others":[2]}"#, r#"{"table":1,"others":[1]}"#);
+    let server =
+        [gone, left, gone, left].iter().fold(Server::default().fails("DROP TABLE public.t", "2BP01"), |server, look| server.says("look", look));
+    let (ran, _) = server.run(&mut Runner::again("public.t", 1000, &cut_off(1, false, form.then.clone()), &form));
+    assert!(ran.ends_with(&format!("DROP TABLE public.t · {add} · off · {validate} · release · all back")), "{ran}");
 }
 
 #[test]

@@ -109,6 +109,10 @@ impl Session {
                 Ok(())
             }
             Work::Quieting => self.is_quiet(out),
+            Work::Splitting => {
+                self.split_own_finished(exchange.error.as_ref(), out);
+                Ok(())
+            }
             Work::Polling(polling) => self.polling(polling, exchange, now, out),
             Work::Deferring(deferring) => self.deferring(deferring, exchange, now, out),
             Work::Committing(committing) => self.committing(committing, exchange, now, out),

@@ -55,6 +55,8 @@ pub(super) enum Work {
     Deferring(Box<Deferring>),
     /// A COMMIT that something waits for.
     Committing(Box<Committing>),
+    /// BEGIN, COMMIT or ROLLBACK around the statements of one string.
+    Splitting,
     /// Portals are being closed that another session's build would wait for.
     Quieting,
     /// What earlier transactions were promised.

@@ -57,6 +57,22 @@ pub fn field(body: &[u8], code: u8) -> Option<&[u8]> {
     fields(body).find(|(found, _)| *found == code).map(|(_, value)| value)
 }
 
+/// An ErrorResponse frame whose position, if it has one, counts from so many characters before.
+#[must_use]
+pub fn moved(frame: &[u8], characters: usize) -> Bytes {
+    let mut body = BytesMut::with_capacity(frame.len() + 8);
+    for (code, value) in fields(frame.get(5..).unwrap_or_default()) {
+        let position = (code == b'P').then(|| std::str::from_utf8(value).ok()?.parse::<usize>().ok()).flatten();
+        body.put_u8(code);
+        match position {
+            Some(position) => body.put_slice(position.saturating_add(characters).to_string().as_bytes()),
+            None => body.put_slice(value),
+        }
+        body.put_u8(0);
+    }
+    framed(b'E', &body)
+}
+
 fn frame(tag: u8, report: &Report<'_>) -> Bytes {
     let position = report.position.map(|position| position.to_string());
     let fields = [
@@ -75,12 +91,17 @@ fn frame(tag: u8, report: &Report<'_>) -> Bytes {
             put_text(&mut body, text);
         }
     }
-    body.put_u8(0);
-    let mut frame = BytesMut::with_capacity(body.len() + 5);
+    framed(tag, &body)
+}
+
+/// The fields, with what stands around them.
+fn framed(tag: u8, fields: &[u8]) -> Bytes {
+    let mut frame = BytesMut::with_capacity(fields.len() + 6);
     frame.put_u8(tag);
     // Texts of ours are far below 2 GB; a saturated length would at worst end this connection.
-    frame.put_i32(i32::try_from(body.len() + 4).unwrap_or(i32::MAX));
-    frame.extend_from_slice(&body);
+    frame.put_i32(i32::try_from(fields.len() + 5).unwrap_or(i32::MAX));
+    frame.extend_from_slice(fields);
+    frame.put_u8(0);
     frame.freeze()
 }
 
@@ -116,6 +137,14 @@ mod tests {
         assert_eq!(bytes[0], b'N');
         assert_eq!(field(&bytes[5..], b'M'), Some(b"a?C99999".as_slice()));
         assert_eq!(field(&bytes[5..], b'C'), Some(b"00000".as_slice()));
+    }
+
+    #[test]
+    fn a_position_is_moved_and_nothing_else() {
+        let report = Report { detail: Some("d"), position: Some(12), ..Report::new("ERROR", "42601", "m") };
+        assert_eq!(moved(&error(&report), 30), error(&Report { position: Some(42), ..report }));
+        let without = error(&Report { position: None, ..report });
+        assert_eq!(moved(&without, 30), without);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod columns;
 mod comments;
 mod decisions;
 mod deferred;
+mod drop_table;
 mod names;
 mod relations;
 mod sessions;
@@ -93,6 +94,7 @@ impl Ask {
             mode: self.mode,
             in_transaction: self.in_transaction,
             in_block: self.in_block,
+            promises: self.in_block,
             failed_transaction: self.failed,
             overlay: &self.overlay,
             pending: &self.pending,
