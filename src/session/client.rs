@@ -187,6 +187,10 @@ impl Session {
             self.resume(&script, now, out);
             return Ok(Flow::Wait);
         }
+        // To be analyzed it needs a snapshot, too.
+        if self.is_held_back(&script) {
+            return Ok(Flow::Wait);
+        }
         let Some(name) = self.client.peek()?.and_then(|frame| views::parse(frame.body).map(|(name, _, _)| name.to_vec())) else {
             return Err(Fatal::protocol("malformed Parse"));
         };

@@ -349,7 +349,9 @@ impl Session {
 
     /// The store has answered.
     pub(super) fn untold_found(&mut self, mut committing: Box<Committing>, found: Vec<Pending>, out: &mut Effects) {
-        let untold = found.into_iter().find(|pending| pending.committed && pending.error.is_some() && !pending.told);
+        // That it was told may still be on its way to the store.
+        let untold =
+            found.into_iter().find(|pending| pending.committed && pending.error.is_some() && !pending.told && !self.told.contains(&pending.id));
         committing.failure = untold.and_then(|pending| {
             let step = pending.rest().first().map(|deferred| message::sql_of(&deferred.operation.steps())).unwrap_or_default();
             let error = pending.error?;
@@ -370,6 +372,7 @@ impl Session {
         self.work = Work::Open;
         match &committing.failure {
             Some((failure, promise)) if committing.versioned => {
+                self.told.extend(*promise);
                 out.progress.extend(promise.map(|id| (id, Became::Told)));
                 let (message, detail, hint) = told(failure, *promise);
                 self.say_error("PA004", &message, Some(&detail), Some(&hint), out);

@@ -52,7 +52,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::catalog::overlay::Overlay;
 use crate::catalog::shadows::Shadows;
-use crate::deferred::promise::{Pending, Place};
+use crate::deferred::promise::{Pending, Place, PromiseId};
 use crate::policy::decide::Outcome;
 use crate::policy::settings::{Mode, PolicySettings, Principal};
 use crate::sql::statement::Script;
@@ -142,6 +142,8 @@ pub struct Session {
     resumed: bool,
     /// What of it is still to do, and not to be tried without a person's word.
     pending: Vec<Pending>,
+    /// Failures that this session has told its client of as errors.
+    told: Vec<PromiseId>,
     /// A statement that an earlier session has not brought to its end, and that comes again.
     cut_off: Option<Pending>,
     /// The siblings were asked to stand out of the way of a build of this session.
@@ -207,6 +209,7 @@ impl Session {
             place: None,
             resumed: false,
             pending: Vec::new(),
+            told: Vec::new(),
             cut_off: None,
             builds: false,
             sibling_builds: false,
