@@ -49,9 +49,9 @@ pub struct Inquiry {
     names: Names,
 }
 
-const CATALOG: &str = include_str!("sql/catalog.sql");
-const SIZES: &str = include_str!("sql/sizes.sql");
-const DROPS: &str = include_str!("sql/drops.sql");
+const CATALOG: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/catalog.sql"));
+const SIZES: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/sizes.sql"));
+const DROPS: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/drops.sql"));
 
 /// Words of one piece of code that are asked; code with more stays opaque.
 const MOST_WORDS: usize = 5_000;
