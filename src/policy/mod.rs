@@ -11,6 +11,7 @@ pub mod message;
 pub mod plan;
 pub mod settings;
 mod settle;
+pub mod strong;
 mod verdict;
 
 #[cfg(test)]

@@ -25,9 +25,12 @@ mod copying;
 mod deferring;
 pub mod effects;
 mod greeting;
+mod holders;
+mod in_the_way;
 mod interrupted;
 mod judging;
 mod own;
+mod patience;
 mod polling;
 mod record;
 mod refusals;
@@ -40,6 +43,7 @@ mod server;
 mod siblings;
 pub mod sight;
 mod ticks;
+mod trying;
 mod waiting;
 mod wholes;
 mod work;
@@ -54,6 +58,7 @@ use crate::catalog::shadows::Shadows;
 use crate::deferred::promise::{Pending, Place};
 use crate::policy::decide::Outcome;
 use crate::policy::settings::{Mode, PolicySettings, Principal};
+use crate::policy::strong::Patience;
 use crate::sql::statement::Script;
 use crate::wire::errors::{self, Report};
 use crate::wire::frames::{FrameError, Inbox};
@@ -97,6 +102,8 @@ pub struct Identity {
     pub lock_timeout_ms: u64,
     /// The proxy's own lock_timeout, in milliseconds.
     pub kept_lock_timeout_ms: u64,
+    /// How a statement waits for a strong lock.
+    pub patience: Patience,
     /// How long a step may take that waits without hurting anyone, in milliseconds.
     pub step_timeout_ms: u64,
 }

@@ -7,6 +7,7 @@ mod deferred;
 mod names;
 mod relations;
 mod sessions;
+mod strong;
 
 use std::sync::Arc;
 
