@@ -14,6 +14,7 @@ use crate::policy::strong::Patience;
 use crate::wire::{errors, messages};
 
 mod judged;
+mod trying;
 mod waiting;
 
 /// A session between two peers that a test plays.
