@@ -62,6 +62,8 @@ pub(super) struct Trying {
     /// What the client has set: lock_timeout and statement_timeout, in milliseconds.
     before: [u64; 2],
     limit: Limit,
+    /// No try takes longer, in milliseconds.
+    longest_ms: u64,
     tries: Tries,
     holders: Option<Holders>,
     ticks: Ticks,
@@ -147,13 +149,15 @@ impl Trying {
         now.saturating_duration_since(self.since)
     }
 
-    /// lock_timeout is for each lock: where there are several, their sum is bounded by statement_timeout, unless the work itself takes its time.
+    /// lock_timeout is for each lock: where there are several, their sum is bounded by statement_timeout, unless the work itself takes its time. That
+    /// may be known by experience only: a try as long as any may be is not bounded, and ends as it would without us.
     fn bound(&self, lock_ms: u64, now: Instant) -> (Option<u64>, Option<u64>) {
         let [_, statement] = self.before;
         let waited = u64::try_from(self.waited(now).as_millis()).unwrap_or(u64::MAX);
         let left = (statement > 0).then(|| statement.saturating_sub(waited).max(1));
         let relations = self.holders.as_ref().map_or(1, |holders| holders.relations).max(self.lock.relations.len().try_into().unwrap_or(1));
-        let bound = (self.lock.brief && relations > 1).then(|| lock_ms.saturating_add(relations.saturating_mul(WORK_MS)));
+        let bound =
+            (self.lock.brief && relations > 1 && lock_ms < self.longest_ms).then(|| lock_ms.saturating_add(relations.saturating_mul(WORK_MS)));
         let bound = bound.filter(|bound| left.is_none_or(|left| *bound < left));
         (bound, bound.or(left))
     }
@@ -210,6 +214,7 @@ impl Session {
             in_block: self.in_block(),
             before: [0, 0],
             limit: limit([0, 0], self.identity.kept_lock_timeout_ms, patience),
+            longest_ms: patience.longest_ms,
             tries: Tries::new(patience, patience.total_ms, &self.identity.id),
             holders: None,
             ticks: Ticks::new(since),
@@ -289,12 +294,13 @@ impl Session {
         let mut patience = self.identity.patience;
         patience.longest_ms = if lock > 0 { patience.longest_ms.min(lock) } else { patience.longest_ms };
         trying.limit = limit(trying.before, self.identity.kept_lock_timeout_ms, patience);
+        trying.longest_ms = patience.longest_ms;
         trying.tries = Tries::new(patience, trying.limit.total_ms, &self.identity.id);
         trying.tries.begin(trying.holders.as_ref());
-        if let Some(long) = trying.holders.as_ref().and_then(|holders| holders.open_for(LONG)) {
-            self.say_notice(&in_the_way::in_use(&trying.lock, &long, trying.limit.total_ms), out);
+        match trying.holders.as_ref().and_then(|holders| holders.open_for(LONG)) {
+            Some(long) => self.say_notice(&in_the_way::in_use(&trying.lock, &long, trying.limit.total_ms), out),
+            None => _ = self.watch_who_is_there(&mut trying, out),
         }
-        self.watch_who_is_there(&mut trying, out);
         self.next_try(trying, now, out);
     }
 
@@ -390,11 +396,14 @@ impl Session {
             holders.learn(sight);
         }
         let (waited, count) = (trying.waited(now), trying.tries.count());
-        let notice = match &trying.holders {
-            Some(holders) if count == 0 => in_the_way::in_use(&trying.lock, holders, trying.limit.total_ms),
-            holders => in_the_way::waiting(&trying.lock, waited, count, holders.as_ref()),
+        let long = trying.holders.as_ref().and_then(|holders| holders.open_for(LONG));
+        let notice = match long {
+            _ if count > 0 => Some(in_the_way::waiting(&trying.lock, waited, count, trying.holders.as_ref())),
+            long => long.map(|long| in_the_way::in_use(&trying.lock, &long, trying.limit.total_ms)),
         };
-        self.say_notice(&notice, out);
+        if let Some(notice) = notice {
+            self.say_notice(&notice, out);
+        }
     }
 
     /// A cancel request for this session has passed: in a pause the server has nothing to cancel, and it is ours.
