@@ -384,20 +384,20 @@ fn a_key_that_was_dropped_for_its_table_comes_back_as_it_was() {
     let drop = "ALTER TABLE public.t DROP CONSTRAINT f";
     let (add, validate) =
         ("ALTER TABLE public.t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES public.p(id) NOT VALID", "ALTER TABLE public.t VALIDATE CONSTRAINT f");
-    let begun = format!("save · acquire · look · look · context · promise · look · {drop} · look · DROP TABLE public.t");
+    let begun = format!("save · acquire · look · look · context · promise · look · back · {drop} · look · DROP TABLE public.t");
     let (ran, result) = server().run(&mut Runner::new("public.t", 1000, &form));
     assert_eq!((ran, result), (format!("{begun} · release · all back"), Ok(())));
     let (ran, result) = server().fails("DROP TABLE public.t", "2BP01").run(&mut Runner::new("public.t", 1000, &form));
-    assert_eq!(ran, format!("{begun} · {add} · off · {validate} · release · all back"));
+    assert_eq!(ran, format!("{begun} · back · {add} · off · {validate} · release · all back"));
     assert_eq!(result.unwrap_err().left_over.len(), 0);
     let (ran, _) = server().fails(drop, "57014").run(&mut Runner::new("public.t", 1000, &form));
-    assert!(ran.ends_with(&format!("look · {drop} · release · all back")), "what was not dropped is not added: {ran}");
+    assert!(ran.ends_with(&format!("look · back · {drop} · release · all back")), "what was not dropped is not added: {ran}");
     // An earlier run had dropped it: this one still can take it back.
     let (gone, left) = (r#"{"table":1,"others":[2]}"#, r#"{"table":1,"others":[1]}"#);
     let server =
         [gone, left, gone, left].iter().fold(Server::default().fails("DROP TABLE public.t", "2BP01"), |server, look| server.says("look", look));
     let (ran, _) = server.run(&mut Runner::again("public.t", 1000, &cut_off(1, false, form.then.clone()), &form));
-    assert!(ran.ends_with(&format!("DROP TABLE public.t · {add} · off · {validate} · release · all back")), "{ran}");
+    assert!(ran.ends_with(&format!("DROP TABLE public.t · back · {add} · off · {validate} · release · all back")), "{ran}");
 }
 
 #[test]
