@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# PostgreSQL for the short tests, for `make tools`, `make race` and for the demo.
+# PostgreSQL for the short tests, for `make tools`, `make race`, `make queue` and for the demo.
 VERSION ?= 15
 # Which tool runs against itself in `make race`, and how often.
 TOOL ?= both
@@ -34,7 +34,7 @@ help: ## this list
 	@echo 'usage: make TASK'
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
 	@echo
-	@echo 'settings: VERSION=$(VERSION) (tools, race), TOOL=$(TOOL), ROUNDS=$(ROUNDS) (race), DEPLOY, ROWS, REPETITIONS, LIMIT (deploy-day), PGAIRLOCK_TEST_VERSIONS="$(PGAIRLOCK_TEST_VERSIONS)" (test, kills), DEMO_PG, DEMO_ROWS, DEMO_STAY=1 (demo)'
+	@echo 'settings: VERSION=$(VERSION) (tools, race, queue), TOOL=$(TOOL), ROUNDS=$(ROUNDS) (race), DEPLOY, ROWS, REPETITIONS, LIMIT (deploy-day), PGAIRLOCK_TEST_VERSIONS="$(PGAIRLOCK_TEST_VERSIONS)" (test, kills), DEMO_PG, DEMO_ROWS, DEMO_STAY=1 (demo)'
 
 .PHONY: build
 build: ## the optimised binary: target/release/pgairlock
@@ -42,11 +42,12 @@ build: ## the optimised binary: target/release/pgairlock
 	cargo build --release --locked
 
 .PHONY: test
-test: ## everything a change must pass: style, unit and integration tests, short tool, race, driver and abuse runs
+test: ## everything a change must pass: style, unit and integration tests, short tool, race, queue, driver and abuse runs
 	@scripts/install test
 	@$(MAKE) style cargo-test
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/run.py --quick --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/race.py --rounds 2 --pg-version 15
+	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/lock_queue.py --seconds 5 --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/drivers/run.py --quick --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/abuse/run.py --connections 500
 
@@ -55,7 +56,7 @@ test-full: export PGAIRLOCK_TEST_VERSIONS = 13 14 15 16 17 18
 test-full: ## as test, on PostgreSQL 13 to 18, with every tool and driver, 10,000 connections and the demo
 	@scripts/install test tools
 	@$(MAKE) style cargo-test
-	@$(MAKE) tools race drivers abuse demo
+	@$(MAKE) tools race queue drivers abuse demo
 
 .PHONY: demo
 demo: ## naive Alembic migrations on a million rows under live traffic: directly, then through the proxy
@@ -78,6 +79,11 @@ tools: build ## the real migration tools through the proxy, on one PostgreSQL: m
 race: build ## two runners of one migration at once through one proxy: make race TOOL=golang-migrate|flyway ROUNDS=20
 	@scripts/install test
 	PGAIRLOCK_BIN='$(release_binary)' python3 tests/tools/race.py --pg-version $(VERSION) --tool '$(TOOL)' --rounds $(ROUNDS)
+
+.PHONY: queue
+queue: build ## readers behind a migration that waits for a lock, directly and through the proxy: make queue VERSION=15
+	@scripts/install test
+	PGAIRLOCK_BIN='$(release_binary)' python3 tests/tools/lock_queue.py --pg-version $(VERSION)
 
 .PHONY: drivers
 drivers: build ## the real database drivers through the proxy

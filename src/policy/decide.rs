@@ -18,6 +18,7 @@ use super::lock_timeout::{self, Held};
 use super::message::{self, Place};
 use super::plan::{Decision, Judged, Notice, Operation, Plan, SafeForm, Verdict};
 use super::settings::{Mode, PolicySettings, Principal};
+use super::strong::{self, StrongLock};
 use super::{compose, settle, split, verdict};
 
 /// Everything around a string of SQL that its decision depends on.
@@ -67,6 +68,16 @@ pub enum LockTimeoutCare {
     RunByItself(ByItself),
     /// It may have raised lock_timeout: set the cap again afterwards.
     ReapplyAfter,
+    /// A lone statement that waits for a strong lock: it is tried again and again, so that nobody stands behind it for long.
+    Try(StrongLock),
+}
+
+impl LockTimeoutCare {
+    /// The lock that is waited for.
+    #[must_use]
+    pub fn strong(&self) -> Option<StrongLock> {
+        if let Self::Try(lock) = self { Some(lock.clone()) } else { None }
+    }
 }
 
 /// A decision with what the session needs to carry it out.
@@ -95,8 +106,13 @@ pub fn decide(script: &Script, facts: &Facts, situation: &Situation<'_>) -> Outc
     // The statements of a string that is taken apart are recorded one by one.
     let taken_apart = situation.mode == Mode::Enforce && plan == Plan::Split;
     let record = !taken_apart && (!judged.is_empty() || script.statements.iter().any(is_recorded));
-    let runs = situation.mode != Mode::Enforce || plan == Plan::Pass;
-    let care = if runs { held.care.clone() } else { LockTimeoutCare::None };
+    let strong = strong::of(script, facts, situation, judged.is_empty()).map(LockTimeoutCare::Try);
+    let care = match plan {
+        Plan::Pass | Plan::Edit(_) if held.care == LockTimeoutCare::None => strong.unwrap_or(LockTimeoutCare::None),
+        Plan::Rewrite(_) | Plan::Defer(_) if situation.mode == Mode::Enforce => strong.unwrap_or(LockTimeoutCare::None),
+        _ if situation.mode != Mode::Enforce || plan == Plan::Pass => held.care.clone(),
+        _ => LockTimeoutCare::None,
+    };
     let findings = |mode: Mode| judged.iter().map(|(found, verdict)| report(found, verdict, mode)).collect();
     match (situation.mode, plan) {
         (Mode::Enforce, plan) => {

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod settings;
 mod settle;
 pub mod split;
+pub mod strong;
 mod verdict;
 
 #[cfg(test)]

@@ -66,6 +66,9 @@ impl Session {
         {
             return self.poll(subject, lock.clone(), *lift, tries, out);
         }
+        if let Some(lock) = outcome.lock_timeout.strong().filter(|_| self.may_try(&subject)) {
+            return self.try_statement(subject, outcome, lock, decided, out);
+        }
         match &outcome.lock_timeout {
             LockTimeoutCare::LiftDuring | LockTimeoutCare::Poll { lift: true, .. }
                 if self.lock_timeout_cap_ms > 0 && self.status != Status::Failed =>

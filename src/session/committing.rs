@@ -101,6 +101,11 @@ impl Committing {
         self.work.as_ref()?.in_hand().map(|(step, _)| step.to_owned())
     }
 
+    /// The work after the COMMIT.
+    pub(super) fn runner(&self) -> Option<&Runner> {
+        self.work.as_ref()
+    }
+
     pub(super) fn is_working(&self) -> bool {
         matches!(self.stage, Stage::Work)
     }
@@ -299,7 +304,11 @@ impl Session {
             return self.look_for_untold(committing, out);
         }
         let tasks = committing.operations.iter().map(|deferred| Task::promised(deferred, Try::Again { cleaned: false })).collect();
-        let runner = Runner::promised(self.settings.hold_ms.min(self.identity.step_timeout_ms), tasks);
+        let runner = Runner::promised(self.settings.hold_ms.min(self.identity.step_timeout_ms), tasks).patient(
+            self.identity.patience,
+            &self.identity.id,
+            None,
+        );
         let next = runner.start();
         committing.work = Some(runner);
         committing.ticks = Ticks::new(now);

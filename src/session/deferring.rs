@@ -23,6 +23,7 @@ use crate::deferred::promise::{Deferred, Progress as Became, PromiseId};
 use crate::deferred::search::{self, Need, Search};
 use crate::policy::decide::Outcome;
 use crate::policy::plan::{Notice, Refusal, SafeForm, Verdict};
+use crate::policy::strong::StrongLock;
 use crate::sql::name::RelationName;
 use crate::sql::statement::Statement;
 use crate::wire::messages;
@@ -49,6 +50,8 @@ pub(super) struct Deferring {
     context: String,
     /// Operations whose data is still to be looked at.
     unsearched: VecDeque<Operation>,
+    /// What the part that runs at once waits for.
+    lock: Option<StrongLock>,
     stage: Stage,
     /// What was not looked at for lack of time, or because it cannot be.
     blind: bool,
@@ -64,6 +67,16 @@ enum Stage {
     TakingBack,
 }
 
+impl Deferring {
+    pub(super) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    pub(super) fn decided(&self) -> Option<Decided> {
+        self.decided
+    }
+}
+
 impl Session {
     pub(super) fn defer(&mut self, subject: Subject, outcome: Outcome, form: SafeForm, decided: Option<Decided>, out: &mut Effects) {
         let enforced = outcome.decision.findings.iter().find(|judged| judged.verdict == Verdict::Enforced).map(|judged| &judged.finding);
@@ -74,6 +87,7 @@ impl Session {
             return self.name_is_taken(&subject, &name, form.tag, decided, out);
         }
         let unsearched = form.then.iter().cloned().collect();
+        let lock = outcome.lock_timeout.strong().filter(|_| self.may_try(&subject));
         let deferring = Deferring {
             subject,
             effects: outcome.effects,
@@ -83,6 +97,7 @@ impl Session {
             decided,
             context: String::new(),
             unsearched,
+            lock,
             stage: Stage::Context,
             blind: false,
         };
@@ -193,6 +208,9 @@ impl Session {
         }
         match deferring.form.now.clone() {
             Some(step) => {
+                if let Some(lock) = deferring.lock.take() {
+                    return self.try_deferred(deferring, step.sql, lock, out);
+                }
                 deferring.stage = Stage::Now;
                 self.run_own(&step.sql, &[], self.own_ending(), out);
                 self.work = Work::Deferring(deferring);
@@ -215,7 +233,7 @@ impl Session {
     }
 
     /// The server's own error is the client's: it is about the client's statement.
-    fn original_failed(&mut self, deferring: &Deferring, error: &Bytes, now: Instant, out: &mut Effects) {
+    pub(super) fn original_failed(&mut self, deferring: &Deferring, error: &Bytes, now: Instant, out: &mut Effects) {
         self.work = Work::Open;
         let error = server_error(error);
         self.say_error(&error.sqlstate, &error.message, error.detail.as_deref(), error.hint.as_deref(), out);
@@ -226,7 +244,7 @@ impl Session {
         }
     }
 
-    fn original_done(&mut self, deferring: Deferring, now: Instant, out: &mut Effects) {
+    pub(super) fn original_done(&mut self, deferring: Deferring, now: Instant, out: &mut Effects) {
         self.work = Work::Open;
         // What is left as a whole for later has locked and changed nothing yet. But what a table was promised need not be done to drop it.
         for effect in &deferring.effects {
@@ -293,7 +311,7 @@ impl Session {
 }
 
 /// A timeout has the same SQLSTATE, and in a server that speaks another language than English also reads otherwise: then it counts as a timeout.
-fn is_cancel_request(error: &[u8]) -> bool {
+pub(super) fn is_cancel_request(error: &[u8]) -> bool {
     let error = server_error(error);
     error.sqlstate == "57014" && error.message.contains("user request")
 }

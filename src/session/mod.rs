@@ -25,9 +25,12 @@ mod copying;
 mod deferring;
 pub mod effects;
 mod greeting;
+mod holders;
+mod in_the_way;
 mod interrupted;
 mod judging;
 mod own;
+mod patience;
 mod polling;
 mod record;
 mod refusals;
@@ -41,6 +44,7 @@ mod siblings;
 pub mod sight;
 mod splitting;
 mod ticks;
+mod trying;
 mod waiting;
 mod wholes;
 mod work;
@@ -55,6 +59,7 @@ use crate::catalog::shadows::Shadows;
 use crate::deferred::promise::{Pending, Place, PromiseId};
 use crate::policy::decide::Outcome;
 use crate::policy::settings::{Mode, PolicySettings, Principal};
+use crate::policy::strong::Patience;
 use crate::sql::statement::Script;
 use crate::wire::errors::{self, Report};
 use crate::wire::frames::{FrameError, Inbox};
@@ -99,6 +104,8 @@ pub struct Identity {
     pub lock_timeout_ms: u64,
     /// The proxy's own lock_timeout, in milliseconds.
     pub kept_lock_timeout_ms: u64,
+    /// How a statement waits for a strong lock.
+    pub patience: Patience,
     /// How long a step may take that waits without hurting anyone, in milliseconds.
     pub step_timeout_ms: u64,
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Save ─▶ (Context ─▶) Acquire ─▶ Look ─▶ Step ⟲ ─▶ … ─▶ Release ─▶ Restore ─▶ Finished(Ok)
-//!                        ⟲ Nap      ⟲ Nap    │ error
+//!                        ⟲ Nap      ⟲ Nap    │ error   (no lock: WhoIsThere ─▶ Pause ─▶ Step)
 //!                                            ▼
 //!                                    Inspect ─▶ Clean ⟲ ─▶ Release ─▶ Restore ─▶ Finished(Err)
 //! ```
@@ -17,6 +17,7 @@
 //! Pure: it says which statement to run next and is told how that went.
 
 pub(super) mod sql;
+mod waiting;
 mod whole;
 
 use std::collections::VecDeque;
@@ -28,7 +29,8 @@ use crate::deferred::step::{Debris, ErrorMapping, Step, Wait};
 use crate::deferred::whole::FirstPart;
 use crate::policy::plan::SafeForm;
 
-use sql::{ACQUIRE, ALL_BACK, APPLY, BACK, CONTEXT, LIFT, NAP, PAUSE, REBUILT, RELEASE, SAVE, STATE};
+use sql::{ACQUIRE, ALL_BACK, APPLY, BACK, CONTEXT, LIFT, NAP, REBUILT, RELEASE, SAVE, STATE};
+use waiting::Waiting;
 
 /// The result of one statement: its single value, or the body of its ErrorResponse.
 pub type Answered = Result<Option<String>, ServerError>;
@@ -166,7 +168,8 @@ pub struct Runner {
     settings: String,
     /// The settings that are in force instead.
     context: Option<String>,
-    limits_off: bool,
+    limits: Limits,
+    waiting: Waiting,
     /// Tries of the step, or of the statement of ours, that runs.
     tries: u32,
     failure: Option<Failure>,
@@ -206,7 +209,9 @@ enum Phase {
     /// The other sessions are asked to stand out of the way of this build.
     Quiet(Box<Step>),
     Step(Box<Step>),
-    /// A step that did not get its lock is tried again after this.
+    /// A step did not get its lock: who has it?
+    WhoIsThere(Box<Step>, ServerError),
+    /// It is tried again after this.
     Pause(Box<Step>),
     /// What a failed step has left.
     Inspect(Debris, VecDeque<Clean>),
@@ -217,6 +222,17 @@ enum Phase {
     Change(Box<Task>),
     Release,
     Restore,
+}
+
+/// The limits that are in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Limits {
+    /// The session's.
+    Own,
+    /// None but the deadline for a step.
+    Off,
+    /// The session's, but for lock_timeout: a short one, in milliseconds.
+    Try(u64),
 }
 
 /// What an advisory lock is for.
@@ -251,8 +267,6 @@ struct Clean {
     wait: Wait,
 }
 
-/// Tries of a step that takes a strong lock: with a lock_timeout of 2 s and the pause, some minutes.
-const MOST_TRIES: u32 = 100;
 /// Looks at what is INVALID while another session has its table's lock: 5 s.
 const MOST_LOOKS: u32 = 25;
 /// Tries of a statement of ours that fails only when a cancel request hits it.
@@ -311,7 +325,8 @@ impl Runner {
             saved: None,
             settings: String::new(),
             context: None,
-            limits_off: false,
+            limits: Limits::Own,
+            waiting: Waiting::default(),
             tries: 0,
             failure: None,
         }
@@ -408,8 +423,9 @@ impl Runner {
             Phase::Limits(todo) => self.limits_set(*todo, answer),
             Phase::Quiet(step) => self.send_step(*step),
             Phase::Step(step) => self.step_ended(*step, answer),
+            Phase::WhoIsThere(step, error) => self.who_is_there(step, error, answer),
             Phase::Pause(step) => match answer {
-                Ok(_) => self.run_step(*step),
+                Ok(_) => self.try_step(*step),
                 Err(error) => self.failed(&step, error),
             },
             Phase::Inspect(debris, rest) => self.inspected(debris, rest, answer),
@@ -436,7 +452,7 @@ impl Runner {
     pub fn in_hand(&self) -> Option<(&str, Vec<String>)> {
         match &self.phase {
             Phase::Quiet(step) => Some((&step.sql, self.way_back(None))),
-            Phase::Step(step) | Phase::Pause(step) => {
+            Phase::Step(step) | Phase::WhoIsThere(step, _) | Phase::Pause(step) => {
                 let own = step.debris.as_ref().and_then(Debris::remedy).or_else(|| step.undo.clone());
                 Some((&step.sql, self.way_back(own.into_iter().chain(step.undo_then.clone()))))
             }
@@ -509,7 +525,10 @@ impl Runner {
                 self.phase = Phase::Context(task);
                 match self.context.clone() {
                     Some(context) => Next::Run(APPLY.to_owned(), vec![context]),
-                    None => Next::Run(ALL_BACK.to_owned(), vec![self.saved.clone().unwrap_or_default()]),
+                    None => {
+                        self.limits = Limits::Own;
+                        Next::Run(ALL_BACK.to_owned(), vec![self.saved.clone().unwrap_or_default()])
+                    }
                 }
             }
         }
@@ -629,14 +648,22 @@ impl Runner {
 
     fn next_step(&mut self, step: Step) -> Next {
         self.tries = 0;
-        let off = step.wait == Wait::Long;
-        if off == self.limits_off { self.run_step(step) } else { self.set_limits(off, Todo::Step(step)) }
+        self.begin_waiting(&step);
+        self.try_step(step)
     }
 
-    fn set_limits(&mut self, off: bool, todo: Todo) -> Next {
-        self.limits_off = off;
-        self.phase = Phase::Limits(Box::new(todo));
-        if off {
+    fn try_step(&mut self, step: Step) -> Next {
+        let limits = self.limits_of(&step);
+        if limits == self.limits { self.run_step(step) } else { self.set_limits(limits, Todo::Step(step)) }
+    }
+
+    fn set_limits(&mut self, limits: Limits, todo: Todo) -> Next {
+        self.limits = limits;
+        match limits {
+            Limits::Try(ms) => return self.set_try(ms, todo),
+            Limits::Off | Limits::Own => self.phase = Phase::Limits(Box::new(todo)),
+        }
+        if limits == Limits::Off {
             Next::Run(LIFT.to_owned(), vec![self.deadline_ms.to_string()])
         } else {
             Next::Run(BACK.to_owned(), vec![self.saved.clone().unwrap_or_default()])
@@ -672,19 +699,9 @@ impl Runner {
                 self.undo.extend(step.undo_then.into_iter().chain(step.undo));
                 self.next_item()
             }
-            Err(error) if self.is_tried_again(&step, &error) => {
-                self.phase = Phase::Pause(Box::new(step));
-                Next::Run(PAUSE.to_owned(), Vec::new())
-            }
+            Err(error) if self.waits_again(&error) => self.ask_who_is_there(Box::new(step), error),
             Err(error) => self.failed(&step, error),
         }
-    }
-
-    /// What comes behind a long step does not give up for a lock that somebody has at this moment; the first step of all does, as the original
-    /// statement would.
-    fn is_tried_again(&mut self, step: &Step, error: &ServerError) -> bool {
-        self.tries += 1;
-        self.current.is_some() && step.wait == Wait::Short && error.sqlstate == LOCK_NOT_AVAILABLE && self.tries < MOST_TRIES
     }
 
     fn failed(&mut self, step: &Step, error: ServerError) -> Next {
@@ -758,8 +775,8 @@ impl Runner {
             self.tries = 0;
             return self.release();
         };
-        let off = clean.wait == Wait::Long;
-        if off == self.limits_off { self.run_clean(clean, cleaning) } else { self.set_limits(off, Todo::Clean(clean, cleaning)) }
+        let limits = if clean.wait == Wait::Long { Limits::Off } else { Limits::Own };
+        if limits == self.limits { self.run_clean(clean, cleaning) } else { self.set_limits(limits, Todo::Clean(clean, cleaning)) }
     }
 
     fn run_clean(&mut self, clean: Clean, rest: VecDeque<Clean>) -> Next {

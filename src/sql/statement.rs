@@ -40,6 +40,8 @@ pub struct Parsed {
     pub relations: Vec<RelationName>,
     /// The function that it creates or replaces.
     pub defines: Option<Definition>,
+    /// Relations that were there before and that it locks strongly, waiting if it must, where `statement` does not name them, or not how.
+    pub locks: Vec<RelationName>,
 }
 
 /// A function as CREATE FUNCTION writes it.
@@ -57,7 +59,16 @@ impl Parsed {
     /// A statement that calls nothing.
     #[must_use]
     pub fn new(span: Range<usize>, statement: Statement) -> Self {
-        Self { span, statement, functions: Vec::new(), sets: Vec::new(), attributes: Vec::new(), relations: Vec::new(), defines: None }
+        Self {
+            span,
+            statement,
+            functions: Vec::new(),
+            sets: Vec::new(),
+            attributes: Vec::new(),
+            relations: Vec::new(),
+            defines: None,
+            locks: Vec::new(),
+        }
     }
 }
 

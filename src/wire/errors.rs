@@ -33,6 +33,12 @@ pub fn error(report: &Report<'_>) -> Bytes {
     frame(b'E', report)
 }
 
+/// The ErrorResponse frame of this body.
+#[must_use]
+pub fn error_of(body: &[u8]) -> Bytes {
+    framed(b'E', body)
+}
+
 /// A whole NoticeResponse frame.
 #[must_use]
 pub fn notice(report: &Report<'_>) -> Bytes {
@@ -70,6 +76,7 @@ pub fn moved(frame: &[u8], characters: usize) -> Bytes {
         }
         body.put_u8(0);
     }
+    body.put_u8(0);
     framed(b'E', &body)
 }
 
@@ -91,17 +98,16 @@ fn frame(tag: u8, report: &Report<'_>) -> Bytes {
             put_text(&mut body, text);
         }
     }
+    body.put_u8(0);
     framed(tag, &body)
 }
 
-/// The fields, with what stands around them.
-fn framed(tag: u8, fields: &[u8]) -> Bytes {
-    let mut frame = BytesMut::with_capacity(fields.len() + 6);
+fn framed(tag: u8, body: &[u8]) -> Bytes {
+    let mut frame = BytesMut::with_capacity(body.len() + 5);
     frame.put_u8(tag);
     // Texts of ours are far below 2 GB; a saturated length would at worst end this connection.
-    frame.put_i32(i32::try_from(fields.len() + 5).unwrap_or(i32::MAX));
-    frame.extend_from_slice(fields);
-    frame.put_u8(0);
+    frame.put_i32(i32::try_from(body.len() + 4).unwrap_or(i32::MAX));
+    frame.extend_from_slice(body);
     frame.freeze()
 }
 
@@ -128,6 +134,7 @@ mod tests {
         let read: Vec<_> = fields(&bytes[5..]).map(|(code, value)| (code as char, String::from_utf8_lossy(value).into_owned())).collect();
         let expected = [('S', "ERROR"), ('V', "ERROR"), ('C', "PA001"), ('M', "m"), ('D', "d"), ('H', "h"), ('P', "12")];
         assert_eq!(read, expected.map(|(code, value)| (code, value.to_owned())));
+        assert_eq!(error_of(&bytes[5..]), bytes);
         assert_eq!(usize::try_from(u32::from_be_bytes(bytes[1..5].try_into().unwrap())).unwrap(), bytes.len() - 1);
     }
 

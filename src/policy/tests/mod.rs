@@ -8,6 +8,7 @@ mod drop_table;
 mod names;
 mod relations;
 mod sessions;
+mod strong;
 
 use std::sync::Arc;
 

@@ -14,8 +14,8 @@ pub(super) const ACQUIRE: &str = "SELECT pg_catalog.pg_try_advisory_lock(1885813
 pub(super) const RELEASE: &str = "SELECT pg_catalog.pg_advisory_unlock(1885813100, pg_catalog.hashtext($1))::pg_catalog.text";
 /// Between two tries the session holds no snapshot for longer than this.
 pub(in crate::session) const NAP: &str = "SELECT pg_catalog.pg_sleep(0.2)::pg_catalog.text";
-/// Whoever stood behind the step that did not get its lock gets this long (facts: postgres, "the lock queue").
-pub(super) const PAUSE: &str = "SELECT pg_catalog.pg_sleep(1)::pg_catalog.text";
+/// Whoever stood behind a try that did not get its lock gets this long (facts: postgres, "the lock queue").
+pub(in crate::session) const SLEEP: &str = "SELECT pg_catalog.pg_sleep($1::pg_catalog.float8)::pg_catalog.text";
 
 /// `valid`, `abandoned` or `busy`; nothing when there is no such index.
 pub(super) const STATE: &str = "SELECT CASE WHEN x.indisvalid THEN 'valid' WHEN EXISTS (SELECT FROM pg_catalog.pg_locks l, pg_catalog.pg_database d \
