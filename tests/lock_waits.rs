@@ -343,8 +343,13 @@ async fn an_autovacuum_makes_way() {
         INSERT INTO big SELECT i, repeat('x', 500) FROM generate_series(1, 60000) i; DELETE FROM big WHERE id % 2 = 0";
     let set = "ALTER SYSTEM SET autovacuum_naptime = '1s'; ALTER SYSTEM SET log_min_messages = 'notice'";
     for version in support::cluster::versions() {
-        let Ok(cluster) = support::Cluster::start(&version) else { continue };
-        let cluster = &*Box::leak(Box::new(cluster));
+        let cluster = match support::Cluster::start(&version) {
+            Ok(cluster) => &*Box::leak(Box::new(cluster)),
+            Err(reason) => {
+                support::skipped(&format!("PostgreSQL {version}: {reason}"));
+                continue;
+            }
+        };
         let administrator = cluster.connect("postgres").await;
         for sql in set.split("; ").chain(["SELECT pg_reload_conf()"]) {
             administrator.batch_execute(sql).await.unwrap();
@@ -362,6 +367,9 @@ async fn an_autovacuum_makes_way() {
         session.run(Protocol::Simple, ADD).await.unwrap();
         let told = session.notice_texts();
         assert!(told.iter().any(|notice| notice.contains("autovacuum worker")), "{told:?}");
+        // It did not end by itself.
+        let log = std::fs::read_to_string(cluster.directory.join("data/server.log")).unwrap();
+        assert!(log.contains("canceling autovacuum task"), "{log}");
     }
 }
 

@@ -29,7 +29,7 @@ READERS = 2
 USUAL_SECONDS = 5
 TABLE = "CREATE TABLE users AS SELECT n AS id, repeat('x', 100) AS name FROM generate_series(1, 50000) n; ALTER TABLE users ADD PRIMARY KEY (id)"
 READ = "SELECT name FROM users WHERE id = 4711"
-ROW = "{:<30} {:>8} {:>10} {:>7} {:>14} {:>16}"
+ROW = "{:<30} {:>8} {:>10} {:>7} {:>14} {:>14} {:>16}"
 # A process begun anew would have to be told by names how to connect.
 PROCESSES = multiprocessing.get_context("fork")
 
@@ -52,6 +52,7 @@ class Seen:
     """What the readers saw while the migration waited, and what they usually do."""
 
     usual: float
+    usual_stall: float
     reads_per_second: float
     longest_stall: float
     migrated_after: float | None
@@ -100,7 +101,7 @@ def measure(options):
     directory = tempfile.mkdtemp(prefix="pgairlock-queue-")
     os.chmod(directory, 0o755)  # the server's user has to reach its data in it
     with server.Lab(options.pg_version, directory, direct_only=False) as lab:
-        print(ROW.format("migration", "reads/s", "meanwhile", "share", "longest stall", "succeeded after"))
+        print(ROW.format("migration", "reads/s", "meanwhile", "share", "longest read", "meanwhile", "succeeded after"))
         proxy = lab.proxy("default")
         case(lab, options, "directly", lab.cluster.port)
         problems = []
@@ -125,7 +126,8 @@ def case(lab, options, name, port, begin=""):
         for reader in readers:
             reader.end()
     after = "never" if seen.migrated_after is None else f"{seen.migrated_after:.1f} s"
-    numbers = (f"{seen.usual:.0f}", f"{seen.reads_per_second:.0f}", f"{seen.share:.0%}", f"{seen.longest_stall * 1000:.0f} ms")
+    numbers = (f"{seen.usual:.0f}", f"{seen.reads_per_second:.0f}", f"{seen.share:.0%}")
+    numbers += (f"{seen.usual_stall * 1000:.0f} ms", f"{seen.longest_stall * 1000:.0f} ms")
     print(ROW.format(name, *numbers, after), flush=True)
     return seen
 
@@ -137,7 +139,7 @@ def watched(lab, seconds, database, port, begin, readers):
         # The first reads bring connections and caches.
         time.sleep(1)
         rate(readers)
-        before, _ = rate(readers, USUAL_SECONDS)
+        before, longest_before = rate(readers, USUAL_SECONDS)
         migration = Migration(database, port, begin)
         migration.start()
         # A reader that stands behind the migration answers when it has been let through.
@@ -147,8 +149,8 @@ def watched(lab, seconds, database, port, begin, readers):
         ends.join()
     migration.join(120)
     rate(readers)
-    after, _ = rate(readers, USUAL_SECONDS)
-    return Seen((before + after) / 2, meanwhile, longest, migration.after)
+    after, longest_after = rate(readers, USUAL_SECONDS)
+    return Seen((before + after) / 2, max(longest_before, longest_after), meanwhile, longest, migration.after)
 
 
 def rate(readers, seconds=0):
