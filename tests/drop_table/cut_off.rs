@@ -1,6 +1,7 @@
 //! The proxy dies at every step: the next session ends where an undisturbed one does, or where it began.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::support::frontend::Reply;
@@ -122,6 +123,9 @@ async fn another_table_of_the_name_stays() {
         let (database, direct) = set_up(cluster, TABLES).await;
         let proxy = Proxy::in_front_of_with(cluster, "enforce", DROPS, &[("PGAIRLOCK_FAILPOINT", "reply COMMIT:1")]);
         assert_ne!(tool(proxy.port, &database, &transaction).await, "done");
+        let list = Command::new(env!("CARGO_BIN_EXE_pgairlock")).args(["deferred", "list", "--store"]).arg(&proxy.store).output().unwrap();
+        let list = String::from_utf8(list.stdout).unwrap();
+        assert!(list.contains("ALTER TABLE public.d DROP CONSTRAINT d_c_id_fkey;") && list.contains("DROP TABLE public.d;"), "{list}");
         direct
             .batch_execute("DROP TABLE d; CREATE TABLE d (id int, c_id int, CONSTRAINT d_c_id_fkey FOREIGN KEY (c_id) REFERENCES c)")
             .await
