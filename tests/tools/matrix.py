@@ -72,6 +72,7 @@ def golang_migrate():
         whole, split = tools.GolangMigrate(driver), tools.GolangMigrate(driver, split=True)
         yield guarded(split, "indexes-split", sets.indexes_split)
         yield guarded(split, "fails-late-begin", sets.fails_late_begin)
+        yield guarded(whole, "fails-late-string", sets.fails_late_string)
         yield guarded(whole, "naive-each", sets.naive_each)
         yield guarded(whole, "naive-all", sets.naive_all)
         yield guarded(whole, "refused", sets.refused)

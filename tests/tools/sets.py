@@ -332,6 +332,11 @@ def fails_late_begin(case):
     fails_late(case, "fails-late-begin")
 
 
+def fails_late_string(case):
+    """The same in a string of several statements."""
+    fails_late(case, "fails-late-string")
+
+
 def duplicates(case):
     """A UNIQUE over rows that are not: PostgreSQL's own words in the tool's own output, and nothing changed."""
     tool, lab = case.tool, case.lab
