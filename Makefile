@@ -4,11 +4,16 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# PostgreSQL for the short tests, for `make tools`, `make race` and for the demo.
+# PostgreSQL for the short tests, for `make tools`, `make race`, `make queue` and for the demo.
 VERSION ?= 15
 # Which tool runs against itself in `make race`, and how often.
 TOOL ?= both
 ROUNDS ?= 20
+# `make deploy-day`: which tools, on how many rows, how often, and how many milliseconds the application may wait through the proxy.
+DEPLOY ?= alembic,flyway,golang-migrate
+ROWS ?= 2000000
+REPETITIONS ?= 3
+LIMIT ?= 100
 # PostgreSQL versions that the integration tests run on.
 PGAIRLOCK_TEST_VERSIONS ?= 15 18
 export PGAIRLOCK_TEST_VERSIONS
@@ -29,7 +34,7 @@ help: ## this list
 	@echo 'usage: make TASK'
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
 	@echo
-	@echo 'settings: VERSION=$(VERSION) (tools, race), TOOL=$(TOOL), ROUNDS=$(ROUNDS) (race), PGAIRLOCK_TEST_VERSIONS="$(PGAIRLOCK_TEST_VERSIONS)" (test, kills), DEMO_PG, DEMO_ROWS, DEMO_STAY=1 (demo)'
+	@echo 'settings: VERSION=$(VERSION) (tools, race, queue), TOOL=$(TOOL), ROUNDS=$(ROUNDS) (race), DEPLOY, ROWS, REPETITIONS, LIMIT (deploy-day), PGAIRLOCK_TEST_VERSIONS="$(PGAIRLOCK_TEST_VERSIONS)" (test, kills), DEMO_PG, DEMO_ROWS, DEMO_STAY=1 (demo)'
 
 .PHONY: build
 build: ## the optimised binary: target/release/pgairlock
@@ -37,11 +42,12 @@ build: ## the optimised binary: target/release/pgairlock
 	cargo build --release --locked
 
 .PHONY: test
-test: ## everything a change must pass: style, unit and integration tests, short tool, race, driver and abuse runs
+test: ## everything a change must pass: style, unit and integration tests, short tool, race, queue, driver and abuse runs
 	@scripts/install test
 	@$(MAKE) style cargo-test
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/run.py --quick --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/race.py --rounds 2 --pg-version 15
+	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/lock_queue.py --seconds 5 --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/drivers/run.py --quick --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/abuse/run.py --connections 500
 
@@ -50,13 +56,19 @@ test-full: export PGAIRLOCK_TEST_VERSIONS = 13 14 15 16 17 18
 test-full: ## as test, on PostgreSQL 13 to 18, with every tool and driver, 10,000 connections and the demo
 	@scripts/install test tools
 	@$(MAKE) style cargo-test
-	@$(MAKE) tools race drivers abuse demo
+	@$(MAKE) tools race queue drivers abuse demo
 
 .PHONY: demo
 demo: ## naive Alembic migrations on a million rows under live traffic: directly, then through the proxy
 	@scripts/install demo
 	@$(MAKE) build
 	@python=$$(scripts/venv demo demo/requirements.txt) && PGAIRLOCK_BIN='$(release_binary)' exec "$$python" demo/demo.py
+
+.PHONY: deploy-day
+deploy-day: build ## how long readers and writers wait while tools migrate a large table: make deploy-day DEPLOY=alembic ROWS=2000000
+	@scripts/install demo tools
+	@python=$$(scripts/venv deploy-day tests/deploy_day/requirements.txt) && PGAIRLOCK_BIN='$(release_binary)' exec "$$python" tests/deploy_day/deploy_day.py \
+		--tools '$(DEPLOY)' --rows $(ROWS) --repetitions $(REPETITIONS) --limit $(LIMIT) --pg-version $(VERSION)
 
 .PHONY: tools
 tools: build ## the real migration tools through the proxy, on one PostgreSQL: make tools VERSION=15
@@ -68,9 +80,14 @@ race: build ## two runners of one migration at once through one proxy: make race
 	@scripts/install test
 	PGAIRLOCK_BIN='$(release_binary)' python3 tests/tools/race.py --pg-version $(VERSION) --tool '$(TOOL)' --rounds $(ROUNDS)
 
+.PHONY: queue
+queue: build ## readers behind a migration that waits for a lock, directly and through the proxy: make queue VERSION=15
+	@scripts/install test
+	PGAIRLOCK_BIN='$(release_binary)' python3 tests/tools/lock_queue.py --pg-version $(VERSION)
+
 .PHONY: drivers
 drivers: build ## the real database drivers through the proxy
-	@scripts/install test tools
+	@scripts/install test drivers
 	PGAIRLOCK_BIN='$(release_binary)' python3 tests/drivers/run.py --pg-version 15
 
 .PHONY: abuse

@@ -8,8 +8,6 @@ import time
 
 import psycopg
 
-READERS = 2
-WRITERS = 2
 PAUSE_SECONDS = 0.003
 # Longer than any stall of this demo; only a bug makes anyone wait this long.
 PATIENCE_SECONDS = 120
@@ -85,9 +83,10 @@ def insert(connection, user):
 class Traffic:
     """All clients together. `with Traffic(…)` runs them; `impact()` tells what they saw since `forget()`."""
 
-    def __init__(self, url, rows):
-        self.readers = [Client(url, rows, read) for _ in range(READERS)]
-        self.writers = [Client(url, rows, (update, insert)[number % 2]) for number in range(WRITERS)]
+    def __init__(self, url, rows, reads=(read, read), writes=(update, insert)):
+        """One client for each operation."""
+        self.readers = [Client(url, rows, operation) for operation in reads]
+        self.writers = [Client(url, rows, operation) for operation in writes]
         self.clients = self.readers + self.writers
 
     def __enter__(self):

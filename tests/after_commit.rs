@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::frontend::{Reply, bind, describe, execute, parse, statement, sync};
+use support::frontend::{bind, describe, execute, parse, sync};
 use support::scene::{scenes_with, set_up};
 use support::{PROTOCOLS, Proxy, Session, catalog, clusters};
 
@@ -354,90 +354,6 @@ async fn what_needs_the_object_is_refused_with_the_way_out() {
     }
 }
 
-/// As Flyway's main connection idles: in a transaction, its last SELECT by the extended protocol, whose portal pins a snapshot.
-#[tokio::test]
-async fn an_idle_sibling_with_an_open_portal_is_not_waited_for() {
-    for scene in scenes_with("enforce", STRICT, TABLES).await {
-        let mut sibling = scene.raw().await;
-        sibling.ask("BEGIN").await;
-        assert_eq!(sibling.ask_extended("SELECT count(*) FROM p").await.rows, ["100"]);
-        for (begin, end) in [("BEGIN", "COMMIT"), ("SELECT 1", "SELECT 1")] {
-            let session = scene.connect().await;
-            session.batch_execute(begin).await.unwrap();
-            session.batch_execute("CREATE INDEX i ON t (a)").await.unwrap();
-            session.batch_execute(end).await.unwrap();
-            assert!(scene.has("i").await);
-            scene.direct.batch_execute("DROP INDEX i").await.unwrap();
-            assert_eq!(sibling.ask_extended("SELECT count(*) FROM p").await.rows, ["100"], "it goes on");
-        }
-        // One that is written by hand, as Flyway sends it.
-        let session = scene.connect().await;
-        for protocol in PROTOCOLS {
-            assert_eq!(sibling.ask_extended("SELECT count(*) FROM p").await.rows, ["100"]);
-            let build = session.run(protocol, "CREATE INDEX CONCURRENTLY i ON t (a)");
-            tokio::time::timeout(std::time::Duration::from_secs(30), build).await.expect("it waits for the sibling").unwrap();
-            assert!(scene.has("i").await);
-            scene.direct.batch_execute("DROP INDEX i").await.unwrap();
-        }
-        assert_eq!(sibling.ask("COMMIT").await.tags, ["COMMIT"]);
-    }
-}
-
-/// As Flyway's second runner does it: it asks for its lock in a transaction, again and again, while the first one builds.
-#[tokio::test]
-async fn a_sibling_that_asks_for_its_lock_while_another_builds_is_not_waited_for() {
-    for scene in scenes_with("enforce", STRICT, TABLES).await {
-        let writer = scene.cluster.connect(&scene.database).await;
-        writer.batch_execute("BEGIN; INSERT INTO t VALUES (100000, 100000)").await.unwrap();
-        let (mut sibling, session) = (scene.raw().await, scene.connect().await);
-        let build = tokio::spawn(async move { session.batch_execute("CREATE INDEX i ON t (a)").await });
-        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONC%' AND wait_event_type = 'Lock'";
-        until_value(&scene.direct, waiting, "1").await;
-        // Also one that has come meanwhile.
-        let mut late = scene.raw().await;
-        late.ask("BEGIN").await;
-        sibling.ask("BEGIN").await;
-        // A portal that is through is not left open.
-        let mut reader = scene.raw().await;
-        reader.ask("BEGIN").await;
-        assert_eq!(reader.ask_extended("SELECT count(*) FROM p").await.rows, ["100"]);
-        let call = [statement("SELECT pg_try_advisory_xact_lock(1)"), sync()].concat();
-        sibling.send(&call).await;
-        late.send(&call).await;
-        writer.batch_execute("COMMIT").await.unwrap();
-        tokio::time::timeout(std::time::Duration::from_secs(30), build).await.expect("it waits for a sibling").unwrap().unwrap();
-        assert_eq!(reader.ask("COMMIT").await.tags, ["COMMIT"]);
-        let answers = [Reply::of(&sibling.until(b'Z').await), Reply::of(&late.until(b'Z').await)];
-        let mut got = answers.map(|answer| answer.rows.concat());
-        got.sort();
-        assert_eq!(got, ["f", "t"], "held back, and then answered");
-    }
-}
-
-/// One that has read or written in its transaction may be what the build waits for: it is answered.
-#[tokio::test]
-async fn a_sibling_with_locks_of_its_own_is_not_held_back() {
-    for scene in scenes_with("enforce", STRICT, TABLES).await {
-        let (mut sibling, session) = (scene.raw().await, scene.connect().await);
-        sibling.ask("BEGIN").await;
-        assert_eq!(sibling.ask("INSERT INTO t VALUES (100000, 100000)").await.tags, ["INSERT 0 1"]);
-        let build = tokio::spawn(async move { session.batch_execute("CREATE INDEX i ON t (a)").await });
-        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONC%' AND wait_event_type = 'Lock'";
-        until_value(&scene.direct, waiting, "1").await;
-        assert_eq!(sibling.ask_extended("SELECT pg_try_advisory_xact_lock(1)").await.rows, ["t"]);
-        assert_eq!(sibling.ask("COMMIT").await.tags, ["COMMIT"]);
-        build.await.unwrap().unwrap();
-    }
-}
-
-async fn until_value(session: &Session, sql: &str, value: &str) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while session.value(sql).await != value {
-        assert!(std::time::Instant::now() < deadline, "never {value}: {sql}");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-}
-
 /// As Flyway does it: the DDL on one connection, the version row in a transaction that commits later, on another or the same one.
 #[tokio::test]
 async fn the_commit_of_the_version_row_is_the_one_that_turns_red() {
@@ -464,20 +380,40 @@ async fn the_commit_of_the_version_row_is_the_one_that_turns_red() {
     }
 }
 
-/// Nothing waits: a COMMIT among other statements passes, whatever table the transaction wrote.
+/// Where nothing waits, a COMMIT among other statements passes; where something does, they are run one by one, unless they cannot be taken apart.
 #[tokio::test]
-async fn a_commit_among_others_is_refused_only_where_something_waits() {
+async fn a_commit_among_others_commits_what_waits() {
     for scene in scenes_with("enforce", STRICT, TABLES).await {
         let mut client = scene.raw().await;
         client.ask("BEGIN").await;
         client.ask("UPDATE alembic_version SET version_num = '1'").await;
         let reply = client.ask("SELECT 1; COMMIT").await;
         assert_eq!((reply.tags, reply.status), (vec!["SELECT 1".to_owned(), "COMMIT".into()], b'I'));
-        client.ask("BEGIN").await;
-        client.ask("CREATE INDEX i ON t (a)").await;
-        let reply = client.ask("SELECT 1; COMMIT").await;
-        assert_eq!((reply.sqlstate(), reply.status), ("0A000", b'E'));
-        client.ask("ROLLBACK").await;
-        assert!(!scene.has("i").await);
+        for (string, sqlstate) in [("SELECT 1; COMMIT", None), ("SELECT 1; COMMIT AND CHAIN", Some("0A000"))] {
+            client.ask("BEGIN").await;
+            client.ask("CREATE INDEX i ON t (a)").await;
+            let reply = client.ask(string).await;
+            assert_eq!(reply.errors.first().map(|(sqlstate, _)| &**sqlstate), sqlstate, "{string}: {reply:?}");
+            client.ask("ROLLBACK").await;
+            assert_eq!(scene.has("i").await, sqlstate.is_none());
+            scene.direct.batch_execute("DROP INDEX IF EXISTS i").await.unwrap();
+        }
+    }
+}
+
+/// A search that does not come to its end in its time is given up, and the statement is left for after COMMIT all the same.
+#[tokio::test]
+async fn a_search_that_takes_too_long_is_given_up() {
+    const MANY: &str = "CREATE TABLE many (id int, a int); INSERT INTO many SELECT i, i FROM generate_series(1, 300000) i";
+    for scene in scenes_with("enforce", "[after_commit]\nsearch = \"1ms\"\n", MANY).await {
+        for protocol in PROTOCOLS {
+            let session = scene.connect().await;
+            session.run(protocol, "BEGIN").await.unwrap();
+            session.run(protocol, "CREATE UNIQUE INDEX u ON many (a)").await.unwrap();
+            assert!(session.notice_texts().iter().any(|notice| notice.contains("not wholly, searched")), "{protocol:?}");
+            session.run(protocol, "COMMIT").await.unwrap();
+            assert!(scene.has("u").await);
+            scene.direct.batch_execute("DROP INDEX u").await.unwrap();
+        }
     }
 }

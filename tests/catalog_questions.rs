@@ -59,7 +59,7 @@ async fn a_hostile_search_path_changes_no_answer() {
     for cluster in clusters() {
         let session = cluster.connect(&cluster.database().await).await;
         session.batch_execute(&SCHEMA.replace("reader_of_nothing", "reader_of_nothing_1")).await.unwrap();
-        let sql = r#"ALTER TABLE users ADD COLUMN c word; ALTER TABLE public."Täb ""x""" ADD COLUMN c int DEFAULT outer_one(); DROP TABLE part, missing, nothing; DROP INDEX users_pkey"#;
+        let sql = r#"ALTER TABLE users ADD COLUMN c word; ALTER TABLE public."Täb ""x""" ADD COLUMN c int DEFAULT outer_one(); DROP TABLE part, missing, nothing, users; DROP INDEX users_pkey"#;
         let plain = facts(&session, sql).await;
         session.batch_execute("SET search_path = evil, public, pg_catalog").await.unwrap();
         let mut hostile = facts(&session, sql).await;
@@ -93,6 +93,12 @@ async fn relations_are_told_as_they_are() {
         }
         let strange = relation(scope, Some("public"), r#"Täb "x""#);
         assert_eq!(strange.constraints.iter().find(|constraint| constraint.kind == 'f').unwrap().references.as_deref(), Some("public.users"));
+        let dropped = users.drop.as_ref().unwrap();
+        assert_eq!((dropped.forbidden, dropped.used, &*dropped.parts), (false, false, &["by_expression".to_owned(), "users_pkey".into()][..]));
+        let [key] = &*dropped.keys else { panic!("{dropped:?}") };
+        assert_eq!((key.table_name(), key.joined_name()), (strange.qualified(), users.qualified()));
+        assert_eq!(key.definition.as_deref(), Some("FOREIGN KEY (i) REFERENCES public.users(id)"));
+        assert!(key.validated && key.permitted && !key.partitioned && key.bytes == Some(0) && key.comes_to(users.oid));
         let part = relation(scope, None, "part");
         assert!(part.kind == 'p' && part.has_children && part.has_default_partition && part.bytes.unwrap() > 8192);
         let names = |constraints: &[ConstraintFacts]| constraints.iter().map(|check| check.name.clone()).collect::<Vec<_>>();

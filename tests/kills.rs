@@ -57,6 +57,7 @@ fn nothing_is_lost_whoever_dies() {
 /// The rows of one server: those that stop it come last, one by one.
 fn all(cluster: &Cluster, long: bool, only: Option<&str>) -> Vec<Told> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(write_late(cluster));
     let mut rows = Vec::new();
     for scenario in SCENARIOS {
         let (schema, places) = runtime.block_on(async { (scenario.schema(cluster).await, scenario.places(cluster).await) });
@@ -67,6 +68,14 @@ fn all(cluster: &Cluster, long: bool, only: Option<&str>) -> Vec<Told> {
     let mut told = at_once(cluster, AT_ONCE, others);
     told.extend(at_once(cluster, 1, stopping));
     told
+}
+
+/// What is not committed is not on disk by chance: a transaction's number is lost with the server that dies.
+async fn write_late(cluster: &Cluster) {
+    let server = cluster.connect("postgres").await;
+    for sql in ["ALTER SYSTEM SET wal_writer_delay = '10s'", "ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()"] {
+        server.batch_execute(sql).await.unwrap();
+    }
 }
 
 /// So many rows at a time.

@@ -9,7 +9,7 @@ use support::frontend::{bind_values, execute, parse, query, statement, sync};
 use support::scene::scenes_with;
 use support::{BIG, PROTOCOLS, Protocol, Scene, Session, connect_to, scenes};
 
-const SHORT: &str = "[timeouts]\nlock = \"200ms\"\n";
+const SHORT: &str = "[timeouts]\nlock = \"200ms\"\nlock_total = \"500ms\"\n";
 
 async fn holds(session: &Session, expected: &str, after: &str) {
     assert_eq!(session.value("SHOW lock_timeout").await, expected, "after {after}");

@@ -200,6 +200,7 @@ async fn steps(session: &Session, sql: &str) -> Vec<Step> {
 async fn plan(session: &Session, sql: &str) -> Plan {
     let settings = PolicySettings { small_table_bytes: 1, ..PolicySettings::default() };
     let situation = Situation {
+        promises: true,
         principal: &Principal::default(),
         settings: &settings,
         mode: Mode::Enforce,

@@ -11,6 +11,9 @@ use support::{BIG, PROTOCOLS, Protocol, Scene, psql, scenes};
 
 const SETUP: &str = "CREATE TABLE log (n int);";
 
+/// Nothing waits for a COMMIT: what its transaction cannot hold is refused.
+const AT_ONCE: &str = "[after_commit]\ndefer = false\n";
+
 fn setup() -> String {
     format!("{BIG}{SETUP}")
 }
@@ -85,7 +88,7 @@ async fn drivers_commit_nothing_of_a_refused_transaction() {
 
 #[tokio::test]
 async fn the_way_out_is_in_the_message() {
-    for scene in scenes(&setup()).await {
+    for scene in scenes_with("enforce", AT_ONCE, &setup()).await {
         let session = scene.connect().await;
         let error = session.error("SELECT 1; create index big_a_idx on big (a) -- why").await;
         assert_eq!((error.code().code(), error.severity()), ("PA001", "ERROR"));
@@ -119,7 +122,7 @@ async fn a_savepoint_is_a_way_back() {
 
 #[tokio::test]
 async fn several_statements_in_one_query_are_refused_whole() {
-    for scene in scenes(&setup()).await {
+    for scene in scenes_with("enforce", AT_ONCE, &setup()).await {
         let session = scene.connect().await;
         let sql = "INSERT INTO log VALUES (1); -- ä\nCREATE INDEX big_a_idx ON big (a); INSERT INTO log VALUES (2)";
         let error = session.error(sql).await;

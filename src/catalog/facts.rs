@@ -7,6 +7,8 @@ use serde::Deserialize;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{FunctionCall, TypeName};
 
+use super::drops::DropFacts;
+
 /// Everything that was asked for one string of SQL.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -106,6 +108,9 @@ pub struct RelationFacts {
     pub taken_names: Vec<String>,
     /// Set when it is an index.
     pub index: Option<IndexOf>,
+    /// What its drop would meet: asked where a DROP TABLE names it.
+    #[serde(skip)]
+    pub drop: Option<DropFacts>,
 }
 
 /// One column.

@@ -20,6 +20,8 @@ pub(super) struct Names {
     pub(super) relations: Unique<(usize, RelationName)>,
     /// Names whose presence beside a relation matters: by the relation's place in `relations`.
     pub(super) beside: Unique<(usize, String)>,
+    /// Relations that a DROP TABLE names: their places in `relations`.
+    pub(super) dropped: Unique<usize>,
     pub(super) types: Unique<(usize, TypeName)>,
     pub(super) functions: Unique<(usize, FunctionCall)>,
     /// Words of unparsed code.
@@ -83,7 +85,8 @@ impl Names {
         match &parsed.statement {
             Statement::CreateTable(create) => self.create_table(path, create, around, follow),
             Statement::CreateIndex(create) => self.with_beside(path, &create.table, create.name.iter()),
-            Statement::DropIndex(drop) | Statement::DropTable(drop) => self.all(path, &drop.relations),
+            Statement::DropIndex(drop) => self.all(path, &drop.relations),
+            Statement::DropTable(drop) => self.dropped(path, &drop.relations),
             Statement::Reindex(reindex) => match &reindex.target {
                 ReindexTarget::Index(relation) | ReindexTarget::Table(relation) => self.relation(path, relation),
                 ReindexTarget::Schema(_) | ReindexTarget::Database | ReindexTarget::System => {}
@@ -117,6 +120,13 @@ impl Names {
 
     fn all(&mut self, path: usize, relations: &[RelationName]) {
         relations.iter().for_each(|relation| self.relation(path, relation));
+    }
+
+    fn dropped(&mut self, path: usize, relations: &[RelationName]) {
+        for relation in relations {
+            let place = self.relations.add((path, relation.clone()));
+            self.dropped.add(place);
+        }
     }
 
     fn with_beside<'a>(&mut self, path: usize, relation: &RelationName, names: impl Iterator<Item = &'a String>) {

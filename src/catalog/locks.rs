@@ -23,6 +23,41 @@ pub enum LockMode {
     AccessExclusive,
 }
 
+impl LockMode {
+    /// Weak to strong.
+    const ALL: [Self; 8] = [
+        Self::AccessShare,
+        Self::RowShare,
+        Self::RowExclusive,
+        Self::ShareUpdateExclusive,
+        Self::Share,
+        Self::ShareRowExclusive,
+        Self::Exclusive,
+        Self::AccessExclusive,
+    ];
+
+    /// Two transactions cannot hold these two on one table (manual, "Conflicting Lock Modes").
+    #[must_use]
+    pub fn conflicts_with(self, other: Self) -> bool {
+        let (weaker, stronger) = (self.min(other), self.max(other));
+        match stronger {
+            Self::AccessShare | Self::RowShare | Self::RowExclusive => false,
+            Self::ShareUpdateExclusive => weaker == Self::ShareUpdateExclusive,
+            // The one mode that does not conflict with itself.
+            Self::Share => matches!(weaker, Self::RowExclusive | Self::ShareUpdateExclusive),
+            Self::ShareRowExclusive => weaker >= Self::RowExclusive,
+            Self::Exclusive => weaker >= Self::RowShare,
+            Self::AccessExclusive => true,
+        }
+    }
+
+    /// What stands in its way, as `pg_locks` names it.
+    #[must_use]
+    pub fn opponents(self) -> Vec<String> {
+        Self::ALL.into_iter().filter(|other| self.conflicts_with(*other)).map(|other| format!("{other}Lock")).collect()
+    }
+}
+
 /// What is done while the lock is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
@@ -47,5 +82,21 @@ impl fmt::Display for Work {
             Self::Scan => "scan",
             Self::Rewrite => "rewrite",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_conflicts_is_what_the_manual_says() {
+        let row = |mode: LockMode| LockMode::ALL.map(|other| if mode.conflicts_with(other) { 'X' } else { '.' }).iter().collect::<String>();
+        assert_eq!(LockMode::ALL.map(row), [".......X", "......XX", "....XXXX", "...XXXXX", "..XX.XXX", "..XXXXXX", ".XXXXXXX", "XXXXXXXX"]);
+    }
+
+    #[test]
+    fn modes_are_named_as_in_pg_locks() {
+        assert_eq!(LockMode::Exclusive.opponents().first().map(String::as_str), Some("RowShareLock"));
     }
 }

@@ -77,6 +77,18 @@ pub enum Effect {
     All(Vec<Effect>),
 }
 
+impl Effect {
+    /// The part of it that takes back what was left for after COMMIT.
+    #[must_use]
+    pub fn settling(&self) -> Self {
+        match self {
+            Self::Settled(_) => self.clone(),
+            Self::All(effects) => Self::All(effects.iter().map(Self::settling).collect()),
+            _ => Self::Nothing,
+        }
+    }
+}
+
 impl Overlay {
     /// The relation of this resolved name was created by this transaction.
     #[must_use]

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::sql::statement::{FunctionCall, Script, TypeName};
 
+use super::drops::DropFacts;
 use super::facts::{Facts, FunctionFacts, Lookup, RelationFacts, Scope, TypeFacts};
 use super::inquiry::Names;
 use super::path::{Paths, SearchPath};
@@ -48,8 +49,9 @@ pub struct Inquiry {
     names: Names,
 }
 
-const CATALOG: &str = include_str!("sql/catalog.sql");
-const SIZES: &str = include_str!("sql/sizes.sql");
+const CATALOG: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/catalog.sql"));
+const SIZES: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/sizes.sql"));
+const DROPS: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/drops.sql"));
 
 /// Words of one piece of code that are asked; code with more stays opaque.
 const MOST_WORDS: usize = 5_000;
@@ -76,19 +78,24 @@ impl Inquiry {
         names.relations.items.is_empty() && names.types.items.is_empty() && names.functions.items.is_empty() && names.words.items.is_empty()
     }
 
-    /// The questions, in order: the catalog, which waits for no lock, and sizes, which may.
+    /// The questions, in order: the catalog, which waits for no lock; sizes, which may; and, where tables are dropped, what that would meet, which
+    /// asks for sizes as well.
     #[must_use]
     pub fn questions(&self) -> Vec<Question> {
         if self.is_empty() {
             return Vec::new();
         }
-        let relations = Value::from(self.relation_rows()).to_string();
+        let relations = Value::from(self.relation_rows(|_| true)).to_string();
         let parameters =
             [Value::from(self.beside_rows()), Value::from(self.type_rows()), Value::from(self.function_rows()), Value::from(self.path_rows())];
         let parameters = std::iter::once(relations.clone()).chain(parameters.iter().map(Value::to_string)).collect();
         let mut questions = vec![Question { sql: CATALOG, parameters }];
         if !self.names.relations.items.is_empty() {
             questions.push(Question { sql: SIZES, parameters: vec![relations] });
+        }
+        if !self.names.dropped.items.is_empty() {
+            let dropped = Value::from(self.relation_rows(|n| self.names.dropped.items.contains(&n)));
+            questions.push(Question { sql: DROPS, parameters: vec![dropped.to_string()] });
         }
         questions
     }
@@ -102,7 +109,10 @@ impl Inquiry {
             return facts;
         };
         let sizes = answers.get(1).and_then(read::<Vec<SizeAnswer>>).unwrap_or_default();
+        let mut drops = answers.get(2).and_then(read::<Vec<DropAnswer>>).unwrap_or_default();
         for relation in catalog.relations.iter_mut().flatten() {
+            let found = drops.iter().position(|drop| drop.n == relation.n && drop.oid == relation.value.oid);
+            relation.value.drop = found.map(|place| drops.swap_remove(place).value);
             relation.value.bytes = sizes.iter().find(|size| size.n == relation.n && size.oid == relation.value.oid).and_then(|size| size.bytes);
         }
         self.creation_schemas(&mut facts, &catalog);
@@ -169,8 +179,8 @@ impl Inquiry {
         }
     }
 
-    fn relation_rows(&self) -> Vec<Value> {
-        let relations = self.names.relations.items.iter().enumerate();
+    fn relation_rows(&self, wanted: impl Fn(usize) -> bool) -> Vec<Value> {
+        let relations = self.names.relations.items.iter().enumerate().filter(|(n, _)| wanted(*n));
         relations.flat_map(|(n, (path, name))| self.candidates(n, *path, name.schema.as_deref(), &name.name)).collect()
     }
 
@@ -293,6 +303,14 @@ struct SizeAnswer {
     n: usize,
     oid: u32,
     bytes: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct DropAnswer {
+    n: usize,
+    oid: u32,
+    #[serde(flatten)]
+    value: DropFacts,
 }
 
 fn read<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Option<T> {

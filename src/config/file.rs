@@ -76,6 +76,9 @@ pub(super) struct UpstreamTls {
 #[serde(deny_unknown_fields)]
 pub(super) struct Timeouts {
     pub(super) lock: Maybe<DurationText>,
+    pub(super) lock_try: Maybe<DurationText>,
+    pub(super) lock_pause: Maybe<DurationText>,
+    pub(super) lock_total: Maybe<DurationText>,
     pub(super) connect: Maybe<DurationText>,
     pub(super) login: Maybe<DurationText>,
     pub(super) drain: Maybe<DurationText>,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::policy::settings::{Mode, PolicySettings};
+use crate::policy::strong::Patience;
 
 /// Everything that `serve` needs. Replaced as a whole on reload, never in part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +112,12 @@ pub struct MonitorSettings {
 pub struct Timeouts {
     /// lock_timeout of migration sessions. Default 2 s.
     pub lock: Duration,
+    /// lock_timeout of one try of a statement that waits for a strong lock. Default 100 ms.
+    pub lock_try: Duration,
+    /// Between two tries, for those who stood behind the first. Default 500 ms.
+    pub lock_pause: Duration,
+    /// All tries together; zero: it is not tried again. Default 60 s.
+    pub lock_total: Duration,
     /// TCP and TLS connect to the server. Default 5 s.
     pub connect: Duration,
     /// A whole login, from the first byte to ReadyForQuery. Default 15 s.
@@ -125,8 +132,32 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Self { lock: seconds(2), connect: seconds(5), login: seconds(15), drain: seconds(30), store: seconds(5), step: seconds(6 * 3600) }
+        let (seconds, milliseconds) = (Duration::from_secs, Duration::from_millis);
+        Self {
+            lock: seconds(2),
+            lock_try: milliseconds(100),
+            lock_pause: milliseconds(500),
+            lock_total: seconds(60),
+            connect: seconds(5),
+            login: seconds(15),
+            drain: seconds(30),
+            store: seconds(5),
+            step: seconds(6 * 3600),
+        }
+    }
+}
+
+impl Timeouts {
+    /// How statements wait for strong locks.
+    #[must_use]
+    pub fn patience(&self) -> Patience {
+        let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Patience {
+            try_ms: milliseconds(self.lock_try),
+            pause_ms: milliseconds(self.lock_pause),
+            total_ms: milliseconds(self.lock_total),
+            longest_ms: milliseconds(self.lock),
+        }
     }
 }
 

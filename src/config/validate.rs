@@ -48,6 +48,9 @@ fn timeouts(written: Option<file::Timeouts>, problems: &mut Problems<'_>) -> Tim
     let (written, default) = (written.unwrap_or_default(), Timeouts::default());
     Timeouts {
         lock: server_timeout(written.lock, "[timeouts] lock", "0 would let a migration wait for a lock for ever", problems).unwrap_or(default.lock),
+        lock_try: server_timeout(written.lock_try, "[timeouts] lock_try", "0 would let a try wait for ever", problems).unwrap_or(default.lock_try),
+        lock_pause: positive(written.lock_pause, "[timeouts] lock_pause", problems).unwrap_or(default.lock_pause),
+        lock_total: optional(written.lock_total, "[timeouts] lock_total", problems).map_or(default.lock_total, |(total, _)| total.0),
         connect: positive(written.connect, "[timeouts] connect", problems).unwrap_or(default.connect),
         login: positive(written.login, "[timeouts] login", problems).unwrap_or(default.login),
         drain: optional(written.drain, "[timeouts] drain", problems).map_or(default.drain, |(drain, _)| drain.0),

@@ -78,7 +78,9 @@ pub fn evidence(operations: &[Deferred]) -> Option<Vec<String>> {
         | Operation::OnPartition(_)
         | Operation::Adopt(_)
         | Operation::Detach(_)
-        | Operation::DropBounds(_) => false,
+        | Operation::DropBounds(_)
+        | Operation::DropForeignKey(_)
+        | Operation::DropTable(_) => false,
     };
     let deferred = operations.iter().find(shows)?;
     let mut parameters = deferred.operation.inquiry();

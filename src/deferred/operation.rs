@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::sql::name::{Identifier, RelationName};
 
 use super::detach::Detach;
+use super::drop_table::{DropForeignKey, DropTable};
 use super::partitions::{Adopt, Object, OnPartition};
 use super::search::Search;
 use super::seen::{Seen, SeenIndex};
@@ -37,6 +38,10 @@ pub enum Operation {
     Detach(Detach),
     /// The CHECK that stays on a partition that has left so.
     DropBounds(Detach),
+    /// A foreign key that goes before its table.
+    DropForeignKey(DropForeignKey),
+    /// Tables whose foreign keys are gone.
+    DropTable(DropTable),
 }
 
 /// See [`Operation::CreateIndex`].
@@ -186,6 +191,8 @@ impl Operation {
             Self::Detach(detach) => vec![detach.step()],
             // Its name is PostgreSQL's choice.
             Self::DropBounds(_) => Vec::new(),
+            Self::DropForeignKey(drop) => vec![drop.step()],
+            Self::DropTable(drop) => vec![drop.step()],
         }
     }
 
@@ -196,6 +203,13 @@ impl Operation {
             Course::Steps(steps) => steps,
             Course::Wait | Course::Gone => self.steps(),
         }
+    }
+
+    /// The table whose indexes it rebuilds, as the question for what an earlier run has left of that asks for it; empty for all.
+    #[must_use]
+    pub fn rebuilds(&self) -> Option<String> {
+        let Self::Reindex(reindex) = self else { return None };
+        Some(reindex.table.as_ref().map(ToString::to_string).unwrap_or_default())
     }
 
     /// The table that it works on.
@@ -209,9 +223,11 @@ impl Operation {
             | Self::DropIndex(DropIndex { table, .. })
             | Self::Adopt(Adopt { table, .. })
             | Self::Detach(Detach { table, .. })
-            | Self::DropBounds(Detach { table, .. }) => Some(table),
+            | Self::DropBounds(Detach { table, .. })
+            | Self::DropForeignKey(DropForeignKey { table, .. }) => Some(table),
             Self::OnPartition(part) => part.operation.table(),
             Self::Reindex(reindex) => reindex.table.as_ref(),
+            Self::DropTable(drop) => drop.tables.first().map(|table| &table.name),
         }
     }
 
@@ -228,8 +244,16 @@ impl Operation {
             | Self::DropIndex(_)
             | Self::Adopt(_)
             | Self::Detach(_)
-            | Self::DropBounds(_) => true,
+            | Self::DropBounds(_)
+            | Self::DropForeignKey(_)
+            | Self::DropTable(_) => true,
         }
+    }
+
+    /// This table goes with it.
+    #[must_use]
+    pub fn drops(&self, table: &RelationName) -> bool {
+        matches!(self, Self::DropTable(drop) if drop.names(table))
     }
 
     /// PostgreSQL takes what it makes away together with this column of its table.
@@ -247,10 +271,11 @@ impl Operation {
             Self::Validate(validate) => Some(&validate.constraint),
             Self::SetNotNull(set) => Some(&set.helper),
             Self::DropIndex(drop) => Some(&drop.index.name),
-            Self::Reindex(_) => None,
             Self::OnPartition(part) => part.operation.name(),
             Self::Adopt(adopt) => Some(adopt.name()),
             Self::Detach(detach) | Self::DropBounds(detach) => Some(&detach.partition.name),
+            Self::DropForeignKey(drop) => Some(&drop.constraint),
+            Self::Reindex(_) | Self::DropTable(_) => None,
         }
     }
 
@@ -267,14 +292,18 @@ impl Operation {
             Self::Reindex(reindex) => (reindex.index.as_ref().map(|(index, _)| index.to_string()), None, None),
             Self::Adopt(Adopt { object: Object::Index(index), .. }) => (Some(index.to_string()), None, None),
             Self::Adopt(Adopt { object: Object::Constraint(name), .. }) => (None, Some(name), None),
-            Self::Detach(_) | Self::DropBounds(_) => (None, None, None),
+            Self::DropForeignKey(drop) => (None, Some(&drop.constraint), None),
+            Self::DropTable(_) | Self::Detach(_) | Self::DropBounds(_) => (None, None, None),
             Self::OnPartition(part) => return part.operation.inquiry(),
         };
-        let columns = serde_json::to_string(self.columns()).unwrap_or_else(|_| "[]".to_owned());
+        let others = match self {
+            Self::DropForeignKey(drop) => drop.others(),
+            Self::DropTable(drop) => drop.others(),
+            _ => Vec::new(),
+        };
         let (partition, checks) = self.partition();
-        let checks = serde_json::to_string(checks).unwrap_or_else(|_| "[]".to_owned());
-        let (index, constraint, column) = (index.unwrap_or_default(), constraint.cloned(), column.cloned());
-        vec![table, index, constraint.unwrap_or_default(), column.unwrap_or_default(), columns, partition, checks]
+        let text = |value: Option<&String>| value.cloned().unwrap_or_default();
+        vec![table, index.unwrap_or_default(), text(constraint), text(column), json(self.columns()), json(&others), partition, json(checks)]
     }
 
     /// A partition that is to leave its table, and the CHECKs that it has of its own.
@@ -294,7 +323,7 @@ impl Operation {
             Self::Adopt(adopt) => &adopt.columns,
             Self::Detach(detach) | Self::DropBounds(detach) => &detach.columns,
             Self::OnPartition(part) => part.operation.columns(),
-            Self::Validate(_) | Self::DropIndex(_) | Self::Reindex(_) => &[],
+            Self::Validate(_) | Self::DropIndex(_) | Self::Reindex(_) | Self::DropForeignKey(_) | Self::DropTable(_) => &[],
         }
     }
 
@@ -302,7 +331,9 @@ impl Operation {
     #[must_use]
     pub fn course(&self, seen: &Seen, tried: Try) -> Course {
         let gone = self.table().is_some() && (seen.table.is_none() || seen.lacks_column);
-        if tried != Try::First && gone {
+        // What drops is at its end where nothing is.
+        let drops = matches!(self, Self::DropForeignKey(_) | Self::DropTable(_));
+        if tried != Try::First && gone && !drops {
             return Course::Gone;
         }
         match self {
@@ -318,6 +349,8 @@ impl Operation {
             Self::Adopt(adopt) => adopt.course(seen, tried),
             Self::Detach(detach) => detach.course(seen, tried),
             Self::DropBounds(detach) => detach.without_bounds(seen),
+            Self::DropForeignKey(drop) => drop.course(seen, tried),
+            Self::DropTable(drop) => Course::Steps(drop.course(seen, tried)),
         }
     }
 
@@ -472,6 +505,10 @@ impl Reindex {
         };
         Course::Steps(if tried != Try::First && rebuilt { Vec::new() } else { vec![self.step()] })
     }
+}
+
+fn json(list: &[String]) -> String {
+    serde_json::to_string(list).unwrap_or_else(|_| "[]".to_owned())
 }
 
 /// `ALTER TABLE t`, with ONLY where the user wrote it.

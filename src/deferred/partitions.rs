@@ -43,9 +43,9 @@ pub enum Object {
     Constraint(String),
 }
 
-/// The locks of the whole tree are held no longer than this, however many others hold one of them up: what waits for all of them stops whoever
-/// wants one.
-const BOUND_MS: u64 = 5_000;
+/// What the statement itself takes at most, once it has its locks: what waits for the locks of a whole tree stops whoever wants one of them, so they
+/// are bounded together (`session::runner`).
+const WORK_MS: u64 = 200;
 /// More for each partition: its entries in the catalog.
 const EACH_MS: u64 = 10;
 
@@ -103,7 +103,7 @@ impl Adopt {
     }
 
     pub(super) fn step(&self) -> Step {
-        let wait = Wait::Bounded(BOUND_MS.saturating_add(EACH_MS.saturating_mul(self.partitions)));
+        let wait = Wait::Bounded(WORK_MS.saturating_add(EACH_MS.saturating_mul(self.partitions)));
         Step { wait, ..Step::short(&*self.sql) }.undo(self.drop())
     }
 

@@ -70,7 +70,9 @@ impl Operation {
             | Self::Reindex(_)
             | Self::Adopt(_)
             | Self::Detach(_)
-            | Self::DropBounds(_) => Need::Nothing,
+            | Self::DropBounds(_)
+            | Self::DropForeignKey(_)
+            | Self::DropTable(_) => Need::Nothing,
         }
     }
 

@@ -13,6 +13,8 @@ pub struct Step {
     pub debris: Option<Debris>,
     /// SQL that takes the finished step back when a later one fails.
     pub undo: Option<String>,
+    /// SQL that follows `undo`, outside its transaction, and makes whole again what that brings back.
+    pub undo_then: Option<String>,
     /// How an error of this step reads as the original statement's.
     pub errors: Option<ErrorMapping>,
 }
@@ -40,7 +42,8 @@ pub enum Debris {
 pub enum Wait {
     /// Takes a strong lock: lock_timeout stays.
     Short,
-    /// Takes strong locks of many tables, one after the other: lock_timeout stays, and so many milliseconds are all that it gets.
+    /// Takes strong locks of many tables, one after the other: they are waited for no longer together than for one, and its own work takes so many
+    /// milliseconds at most.
     Bounded(u64),
     /// Waits without hurting anyone: lock_timeout, statement_timeout and transaction_timeout are off for it.
     Long,
@@ -74,7 +77,7 @@ impl Step {
     /// A step under a strong, brief lock.
     #[must_use]
     pub fn short(sql: impl Into<String>) -> Self {
-        Self { sql: sql.into(), wait: Wait::Short, debris: None, undo: None, errors: None }
+        Self { sql: sql.into(), wait: Wait::Short, debris: None, undo: None, undo_then: None, errors: None }
     }
 
     /// A step that may wait long without hurting anyone.
@@ -94,6 +97,13 @@ impl Step {
     #[must_use]
     pub fn undo(mut self, sql: impl Into<String>) -> Self {
         self.undo = Some(sql.into());
+        self
+    }
+
+    /// With SQL that follows what takes it back.
+    #[must_use]
+    pub fn undo_then(mut self, sql: impl Into<String>) -> Self {
+        self.undo_then = Some(sql.into());
         self
     }
 

@@ -57,14 +57,16 @@ impl FirstPart {
             | Operation::OnPartition(_)
             | Operation::Adopt(_)
             | Operation::Detach(_)
-            | Operation::DropBounds(_) => false,
+            | Operation::DropBounds(_)
+            | Operation::DropForeignKey(_)
+            | Operation::DropTable(_) => false,
         };
         in_place && seen.constraint.is_some() || self.makes_columns && seen.table.is_some() && !seen.lacks_column
     }
 }
 
 impl Operation {
-    /// Nothing of that name is there: what is found later is its own work.
+    /// Nothing of that name is there: what is found later is its own work. Or what it drops is there, so that what is missing later is.
     #[must_use]
     pub fn is_fresh(&self, seen: &Seen) -> bool {
         match self {
@@ -72,9 +74,10 @@ impl Operation {
             Self::AttachKey(_) => seen.constraint.is_none(),
             Self::Validate(validate) => validate.add.is_none() || seen.constraint.is_none(),
             Self::SetNotNull(set) => seen.not_null == set.was_not_null && (!set.in_place || seen.constraint.is_none()),
-            Self::DropIndex(_) | Self::Reindex(_) | Self::Detach(_) | Self::DropBounds(_) => true,
+            Self::DropIndex(_) | Self::Reindex(_) | Self::Detach(_) | Self::DropBounds(_) | Self::DropTable(_) => true,
             Self::OnPartition(part) => part.operation.is_fresh(seen),
             Self::Adopt(adopt) => adopt.is_free(seen),
+            Self::DropForeignKey(drop) => drop.is_there(seen),
         }
     }
 
@@ -84,7 +87,7 @@ impl Operation {
         matches!(self.course(seen, Try::Again { cleaned: false }), Course::Steps(steps) if steps.is_empty())
     }
 
-    /// What takes back what is there of it. What was being dropped stays, as does what was being rebuilt.
+    /// What takes back what is there of it. An index that was being dropped stays, as does what was being rebuilt.
     #[must_use]
     pub fn way_back(&self, seen: &Seen) -> Course {
         if self.table().is_some() && seen.table.is_none() {
@@ -110,7 +113,8 @@ impl Operation {
                     Vec::new()
                 }
             }
-            Self::Validate(_) | Self::DropIndex(_) | Self::Reindex(Reindex { .. }) => Vec::new(),
+            Self::DropForeignKey(drop) => return drop.way_back(seen),
+            Self::Validate(_) | Self::DropIndex(_) | Self::Reindex(Reindex { .. }) | Self::DropTable(_) => Vec::new(),
         })
     }
 }

@@ -31,10 +31,16 @@ pub(super) fn of(script: &Script, facts: &Facts, situation: &Situation<'_>) -> O
     if lock_timeout::waits_without_harm(parsed) && (situation.extended || situation.mode == Mode::Enforce) {
         return Some(ByItself { tag: compose::tag(&parsed.statement), wait: Wait::Long, table: table(parsed, facts) });
     }
-    if !situation.extended {
+    // By the simple protocol nothing stands before it, unless it is tried again.
+    let is_tried = situation.mode == Mode::Enforce && locks_strongly(parsed);
+    if !(situation.extended || is_tried) {
         return None;
     }
     refuses_a_transaction(script, parsed).map(|tag| ByItself { tag, wait: Wait::Short, table: None })
+}
+
+fn locks_strongly(parsed: &Parsed) -> bool {
+    matches!(parsed.statement, Statement::Reindex(_) | Statement::Unjudged { what: "VACUUM FULL" | "CLUSTER", .. })
 }
 
 /// What the server refuses inside of a transaction, in some of its forms at least: its tag.

@@ -26,9 +26,24 @@ pub(super) fn safe_form(text: &str, parsed: &Parsed, acting: &[&Found], scope: O
             let (now, then) = Alter { text, parsed, alter, rewrites, facts: facts(scope, &alter.relation) }.parts()?;
             Some(SafeForm { now, then, tag }).filter(is_sound)
         }
+        (Statement::DropTable(_), [_, _, ..]) => Some(SafeForm { now: None, then: one_drop(&rewrites), tag }),
         (_, [(_, rewrite)]) => Some(SafeForm { now: None, then: rewrite.then.clone(), tag }),
         _ => None,
     }
+}
+
+/// Each table of a DROP TABLE brings its foreign keys; all are dropped by one statement at the end.
+fn one_drop(rewrites: &[(&Found, &Rewrite)]) -> Vec<Operation> {
+    let mut keys: Vec<Operation> = Vec::new();
+    let mut tables = None;
+    for operation in rewrites.iter().flat_map(|(_, rewrite)| &rewrite.then) {
+        match operation {
+            Operation::DropTable(_) => tables = Some(operation.clone()),
+            key if !keys.contains(key) => keys.push(key.clone()),
+            _ => {}
+        }
+    }
+    keys.into_iter().chain(tables).collect()
 }
 
 /// The id of the rule that has this name.
@@ -44,6 +59,7 @@ pub fn tag(statement: &Statement) -> &'static str {
         Statement::CreateIndex(_) => "CREATE INDEX",
         Statement::DropIndex(_) => "DROP INDEX",
         Statement::Reindex(_) => "REINDEX",
+        Statement::DropTable(_) => "DROP TABLE",
         _ => "ALTER TABLE",
     }
 }

@@ -18,7 +18,8 @@ use super::lock_timeout::{self, Held};
 use super::message::{self, Place};
 use super::plan::{Decision, Judged, Notice, Operation, Plan, SafeForm, Verdict};
 use super::settings::{Mode, PolicySettings, Principal};
-use super::{compose, settle, verdict};
+use super::strong::{self, StrongLock};
+use super::{compose, settle, split, verdict};
 
 /// Everything around a string of SQL that its decision depends on.
 pub struct Situation<'a> {
@@ -32,6 +33,8 @@ pub struct Situation<'a> {
     pub in_transaction: bool,
     /// It runs in an explicit block, which a COMMIT will end: what no transaction can hold may wait for that.
     pub in_block: bool,
+    /// It is known where promises are kept, so that something may wait for a COMMIT.
+    pub promises: bool,
     /// The transaction has failed already: only ROLLBACK does anything.
     pub failed_transaction: bool,
     /// What the transaction did so far.
@@ -65,6 +68,16 @@ pub enum LockTimeoutCare {
     RunByItself(ByItself),
     /// It may have raised lock_timeout: set the cap again afterwards.
     ReapplyAfter,
+    /// A lone statement that waits for a strong lock: it is tried again and again, so that nobody stands behind it for long.
+    Try(StrongLock),
+}
+
+impl LockTimeoutCare {
+    /// The lock that is waited for.
+    #[must_use]
+    pub fn strong(&self) -> Option<StrongLock> {
+        if let Self::Try(lock) = self { Some(lock.clone()) } else { None }
+    }
 }
 
 /// A decision with what the session needs to carry it out.
@@ -90,9 +103,16 @@ pub fn decide(script: &Script, facts: &Facts, situation: &Situation<'_>) -> Outc
     let judged: Vec<(Found, Verdict)> = judgement.found.into_iter().map(|found| (found.clone(), rule_on(&found.finding, situation))).collect();
     let acting: Vec<&Found> = judged.iter().filter(|(_, verdict)| *verdict == Verdict::Enforced).map(|(found, _)| found).collect();
     let plan = plan(script, facts, situation, &acting);
-    let record = !judged.is_empty() || script.statements.iter().any(is_recorded);
-    let runs = situation.mode != Mode::Enforce || plan == Plan::Pass;
-    let care = if runs { held.care.clone() } else { LockTimeoutCare::None };
+    // The statements of a string that is taken apart are recorded one by one.
+    let taken_apart = situation.mode == Mode::Enforce && plan == Plan::Split;
+    let record = !taken_apart && (!judged.is_empty() || script.statements.iter().any(is_recorded));
+    let strong = strong::of(script, facts, situation, judged.is_empty()).map(LockTimeoutCare::Try);
+    let care = match plan {
+        Plan::Pass | Plan::Edit(_) if held.care == LockTimeoutCare::None => strong.unwrap_or(LockTimeoutCare::None),
+        Plan::Rewrite(_) | Plan::Defer(_) if situation.mode == Mode::Enforce => strong.unwrap_or(LockTimeoutCare::None),
+        _ if situation.mode != Mode::Enforce || plan == Plan::Pass => held.care.clone(),
+        _ => LockTimeoutCare::None,
+    };
     let findings = |mode: Mode| judged.iter().map(|(found, verdict)| report(found, verdict, mode)).collect();
     match (situation.mode, plan) {
         (Mode::Enforce, plan) => {
@@ -168,6 +188,9 @@ fn plan(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Fo
     {
         return Plan::Defer(form);
     }
+    if split::helps(script, facts, situation, acting) {
+        return Plan::Split;
+    }
     // What cannot be helped is told before what can.
     let advised = acting.iter().find(|found| matches!(found.finding.remedy, Remedy::Advice(_)));
     match advised.or(acting.first()) {
@@ -177,7 +200,7 @@ fn plan(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Fo
 }
 
 /// Every operation can be found again by name, and is about what the server has resolved.
-fn may_wait(form: &SafeForm, acting: &[&Found]) -> bool {
+pub(super) fn may_wait(form: &SafeForm, acting: &[&Found]) -> bool {
     let resolved = acting.iter().all(|found| found.finding.certainty == Certainty::Proven && found.finding.relation.is_some());
     resolved && form.then.iter().all(Operation::can_be_found)
 }
@@ -215,6 +238,7 @@ fn would_notices(judged: &[(Found, Verdict)], acting: &[&Found], plan: &Plan) ->
     let (what, rest) = match plan {
         Plan::Rewrite(form) => ("run it as:", message::sql_of(&form.steps())),
         Plan::Defer(form) => ("run it as:", message::now_and_then(form)),
+        Plan::Split => ("run the string statement by statement", String::new()),
         Plan::Settle { .. } | Plan::Pass | Plan::Edit(_) | Plan::Refuse(_) => ("refuse it", String::new()),
     };
     notices.extend(acting.iter().map(|found| message::would(what, &found.finding, &rest)));

@@ -67,6 +67,9 @@ fn safe_sql(finding: &Finding, prefix: &str, place: Place) -> String {
         return format!("Run {these} {place}: {};", joined(&steps.iter().map(String::as_str).collect::<Vec<_>>()));
     }
     match steps.split_first() {
+        Some((_, [_, ..])) if rewrite.then.iter().any(|operation| matches!(operation, Operation::DropTable(_))) => {
+            format!("Run these one by one, each in a transaction of its own: {};", steps.join("; "))
+        }
         Some((first, [])) => format!("Run it in a transaction of its own: {first};"),
         Some((first, later)) => format!("Write instead: {first}; and after COMMIT, in a later transaction: {};", later.join("; ")),
         None => String::new(),

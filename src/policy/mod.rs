@@ -11,6 +11,8 @@ pub mod message;
 pub mod plan;
 pub mod settings;
 mod settle;
+pub mod split;
+pub mod strong;
 mod verdict;
 
 #[cfg(test)]

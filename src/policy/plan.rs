@@ -53,6 +53,8 @@ pub enum Plan {
     Rewrite(SafeForm),
     /// Run in the transaction what of the safe form it can hold, and the rest after its COMMIT.
     Defer(SafeForm),
+    /// Run the string statement by statement, each with a plan of its own, in one transaction.
+    Split,
     /// What it drops is still to be made, and is not made: nothing is sent.
     Settle {
         /// What is not done any more.

@@ -30,6 +30,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     }
     if target.bears_work()
         || (target.is_partitioned() && create.only)
+        || server_refuses(case, create, &target)
         || tree::is_refused(case, &target, create.name.as_deref(), create.key_columns.as_deref(), create.unique)
     {
         return None;
@@ -37,6 +38,17 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let remedy = if target.is_partitioned() { by_partition(case, create, &target) } else { concurrently(case, create, &target) };
     let consequence = format!("CREATE INDEX on {} blocks every write while it builds", target.name);
     Some(case.finding(&RULE, &target, consequence, (LockMode::Share, Work::Scan), remedy))
+}
+
+/// Its name is taken: it fails, or is skipped, before it builds anything. What has no transaction around it is told so by the safe form as well.
+fn server_refuses(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> bool {
+    let dropped =
+        |name: &str| case.overlay.deferred().iter().any(|one| matches!(&one.operation, Operation::DropIndex(drop) if drop.index.name == name));
+    case.in_transaction
+        && create
+            .name
+            .as_deref()
+            .is_some_and(|name| target.facts.is_some_and(|facts| facts.taken_names.iter().any(|taken| taken == name)) && !dropped(name))
 }
 
 fn concurrently(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> Remedy {

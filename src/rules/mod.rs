@@ -20,6 +20,8 @@ mod detach_partition;
 mod drop_column;
 mod drop_index_blocking;
 mod drop_table;
+mod drop_table_foreign_keys;
+mod dropped;
 pub mod duration;
 mod file_or_program_access;
 mod inline;
@@ -81,6 +83,7 @@ pub fn all() -> &'static [Rule] {
         detach_partition::RULE,
         drop_index_blocking::RULE,
         reindex_blocking::RULE,
+        drop_table_foreign_keys::RULE,
         unjudged_statement::RULE,
     ];
     ALL

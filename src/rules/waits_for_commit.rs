@@ -5,9 +5,10 @@ use crate::deferred::operation::Operation;
 use crate::deferred::partitions::{Adopt, Object};
 use crate::deferred::promise::Deferred;
 use crate::sql::name::RelationName;
-use crate::sql::statement::{AlterAction, ConstraintKind, Statement};
+use crate::sql::statement::{AlterAction, Constraint, ConstraintKind, Statement};
 
 use super::case::Case;
+use super::dropped;
 use super::rule::{Finding, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
@@ -23,35 +24,41 @@ pub(super) const RULE: Rule = Rule {
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let all = case.overlay.deferred();
     let deferred = all.iter().find(|deferred| needs(case, deferred))?;
-    let what = describe(&deferred.operation);
+    let what = describe(deferred);
     let advice =
         "Put this statement into a later migration, or let the tool commit after each: with Alembic transaction_per_migration=True in env.py, \
                   elsewhere a migration of its own."
             .to_owned();
-    let consequence = format!("this statement needs or changes {what} on {}, which is done after the COMMIT of this transaction", deferred.table);
+    let consequence = format!("this statement needs or changes {what}, which is done after the COMMIT of this transaction");
     let mut finding = case.general(&RULE, consequence, vec![advice]);
     finding.relation = Some(deferred.table.clone());
     Some(finding)
 }
 
-fn describe(operation: &Operation) -> String {
-    let name = operation.name().unwrap_or_default();
-    match operation.own() {
+fn describe(deferred: &Deferred) -> String {
+    let name = deferred.operation.name().unwrap_or_default();
+    let what = match deferred.operation.own() {
+        Operation::DropTable(drop) => return format!("the drop of the table {}", drop.others().join(", ")),
         Operation::Adopt(Adopt { object: Object::Index(_), .. }) => format!("the index {name}"),
         Operation::Adopt(_) => format!("the constraint {name}"),
         Operation::OnPartition(_) => String::new(),
-        Operation::Detach(_) | Operation::DropBounds(_) => format!("that the partition {name} leaves"),
+        Operation::Detach(detach) | Operation::DropBounds(detach) => return format!("that the partition {name} leaves {}", detach.of),
         Operation::CreateIndex(_) => format!("the index {name}"),
         Operation::DropIndex(_) => format!("the drop of the index {name}"),
         Operation::AttachKey(_) | Operation::Validate(_) => format!("the constraint {name}"),
         Operation::SetNotNull(set) => format!("NOT NULL of {}", set.column),
+        Operation::DropForeignKey(_) => format!("the drop of the foreign key {name}"),
         Operation::Reindex(_) => "the rebuilt index".to_owned(),
-    }
+    };
+    format!("{what} on {}", deferred.table)
 }
 
 fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
     if is_about_leaving(case, &deferred.operation) {
         return true;
+    }
+    if let Some(needs) = dropped::needs(case, &deferred.operation) {
+        return needs;
     }
     match &case.parsed.statement {
         Statement::Transaction(_) | Statement::Setting(_) | Statement::Copy(_) | Statement::Deallocate(_) | Statement::LockTable { .. } => false,
@@ -66,6 +73,7 @@ fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
             AlterAction::ValidateConstraint(_) | AlterAction::DropConstraint { .. } => false,
             AlterAction::DropColumn { column, .. } => is_table(case, deferred, &alter.relation) && may_use(&deferred.operation, column),
             AlterAction::AlterType(_) => is_table(case, deferred, &alter.relation),
+            AlterAction::AddConstraint(constraint) if takes_its_name(deferred, constraint) => false,
             AlterAction::AddConstraint(constraint) if references(case, deferred, &constraint.kind) => true,
             _ => mentions_in(case.slice(&command.span), deferred),
         }),
@@ -75,6 +83,7 @@ fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
         // What was promised is taken back, or dropped before it is built again.
         Statement::DropIndex(_) | Statement::DropTable(_) => false,
         Statement::CreateIndex(_) if matches!(deferred.operation, Operation::DropIndex(_)) => false,
+        Statement::CreateIndex(create) if create.name.is_some() && create.name.as_deref() == deferred.operation.name() => false,
         _ => mentions(case, deferred),
     }
 }
@@ -92,6 +101,11 @@ fn is_about_leaving(case: &Case<'_>, operation: &Operation) -> bool {
         Statement::DropTable(drop) => drop.relations.iter().any(|name| is(name, &detach.partition)),
         _ => false,
     }
+}
+
+/// A key of the same name: it is told that the name is taken, when it is its turn.
+fn takes_its_name(deferred: &Deferred, constraint: &Constraint) -> bool {
+    matches!(constraint.kind, ConstraintKind::Unique(_)) && constraint.name.is_some() && constraint.name.as_deref() == deferred.operation.name()
 }
 
 fn is_table(case: &Case<'_>, deferred: &Deferred, written: &RelationName) -> bool {

@@ -105,6 +105,7 @@ pub(super) async fn run(established: Established, id: String, listener: String, 
         monitored: shared.settings.borrow().monitor.is_some(),
         lock_timeout_ms: established.lock_timeout_ms,
         kept_lock_timeout_ms: milliseconds(shared.settings.borrow().timeouts.lock),
+        patience: shared.settings.borrow().timeouts.patience(),
         step_timeout_ms: milliseconds(shared.settings.borrow().timeouts.step),
     };
     let presence = Presence::begin(&identity, &established.upstream_name);
@@ -331,8 +332,8 @@ impl Connection {
                 SessionEvent::SiblingsQuiet
             }));
         }
-        if let Some(pid) = self.effects.watch.take() {
-            self.monitor.look(pid, Arc::clone(&self.shared.settings.borrow()));
+        if let Some(watch) = self.effects.watch.take() {
+            self.monitor.look(watch, Arc::clone(&self.shared.settings.borrow()));
         } else if !self.session.waits() {
             self.monitor.rest();
         }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 use crate::config::settings::{MonitorSettings, Settings};
-use crate::session::effects::Event as SessionEvent;
+use crate::session::effects::{Event as SessionEvent, Watch};
 use crate::session::sight::{QUESTION, Sight};
 use crate::telemetry::{Event, UpstreamError};
 use crate::upstream::client::{Client, DatabaseUrl};
@@ -48,10 +48,10 @@ impl Monitor {
         Self { watched, eye: Eye::default(), looking: None }
     }
 
-    /// Begins a look at the session of this process id.
-    pub(super) fn look(&mut self, pid: u32, settings: Arc<Settings>) {
+    /// Begins a look.
+    pub(super) fn look(&mut self, watch: Watch, settings: Arc<Settings>) {
         let (eye, watched) = (std::mem::take(&mut self.eye), self.watched.clone());
-        self.looking = Some(Box::pin(eye.look(pid, watched, settings)));
+        self.looking = Some(Box::pin(eye.look(watch, watched, settings)));
     }
 
     /// What was seen; never, when nobody looks. Cancel safe.
@@ -77,11 +77,11 @@ struct Eye {
 }
 
 impl Eye {
-    async fn look(mut self, pid: u32, watched: Watched, settings: Arc<Settings>) -> (Self, Option<Sight>) {
+    async fn look(mut self, watch: Watch, watched: Watched, settings: Arc<Settings>) -> (Self, Option<Sight>) {
         if self.failed.is_some_and(|failed| failed.elapsed() < REST) {
             return (self, None);
         }
-        let looked = timeout(LIMIT, self.ask(pid, &watched, &settings)).await;
+        let looked = timeout(LIMIT, self.ask(&watch, &watched, &settings)).await;
         match looked.unwrap_or_else(|_| Err(format!("no answer within {LIMIT:?}"))) {
             Ok(sight) => (self, sight),
             Err(why) => {
@@ -97,7 +97,7 @@ impl Eye {
     }
 
     /// Nothing where a reload has taken the monitor or the upstream away.
-    async fn ask(&mut self, pid: u32, watched: &Watched, settings: &Settings) -> Result<Option<Sight>, String> {
+    async fn ask(&mut self, watch: &Watch, watched: &Watched, settings: &Settings) -> Result<Option<Sight>, String> {
         let client = match &self.client {
             Some(client) => client,
             None => match log_in(watched, settings).await? {
@@ -105,7 +105,8 @@ impl Eye {
                 None => return Ok(None),
             },
         };
-        let answer = client.run(QUESTION, &[pid.to_string()]).await.map_err(|error| error.to_string())?;
+        let beside = serde_json::Value::from(watch.beside.clone()).to_string();
+        let answer = client.run(QUESTION, &[watch.pid.to_string(), beside]).await.map_err(|error| error.to_string())?;
         Sight::read(&answer.unwrap_or_default()).map(Some).map_err(|error| format!("an answer that cannot be read: {error}"))
     }
 }

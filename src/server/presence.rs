@@ -52,6 +52,7 @@ mod tests {
 
     use super::*;
     use crate::policy::settings::{Mode, Principal};
+    use crate::policy::strong::Patience;
 
     #[test]
     fn a_session_that_panics_is_not_counted_as_open_for_ever() {
@@ -65,6 +66,7 @@ mod tests {
             monitored: false,
             lock_timeout_ms: 0,
             kept_lock_timeout_ms: 0,
+            patience: Patience::USUAL,
             step_timeout_ms: 0,
         };
         let recorder = PrometheusBuilder::new().build_recorder();

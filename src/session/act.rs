@@ -39,6 +39,10 @@ impl Session {
         match std::mem::replace(&mut outcome.decision.plan, Plan::Pass) {
             Plan::Refuse(refusal) => self.refuse(&subject, &refusal, decided, out),
             Plan::Rewrite(form) => self.rewrite(subject, &outcome, form, decided, out),
+            Plan::Split => self.split_up(&subject),
+            Plan::Pass | Plan::Edit(_) if subject.shape == Shape::Query && self.split.is_none() && self.splits_for_commit(&subject.script) => {
+                self.split_up(&subject);
+            }
             Plan::Settle { effect, tag } => self.settle_promised(&subject, effect, tag, decided, out),
             Plan::Defer(form) => self.defer(subject, outcome, form, decided, out),
             Plan::Edit(edits) if subject.shape == Shape::Query => {
@@ -61,6 +65,9 @@ impl Session {
             && let Some(tries) = self.may_poll(&subject, lock)
         {
             return self.poll(subject, lock.clone(), *lift, tries, out);
+        }
+        if let Some(lock) = outcome.lock_timeout.strong().filter(|_| self.may_try(&subject)) {
+            return self.try_statement(subject, outcome, lock, decided, out);
         }
         match &outcome.lock_timeout {
             LockTimeoutCare::LiftDuring | LockTimeoutCare::Poll { lift: true, .. }
@@ -171,6 +178,7 @@ impl Session {
             (Shape::Query, Status::InTransaction) => self.fail_on_server(messages::query(&must_fail(refusal)), Kind::Query, error, ran, out),
             (Shape::Query, Status::Idle | Status::Failed) => {
                 self.say(error, out);
+                self.split_fails();
                 self.say_ready(out);
                 ran.refused(refusal.sqlstate, subject.since, out);
             }
@@ -183,8 +191,11 @@ impl Session {
         self.replies.expect(kind, Owner::Refused(error), Completion::Ran(ran));
     }
 
-    /// ReadyForQuery with the state as it is.
+    /// ReadyForQuery with the state as it is; not between the statements of one string.
     pub(super) fn say_ready(&mut self, out: &mut Effects) {
+        if self.part_is_answered() {
+            return;
+        }
         let status = match self.status {
             Status::Idle => b'I',
             Status::InTransaction => b'T',
@@ -200,6 +211,7 @@ impl Session {
 
     pub(super) fn say_error(&mut self, sqlstate: &str, message: &str, detail: Option<&str>, hint: Option<&str>, out: &mut Effects) {
         self.say(errors::error(&Report { detail, hint, ..Report::new("ERROR", sqlstate, message) }), out);
+        self.split_fails();
     }
 }
 

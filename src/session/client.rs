@@ -39,7 +39,11 @@ const MAX_BIND_OF_KEYS: usize = 4 << 10;
 
 impl Session {
     pub(super) fn read_client(&mut self, now: Instant, out: &mut Effects) -> Progress {
-        while self.work.is_open() && !self.closed && !self.draining_now() {
+        loop {
+            self.go_on_with_split(now, out)?;
+            if !self.work.is_open() || self.split.is_some() || self.closed || self.draining_now() {
+                break;
+            }
             let Some(frame) = self.client.peek()? else { break };
             let (tag, complete, length) = (frame.tag, frame.is_complete(), frame.length);
             if self.client_frame(tag, complete, length, now, out)? == Flow::Wait {
@@ -137,10 +141,11 @@ impl Session {
         if self.is_held_back(&script) {
             return Ok(Flow::Wait);
         }
-        if let Some(how) = self.commits_what_waits(&script) {
+        let splits = self.splits_for_commit(&script);
+        if let Some(how) = self.commits_what_waits(&script).filter(|_| !splits) {
             return if self.is_settled()? { self.commit(script, Shape::Query, &how, now, out) } else { Ok(Flow::Wait) };
         }
-        if let Some(outcome) = self.plain(&script) {
+        if let Some(outcome) = self.plain(&script).filter(|_| !splits) {
             self.client.approve();
             self.expect_query(&script, outcome);
             return Ok(Flow::Next);
@@ -180,6 +185,10 @@ impl Session {
         }
         if self.resumes_before(&script) {
             self.resume(&script, now, out);
+            return Ok(Flow::Wait);
+        }
+        // To be analyzed it needs a snapshot, too.
+        if self.is_held_back(&script) {
             return Ok(Flow::Wait);
         }
         let Some(name) = self.client.peek()?.and_then(|frame| views::parse(frame.body).map(|(name, _, _)| name.to_vec())) else {
@@ -331,7 +340,7 @@ impl Session {
     }
 
     /// The outcome where there is nothing to ask, to record or to change: whatever the transaction's state, the frame is forwarded.
-    fn plain(&self, script: &Script) -> Option<Outcome> {
+    pub(super) fn plain(&self, script: &Script) -> Option<Outcome> {
         let only_rows = script.statements.iter().all(|parsed| match &parsed.statement {
             Statement::Query(_) | Statement::Transaction(_) => true,
             Statement::Copy(copy) => matches!(copy, Copy::FromClient | Copy::ToClient),
@@ -363,6 +372,7 @@ impl Session {
             mode: self.identity.mode,
             in_transaction,
             in_block: self.place.is_some() && self.in_block(),
+            promises: self.place.is_some(),
             failed_transaction: self.has_failed(),
             overlay: &self.overlay,
             pending: &self.pending,

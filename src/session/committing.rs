@@ -72,6 +72,8 @@ pub(super) struct Committing {
     noted: usize,
     /// What failed, and in which promise.
     failure: Option<(Failure, Option<PromiseId>)>,
+    /// Nobody hears its tag.
+    silent: bool,
     pub(super) ticks: Ticks,
     stage: Stage,
 }
@@ -99,6 +101,11 @@ impl Committing {
         self.work.as_ref()?.in_hand().map(|(step, _)| step.to_owned())
     }
 
+    /// The work after the COMMIT.
+    pub(super) fn runner(&self) -> Option<&Runner> {
+        self.work.as_ref()
+    }
+
     pub(super) fn is_working(&self) -> bool {
         matches!(self.stage, Stage::Work)
     }
@@ -116,7 +123,7 @@ pub(super) enum Commits {
 }
 
 /// Whether a string ends the transaction well.
-fn commits(script: &Script) -> Option<Commits> {
+pub(super) fn commits(script: &Script) -> Option<Commits> {
     let control = |statement: &Statement| if let Statement::Transaction(control) = statement { Some(control.clone()) } else { None };
     let controls: Option<Vec<TransactionControl>> = script.statements.iter().map(|parsed| control(&parsed.statement)).collect();
     let ends = |control: &TransactionControl| matches!(control, TransactionControl::Commit { .. } | TransactionControl::TwoPhase);
@@ -149,11 +156,15 @@ impl Session {
     /// Takes up a COMMIT that something waits for.
     pub(super) fn commit(&mut self, script: Arc<Script>, shape: Shape, how: &Commits, now: Instant, out: &mut Effects) -> Progress<Flow> {
         let frame = self.take_next(out);
-        let subject = Subject { script: Arc::clone(&script), frame: Some(frame), shape, in_transaction: true, since: now };
+        self.commit_subject(Subject { script, frame: Some(frame), shape, in_transaction: true, since: now }, how, out);
+        Ok(Flow::Next)
+    }
+
+    pub(super) fn commit_subject(&mut self, subject: Subject, how: &Commits, out: &mut Effects) {
         let Commits::First { chain } = how else {
-            self.refuse(&subject, &refusals::commit_among_others(), None, out);
-            return Ok(Flow::Next);
+            return self.refuse(&subject, &refusals::commit_among_others(), None, out);
         };
+        let (script, since) = (Arc::clone(&subject.script), subject.since);
         let rest = script.statements.iter().skip(1).filter_map(|parsed| script.text.get(parsed.span.clone()));
         let committing = Committing {
             subject,
@@ -167,12 +178,12 @@ impl Session {
             work: None,
             noted: 0,
             failure: None,
-            ticks: Ticks::new(now),
+            silent: self.commit_is_unasked(),
+            ticks: Ticks::new(since),
             stage: Stage::Number,
         };
         self.run_own(&number(), &[], self.own_ending(), out);
         self.work = Work::Committing(Box::new(committing));
-        Ok(Flow::Next)
     }
 
     /// All replies to our statements are there.
@@ -293,7 +304,11 @@ impl Session {
             return self.look_for_untold(committing, out);
         }
         let tasks = committing.operations.iter().map(|deferred| Task::promised(deferred, Try::Again { cleaned: false })).collect();
-        let runner = Runner::promised(self.settings.hold_ms.min(self.identity.step_timeout_ms), tasks);
+        let runner = Runner::promised(self.settings.hold_ms.min(self.identity.step_timeout_ms), tasks).patient(
+            self.identity.patience,
+            &self.identity.id,
+            None,
+        );
         let next = runner.start();
         committing.work = Some(runner);
         committing.ticks = Ticks::new(now);
@@ -343,7 +358,9 @@ impl Session {
 
     /// The store has answered.
     pub(super) fn untold_found(&mut self, mut committing: Box<Committing>, found: Vec<Pending>, out: &mut Effects) {
-        let untold = found.into_iter().find(|pending| pending.committed && pending.error.is_some() && !pending.told);
+        // That it was told may still be on its way to the store.
+        let untold =
+            found.into_iter().find(|pending| pending.committed && pending.error.is_some() && !pending.told && !self.told.contains(&pending.id));
         committing.failure = untold.and_then(|pending| {
             let step = pending.rest().first().map(|deferred| message::sql_of(&deferred.operation.steps())).unwrap_or_default();
             let error = pending.error?;
@@ -364,6 +381,7 @@ impl Session {
         self.work = Work::Open;
         match &committing.failure {
             Some((failure, promise)) if committing.versioned => {
+                self.told.extend(*promise);
                 out.progress.extend(promise.map(|id| (id, Became::Told)));
                 let (message, detail, hint) = told(failure, *promise);
                 self.say_error("PA004", &message, Some(&detail), Some(&hint), out);
@@ -375,7 +393,7 @@ impl Session {
             }
             None => {}
         }
-        for tag in &committing.tags {
+        for tag in committing.tags.iter().filter(|_| !committing.silent) {
             self.say(messages::command_complete(tag), out);
         }
         self.end_of_commit(committing.subject.shape, false, out);

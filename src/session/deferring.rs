@@ -23,7 +23,9 @@ use crate::deferred::promise::{Deferred, Progress as Became, PromiseId};
 use crate::deferred::search::{self, Need, Search};
 use crate::policy::decide::Outcome;
 use crate::policy::plan::{Notice, Refusal, SafeForm, Verdict};
+use crate::policy::strong::StrongLock;
 use crate::sql::name::RelationName;
+use crate::sql::statement::Statement;
 use crate::wire::messages;
 
 use super::completion::Decided;
@@ -48,6 +50,8 @@ pub(super) struct Deferring {
     context: String,
     /// Operations whose data is still to be looked at.
     unsearched: VecDeque<Operation>,
+    /// What the part that runs at once waits for.
+    lock: Option<StrongLock>,
     stage: Stage,
     /// What was not looked at for lack of time, or because it cannot be.
     blind: bool,
@@ -63,13 +67,27 @@ enum Stage {
     TakingBack,
 }
 
+impl Deferring {
+    pub(super) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    pub(super) fn decided(&self) -> Option<Decided> {
+        self.decided
+    }
+}
+
 impl Session {
     pub(super) fn defer(&mut self, subject: Subject, outcome: Outcome, form: SafeForm, decided: Option<Decided>, out: &mut Effects) {
         let enforced = outcome.decision.findings.iter().find(|judged| judged.verdict == Verdict::Enforced).map(|judged| &judged.finding);
         let (Some(rule), Some(table)) = (enforced.map(|finding| finding.rule.0), enforced.and_then(|finding| finding.relation.clone())) else {
             return self.refuse(&subject, &refusals::deferred_without_table(), decided, out);
         };
+        if let Some(name) = self.name_that_is_promised(&form) {
+            return self.name_is_taken(&subject, &name, form.tag, decided, out);
+        }
         let unsearched = form.then.iter().cloned().collect();
+        let lock = outcome.lock_timeout.strong().filter(|_| self.may_try(&subject));
         let deferring = Deferring {
             subject,
             effects: outcome.effects,
@@ -79,11 +97,40 @@ impl Session {
             decided,
             context: String::new(),
             unsearched,
+            lock,
             stage: Stage::Context,
             blind: false,
         };
         self.run_own(CONTEXT, &[], self.own_ending(), out);
         self.work = Work::Deferring(Box::new(deferring));
+    }
+
+    /// The name of an index that this transaction has left for after its COMMIT already: the server does not know of it.
+    fn name_that_is_promised(&self, form: &SafeForm) -> Option<String> {
+        let mut promised: Vec<&RelationName> = Vec::new();
+        for deferred in self.overlay.deferred() {
+            match &deferred.operation {
+                Operation::CreateIndex(create) => promised.extend(&create.index),
+                Operation::DropIndex(drop) => promised.retain(|index| index.name != drop.index.name),
+                _ => {}
+            }
+        }
+        let wanted =
+            form.then.iter().filter_map(|operation| if let Operation::CreateIndex(create) = operation { create.index.as_ref() } else { None });
+        wanted.into_iter().find(|index| promised.contains(index)).map(|index| index.name.clone())
+    }
+
+    /// In the server's words.
+    fn name_is_taken(&mut self, subject: &Subject, name: &str, tag: &'static str, decided: Option<Decided>, out: &mut Effects) {
+        let message = format!("relation \"{name}\" already exists");
+        let skips =
+            subject.script.statements.iter().any(|parsed| matches!(&parsed.statement, Statement::CreateIndex(create) if create.if_not_exists));
+        if !skips {
+            return self.refuse(subject, &Refusal { sqlstate: "42P07", message, detail: None, hint: None, position: None }, decided, out);
+        }
+        let notice = Notice { severity: "NOTICE", sqlstate: "42P07", message: format!("{message}, skipping"), detail: None };
+        self.say_notice(&notice, out);
+        self.say_outcome(subject, tag, decided, out);
     }
 
     /// All replies to our statements are there.
@@ -139,7 +186,9 @@ impl Session {
                 self.work = Work::Deferring(deferring);
                 Ok(())
             }
-            (Stage::TakingBack, Some(_)) => Err(super::Fatal::protocol("a question could not be taken back")),
+            (Stage::TakingBack, Some(error)) => {
+                Err(super::Fatal::protocol(format!("a question could not be taken back: {}", server_error(&error).message)))
+            }
         }
     }
 
@@ -159,6 +208,9 @@ impl Session {
         }
         match deferring.form.now.clone() {
             Some(step) => {
+                if let Some(lock) = deferring.lock.take() {
+                    return self.try_deferred(deferring, step.sql, lock, out);
+                }
                 deferring.stage = Stage::Now;
                 self.run_own(&step.sql, &[], self.own_ending(), out);
                 self.work = Work::Deferring(deferring);
@@ -181,7 +233,7 @@ impl Session {
     }
 
     /// The server's own error is the client's: it is about the client's statement.
-    fn original_failed(&mut self, deferring: &Deferring, error: &Bytes, now: Instant, out: &mut Effects) {
+    pub(super) fn original_failed(&mut self, deferring: &Deferring, error: &Bytes, now: Instant, out: &mut Effects) {
         self.work = Work::Open;
         let error = server_error(error);
         self.say_error(&error.sqlstate, &error.message, error.detail.as_deref(), error.hint.as_deref(), out);
@@ -192,11 +244,11 @@ impl Session {
         }
     }
 
-    fn original_done(&mut self, deferring: Deferring, now: Instant, out: &mut Effects) {
+    pub(super) fn original_done(&mut self, deferring: Deferring, now: Instant, out: &mut Effects) {
         self.work = Work::Open;
-        // What is left as a whole for later has locked and changed nothing yet.
-        if deferring.form.now.is_some() {
-            deferring.effects.iter().for_each(|effect| self.overlay.apply(effect));
+        // What is left as a whole for later has locked and changed nothing yet. But what a table was promised need not be done to drop it.
+        for effect in &deferring.effects {
+            self.overlay.apply(&if deferring.form.now.is_some() { effect.clone() } else { effect.settling() });
         }
         let operations = deferring.form.then.into_iter().map(|operation| Deferred {
             table: deferring.table.clone(),
@@ -209,7 +261,7 @@ impl Session {
             self.say_notice(&not_searched(), out);
         }
         self.close_record(deferring.decided, Some(deferring.form.tag), None, now, out);
-        self.say(messages::command_complete(deferring.form.tag), out);
+        self.say_complete(messages::command_complete(deferring.form.tag), out);
         match deferring.subject.shape {
             Shape::Query => self.say_ready(out),
             Shape::Execute | Shape::Parse => self.batch.open = true,
@@ -227,8 +279,13 @@ impl Session {
             effect => self.overlay.apply(&effect),
         }
         self.say_notice(&not_made(), out);
+        self.say_outcome(subject, tag, decided, out);
+    }
+
+    /// The client hears that its statement is done, of which nothing was sent.
+    fn say_outcome(&mut self, subject: &Subject, tag: &'static str, decided: Option<Decided>, out: &mut Effects) {
         self.close_record(decided, Some(tag), None, subject.since, out);
-        self.say(messages::command_complete(tag), out);
+        self.say_complete(messages::command_complete(tag), out);
         match subject.shape {
             Shape::Query => self.say_ready(out),
             Shape::Execute | Shape::Parse => self.batch.open = true,
@@ -254,7 +311,7 @@ impl Session {
 }
 
 /// A timeout has the same SQLSTATE, and in a server that speaks another language than English also reads otherwise: then it counts as a timeout.
-fn is_cancel_request(error: &[u8]) -> bool {
+pub(super) fn is_cancel_request(error: &[u8]) -> bool {
     let error = server_error(error);
     error.sqlstate == "57014" && error.message.contains("user request")
 }

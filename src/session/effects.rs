@@ -70,8 +70,8 @@ pub struct Effects {
     pub built: bool,
     /// This session is as quiet as it can be: answer whoever asked.
     pub quiet: bool,
-    /// Look at the session of this process id from outside, then answer with [`Event::Seen`]; soon, and in any case.
-    pub watch: Option<u32>,
+    /// Look at a session from outside, then answer with [`Event::Seen`]; soon, and in any case.
+    pub watch: Option<Watch>,
     /// What has become of promises, in order.
     pub progress: Vec<(PromiseId, Progress)>,
     /// Outcomes of decisions recorded earlier.
@@ -82,6 +82,15 @@ pub struct Effects {
     pub close: Option<Close>,
     /// What the client was told about it, for the log.
     pub farewell: Option<String>,
+}
+
+/// What is looked at from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// The process id of a session.
+    pub pid: u32,
+    /// Those of sessions that it waits for between two looks.
+    pub beside: Vec<i64>,
 }
 
 /// Something that an operator counts.

@@ -37,7 +37,8 @@ impl Session {
         let sqlstate = if close == Close::CutOff { SHUT_DOWN } else { CONNECTION_LOST };
         let rewriting = if let Work::Running(rewriting) = &self.work { Some(rewriting) } else { None };
         let waiting = self.replies.latest_first().filter_map(decision).chain(rewriting.and_then(|rewriting| rewriting.decided));
-        for decided in waiting {
+        let tried = if let Work::Trying(trying) = &self.work { trying.decided() } else { None };
+        for decided in waiting.chain(tried) {
             let duration_micros = micros(now, decided.at);
             out.outcomes.push((decided.id, Recorded { tag: None, sqlstate: Some(sqlstate.to_owned()), duration_micros }));
         }

@@ -25,9 +25,12 @@ mod copying;
 mod deferring;
 pub mod effects;
 mod greeting;
+mod holders;
+mod in_the_way;
 mod interrupted;
 mod judging;
 mod own;
+mod patience;
 mod polling;
 mod record;
 mod refusals;
@@ -39,7 +42,9 @@ mod running;
 mod server;
 mod siblings;
 pub mod sight;
+mod splitting;
 mod ticks;
+mod trying;
 mod waiting;
 mod wholes;
 mod work;
@@ -51,9 +56,10 @@ use bytes::{Bytes, BytesMut};
 
 use crate::catalog::overlay::Overlay;
 use crate::catalog::shadows::Shadows;
-use crate::deferred::promise::{Pending, Place};
+use crate::deferred::promise::{Pending, Place, PromiseId};
 use crate::policy::decide::Outcome;
 use crate::policy::settings::{Mode, PolicySettings, Principal};
+use crate::policy::strong::Patience;
 use crate::sql::statement::Script;
 use crate::wire::errors::{self, Report};
 use crate::wire::frames::{FrameError, Inbox};
@@ -63,6 +69,7 @@ use effects::{Close, Effects, Event};
 use own::OwnExchange;
 use registry::Registry;
 use replies::Replies;
+use splitting::Split;
 use work::Work;
 
 /// The transaction's state as of the last ReadyForQuery.
@@ -97,6 +104,8 @@ pub struct Identity {
     pub lock_timeout_ms: u64,
     /// The proxy's own lock_timeout, in milliseconds.
     pub kept_lock_timeout_ms: u64,
+    /// How a statement waits for a strong lock.
+    pub patience: Patience,
     /// How long a step may take that waits without hurting anyone, in milliseconds.
     pub step_timeout_ms: u64,
 }
@@ -120,6 +129,8 @@ pub struct Session {
     status: Status,
     batch: Batch,
     work: Work,
+    /// The string of several statements that is being run one by one.
+    split: Option<Split>,
     own: Option<OwnExchange>,
     /// Set while the server reads CopyData.
     copying_in: bool,
@@ -138,6 +149,8 @@ pub struct Session {
     resumed: bool,
     /// What of it is still to do, and not to be tried without a person's word.
     pending: Vec<Pending>,
+    /// Failures that this session has told its client of as errors.
+    told: Vec<PromiseId>,
     /// A statement that an earlier session has not brought to its end, and that comes again.
     cut_off: Option<Pending>,
     /// The siblings were asked to stand out of the way of a build of this session.
@@ -193,6 +206,7 @@ impl Session {
             status: Status::Idle,
             batch: Batch::default(),
             work: Work::Open,
+            split: None,
             own: None,
             copying_in: false,
             skipping: false,
@@ -202,6 +216,7 @@ impl Session {
             place: None,
             resumed: false,
             pending: Vec::new(),
+            told: Vec::new(),
             cut_off: None,
             builds: false,
             sibling_builds: false,
@@ -237,7 +252,7 @@ impl Session {
     /// The session may be ended without losing anything that has begun; frames that nobody has looked at may be waiting.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.work.is_open() && self.replies.is_empty() && self.status == Status::Idle && !self.batch.open && !self.copying_in
+        self.work.is_open() && self.split.is_none() && self.replies.is_empty() && self.status == Status::Idle && !self.batch.open && !self.copying_in
     }
 
     /// A block is open, which is rolled back with the session.

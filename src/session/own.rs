@@ -39,13 +39,13 @@ pub(super) enum Ending {
 
 /// SHOW needs no snapshot: before LOCK TABLE a SELECT of ours would change what the client sees.
 const READ_LOCK_TIMEOUT: &str = "SHOW lock_timeout";
-const SAVEPOINT: &str = "SAVEPOINT _pgairlock";
-const RELEASE: &str = "RELEASE SAVEPOINT _pgairlock";
+pub(super) const SAVEPOINT: &str = "SAVEPOINT _pgairlock";
+pub(super) const RELEASE: &str = "RELEASE SAVEPOINT _pgairlock";
 const LIMIT: &str = "SELECT pg_catalog.set_config('statement_timeout', $1, true)";
 /// The place of what [`Session::run_guarded`] runs among its answers.
 pub(super) const GUARDED: usize = 2;
 /// Also the way out after a failed question: the second statement runs only when the first did.
-const ROLLBACK_TO: &str = "ROLLBACK TO SAVEPOINT _pgairlock";
+pub(super) const ROLLBACK_TO: &str = "ROLLBACK TO SAVEPOINT _pgairlock";
 
 impl OwnExchange {
     fn new(ending: Ending) -> Self {
@@ -133,9 +133,18 @@ impl Session {
 
     /// Takes back a guarded question that failed.
     pub(super) fn roll_back_question(&mut self, out: &mut Effects) {
+        self.run_owns_behind_failure(&[(ROLLBACK_TO, &[]), (RELEASE, &[])], out);
+    }
+
+    /// Several statements of ours, the first of which goes back behind one of ours that has failed in a block. Its portal stands until then, and no
+    /// other may have its name.
+    pub(super) fn run_owns_behind_failure(&mut self, statements: &[(&str, &[String])], out: &mut Effects) {
         self.own = Some(OwnExchange::new(Ending::Sync));
-        self.own_statement(ROLLBACK_TO, &[], out);
-        self.own_statement(RELEASE, &[], out);
+        self.send(messages::close_portal(self.own_name.as_bytes()), out);
+        self.replies.expect(Kind::Close, Owner::Own, Completion::Nothing);
+        for (sql, parameters) in statements {
+            self.own_statement(sql, parameters, out);
+        }
         self.own_end(Ending::Sync, out);
     }
 
@@ -152,7 +161,9 @@ impl Session {
     }
 
     fn own_statement(&mut self, sql: &str, parameters: &[String], out: &mut Effects) {
-        self.send(messages::own_statement(&self.own_name, sql, parameters), out);
+        // In a failed transaction the portal of the statement that failed is still there, and a second of its name would be an error.
+        let name = if self.status == Status::Failed { format!("{}_back", self.own_name) } else { self.own_name.clone() };
+        self.send(messages::own_statement(&name, sql, parameters), out);
         for kind in [Kind::Close, Kind::Parse, Kind::Bind, Kind::Execute, Kind::Close, Kind::Close] {
             self.replies.expect(kind, Owner::Own, Completion::Nothing);
         }

@@ -161,6 +161,7 @@ impl Session {
     pub(super) fn pause_over(&mut self, now: Instant, out: &mut Effects) {
         match std::mem::replace(&mut self.work, Work::Open) {
             Work::Polling(polling) if polling.next().is_some_and(|next| now >= next) => self.try_lock(polling, now, out),
+            Work::Trying(trying) if trying.next().is_some_and(|next| now >= next) => self.try_again(trying, now, out),
             other => self.work = other,
         }
     }
@@ -178,6 +179,7 @@ impl Session {
                     self.work = Work::Polling(polling);
                 }
             }
+            Work::Trying(trying) => self.try_cancelled(trying, now, out),
             other => self.work = other,
         }
     }
@@ -210,7 +212,7 @@ impl Session {
             self.say(messages::void_description(&polling.column), out);
         }
         self.say(messages::void_row(), out);
-        self.say(messages::command_complete("SELECT 1"), out);
+        self.say_complete(messages::command_complete("SELECT 1"), out);
         self.end_of_call(polling.subject.shape, false, out);
     }
 

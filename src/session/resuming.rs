@@ -39,9 +39,9 @@ pub(super) struct Resuming {
 }
 
 impl Resuming {
-    /// What runs now.
-    pub(super) fn in_hand(&self) -> Option<String> {
-        self.work.as_ref()?.in_hand().map(|(step, _)| step.to_owned())
+    /// What is being finished.
+    pub(super) fn runner(&self) -> Option<&Runner> {
+        self.work.as_ref()
     }
 }
 
@@ -175,7 +175,9 @@ impl Session {
     fn resume_work(&mut self, mut resuming: Box<Resuming>, out: &mut Effects) {
         let Some(pending) = resuming.current.take() else { return self.resume_next(resuming, out) };
         let tasks: Vec<_> = pending.rest().iter().enumerate().map(|(place, deferred)| Task::promised(deferred, pending.tried(place))).collect();
-        let runner = Runner::promised(self.settings.hold_ms.min(self.identity.step_timeout_ms), tasks).once();
+        let runner = Runner::promised(self.settings.hold_ms.min(self.identity.step_timeout_ms), tasks)
+            .patient(self.identity.patience, &self.identity.id, None)
+            .once();
         // Bad data waits for a person; but what it was about may have been dropped, or made by hand.
         let runner = if pending.may_be_retried() { runner } else { runner.looking() };
         if pending.may_be_retried() {
@@ -197,7 +199,7 @@ impl Session {
             self.pending.push(pending);
             return self.resume_next(resuming, out);
         }
-        let runner = Runner::back(self.identity.step_timeout_ms, &pending).once();
+        let runner = Runner::back(self.identity.step_timeout_ms, &pending).patient(self.identity.patience, &self.identity.id, None).once();
         let next = runner.start();
         (resuming.noted, resuming.current, resuming.work) = (0, Some(pending), Some(runner));
         self.resume_with(resuming, next, out);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Save ─▶ (Context ─▶) Acquire ─▶ Look ─▶ Step ⟲ ─▶ … ─▶ Release ─▶ Restore ─▶ Finished(Ok)
-//!                        ⟲ Nap      ⟲ Nap    │ error
+//!                        ⟲ Nap      ⟲ Nap    │ error   (no lock: WhoIsThere ─▶ Pause ─▶ Step)
 //!                                            ▼
 //!                                    Inspect ─▶ Clean ⟲ ─▶ Release ─▶ Restore ─▶ Finished(Err)
 //! ```
@@ -17,6 +17,7 @@
 //! Pure: it says which statement to run next and is told how that went.
 
 pub(super) mod sql;
+mod waiting;
 mod whole;
 
 use std::collections::VecDeque;
@@ -28,7 +29,8 @@ use crate::deferred::step::{Debris, ErrorMapping, Step, Wait};
 use crate::deferred::whole::FirstPart;
 use crate::policy::plan::SafeForm;
 
-use sql::{ACQUIRE, ALL_BACK, APPLY, BACK, BOUND, CONTEXT, LEAVING, LIFT, NAP, PAUSE, REBUILT, RELEASE, SAVE, STATE};
+use sql::{ACQUIRE, ALL_BACK, APPLY, BACK, CONTEXT, LEAVING, LIFT, NAP, REBUILT, RELEASE, SAVE, STATE};
+use waiting::Waiting;
 
 /// The result of one statement: its single value, or the body of its ErrorResponse.
 pub type Answered = Result<Option<String>, ServerError>;
@@ -166,7 +168,8 @@ pub struct Runner {
     settings: String,
     /// The settings that are in force instead.
     context: Option<String>,
-    limits: Wait,
+    limits: Limits,
+    waiting: Waiting,
     /// Tries of the step, or of the statement of ours, that runs.
     tries: u32,
     failure: Option<Failure>,
@@ -200,11 +203,15 @@ enum Phase {
     /// Another session is at it: then it is tried again.
     Nap(Goal),
     Look(Box<Task>),
+    /// What an earlier rebuild has left, before these steps.
+    Sweep(Vec<Step>),
     Limits(Box<Todo>),
     /// The other sessions are asked to stand out of the way of this build.
     Quiet(Box<Step>),
     Step(Box<Step>),
-    /// A step that did not get its lock is tried again after this.
+    /// A step did not get its lock: who has it?
+    WhoIsThere(Box<Step>, ServerError),
+    /// It is tried again after this.
     Pause(Box<Step>),
     /// What a failed step has left.
     Inspect(Debris, VecDeque<Clean>),
@@ -215,6 +222,17 @@ enum Phase {
     Change(Box<Task>),
     Release,
     Restore,
+}
+
+/// The limits that are in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Limits {
+    /// The session's.
+    Own,
+    /// None but the deadline for a step.
+    Off,
+    /// The session's, but for a short lock_timeout and, where many locks are bounded together, a statement_timeout; in milliseconds.
+    Try(u64, Option<u64>),
 }
 
 /// What an advisory lock is for.
@@ -249,27 +267,16 @@ struct Clean {
     wait: Wait,
 }
 
-/// Tries of a step that takes a strong lock: with a lock_timeout of 2 s and the pause, some minutes.
-const MOST_TRIES: u32 = 100;
-/// Tries of a step that did not get the locks of many tables in the time that it has for all of them.
-const MOST_TIMEOUTS: u32 = 20;
 /// Looks at what is INVALID while another session has its table's lock: 5 s.
 const MOST_LOOKS: u32 = 25;
 /// Tries of a statement of ours that fails only when a cancel request hits it.
 const MOST_REPEATS: u32 = 3;
 
-impl ServerError {
-    /// A statement_timeout, and no cancel request, which has the same SQLSTATE. In a server that speaks another language than English a request counts
-    /// as one.
-    fn is_timeout(&self) -> bool {
-        self.sqlstate == "57014" && !self.message.contains("user request")
-    }
-}
-
 impl Clean {
-    /// A concurrent drop waits for every older transaction, and hurts nobody meanwhile.
+    /// A concurrent drop waits for every older transaction, a validation for whoever changes the table, and neither hurts anybody meanwhile.
     fn of(sql: String) -> Self {
-        let wait = if sql.starts_with("DROP INDEX CONCURRENTLY") { Wait::Long } else { Wait::Short };
+        let waits = sql.starts_with("DROP INDEX CONCURRENTLY") || sql.contains(" VALIDATE CONSTRAINT ");
+        let wait = if waits { Wait::Long } else { Wait::Short };
         Self { sql, wait }
     }
 }
@@ -318,7 +325,8 @@ impl Runner {
             saved: None,
             settings: String::new(),
             context: None,
-            limits: Wait::Short,
+            limits: Limits::Own,
+            waiting: Waiting::default(),
             tries: 0,
             failure: None,
         }
@@ -405,11 +413,19 @@ impl Runner {
                 Err(error) => self.stopped(error, WAITING),
             },
             Phase::Look(task) => self.looked(task, answer),
+            Phase::Sweep(steps) => match answer {
+                Ok(names) => {
+                    let drops = left_by_rebuild(names.as_deref()).into_iter().map(Step::long);
+                    self.begin_steps(drops.chain(steps).collect())
+                }
+                Err(error) => self.stopped(error, "looking for what an earlier rebuild left"),
+            },
             Phase::Limits(todo) => self.limits_set(*todo, answer),
             Phase::Quiet(step) => self.send_step(*step),
             Phase::Step(step) => self.step_ended(*step, answer),
+            Phase::WhoIsThere(step, error) => self.who_is_there(step, error, answer),
             Phase::Pause(step) => match answer {
-                Ok(_) => self.run_step(*step),
+                Ok(_) => self.try_step(*step),
                 Err(error) => self.failed(&step, error),
             },
             Phase::Inspect(debris, rest) => self.inspected(debris, rest, answer),
@@ -425,7 +441,8 @@ impl Runner {
             },
             Phase::Restore => match answer {
                 Err(_) if self.repeats() => self.restore(),
-                _ => Next::Finished(self.failure.take().map_or(Ok(()), Err)),
+                // It stays known: what could not be taken back keeps the promise open.
+                _ => Next::Finished(self.failure.clone().map_or(Ok(()), Err)),
             },
         }
     }
@@ -435,9 +452,9 @@ impl Runner {
     pub fn in_hand(&self) -> Option<(&str, Vec<String>)> {
         match &self.phase {
             Phase::Quiet(step) => Some((&step.sql, self.way_back(None))),
-            Phase::Step(step) | Phase::Pause(step) => {
+            Phase::Step(step) | Phase::WhoIsThere(step, _) | Phase::Pause(step) => {
                 let own = step.debris.as_ref().and_then(Debris::remedy).or_else(|| step.undo.clone());
-                Some((&step.sql, self.way_back(own)))
+                Some((&step.sql, self.way_back(own.into_iter().chain(step.undo_then.clone()))))
             }
             Phase::Limits(todo) => match &**todo {
                 Todo::Step(step) => Some((&step.sql, self.way_back(None))),
@@ -455,13 +472,14 @@ impl Runner {
             | Phase::Acquire(_)
             | Phase::Nap(_)
             | Phase::Look(_)
+            | Phase::Sweep(_)
             | Phase::Change(_)
             | Phase::Release
             | Phase::Restore => None,
         }
     }
 
-    fn way_back(&self, first: Option<String>) -> Vec<String> {
+    fn way_back(&self, first: impl IntoIterator<Item = String>) -> Vec<String> {
         first.into_iter().chain(self.undo.iter().rev().cloned()).collect()
     }
 
@@ -507,7 +525,10 @@ impl Runner {
                 self.phase = Phase::Context(task);
                 match self.context.clone() {
                     Some(context) => Next::Run(APPLY.to_owned(), vec![context]),
-                    None => Next::Run(ALL_BACK.to_owned(), vec![self.saved.clone().unwrap_or_default()]),
+                    None => {
+                        self.limits = Limits::Own;
+                        Next::Run(ALL_BACK.to_owned(), vec![self.saved.clone().unwrap_or_default()])
+                    }
                 }
             }
         }
@@ -560,7 +581,7 @@ impl Runner {
                 self.begun |= self.first.as_ref().is_some_and(|first| first.shows_in(&task.operation, &seen));
                 return self.next_item();
             }
-            Aim::Back if self.complete => return self.next_item(),
+            Aim::Back if self.complete && task.operation.rebuilds().is_none() => return self.next_item(),
             Aim::Back => task.operation.way_back(&seen),
             Aim::End => task.operation.course(&seen, task.tried),
         };
@@ -573,10 +594,15 @@ impl Runner {
                 if steps.is_empty() {
                     self.done_before(&task.operation, &seen);
                 }
-                self.items.push_front(Item::End);
-                steps.into_iter().rev().for_each(|step| self.items.push_front(Item::Step(Box::new(step))));
+                let swept = task.operation.rebuilds().filter(|_| task.tried != Try::First);
                 self.current = Some(task.operation);
-                self.next_item()
+                match swept {
+                    Some(table) => {
+                        self.phase = Phase::Sweep(steps);
+                        Next::Run(REBUILT.to_owned(), vec![table])
+                    }
+                    None => self.begin_steps(steps),
+                }
             }
             Course::Wait => self.nap(Goal::Task(task)),
             Course::Gone => {
@@ -584,6 +610,12 @@ impl Runner {
                 self.next_item()
             }
         }
+    }
+
+    fn begin_steps(&mut self, steps: Vec<Step>) -> Next {
+        self.items.push_front(Item::End);
+        steps.into_iter().rev().for_each(|step| self.items.push_front(Item::Step(Box::new(step))));
+        self.next_item()
     }
 
     /// A cancel, or a timeout of the client's own, where nothing of the operation has begun.
@@ -616,17 +648,25 @@ impl Runner {
 
     fn next_step(&mut self, step: Step) -> Next {
         self.tries = 0;
-        if step.wait == self.limits { self.run_step(step) } else { self.set_limits(step.wait, Todo::Step(step)) }
+        self.begin_waiting(&step);
+        self.try_step(step)
     }
 
-    fn set_limits(&mut self, limits: Wait, todo: Todo) -> Next {
+    fn try_step(&mut self, step: Step) -> Next {
+        let limits = self.limits_of(&step);
+        if limits == self.limits { self.run_step(step) } else { self.set_limits(limits, Todo::Step(step)) }
+    }
+
+    fn set_limits(&mut self, limits: Limits, todo: Todo) -> Next {
         self.limits = limits;
-        self.phase = Phase::Limits(Box::new(todo));
-        let saved = || self.saved.clone().unwrap_or_default();
         match limits {
-            Wait::Long => Next::Run(LIFT.to_owned(), vec![self.deadline_ms.to_string()]),
-            Wait::Short => Next::Run(BACK.to_owned(), vec![saved()]),
-            Wait::Bounded(milliseconds) => Next::Run(BOUND.to_owned(), vec![saved(), milliseconds.to_string()]),
+            Limits::Try(lock_ms, whole_ms) => return self.set_try(lock_ms, whole_ms, todo),
+            Limits::Off | Limits::Own => self.phase = Phase::Limits(Box::new(todo)),
+        }
+        if limits == Limits::Off {
+            Next::Run(LIFT.to_owned(), vec![self.deadline_ms.to_string()])
+        } else {
+            Next::Run(BACK.to_owned(), vec![self.saved.clone().unwrap_or_default()])
         }
     }
 
@@ -656,28 +696,12 @@ impl Runner {
     fn step_ended(&mut self, step: Step, answer: Answered) -> Next {
         match answer {
             Ok(_) => {
-                self.undo.extend(step.undo);
+                self.undo.extend(step.undo_then.into_iter().chain(step.undo));
                 self.next_item()
             }
-            Err(error) if self.is_tried_again(&step, &error) => {
-                self.phase = Phase::Pause(Box::new(step));
-                Next::Run(PAUSE.to_owned(), Vec::new())
-            }
+            Err(error) if self.waits_again(&step, &error) => self.ask_who_is_there(Box::new(step), error),
             Err(error) => self.failed(&step, error),
         }
-    }
-
-    /// What comes behind a long step does not give up for a lock that somebody has at this moment; the first step of all does, as the original
-    /// statement would.
-    fn is_tried_again(&mut self, step: &Step, error: &ServerError) -> bool {
-        self.tries += 1;
-        let most = match step.wait {
-            Wait::Long => 0,
-            Wait::Short | Wait::Bounded(_) if error.sqlstate == LOCK_NOT_AVAILABLE => MOST_TRIES,
-            Wait::Bounded(_) if error.is_timeout() => MOST_TIMEOUTS,
-            Wait::Short | Wait::Bounded(_) => 0,
-        };
-        self.current.is_some() && self.tries < most
     }
 
     fn failed(&mut self, step: &Step, error: ServerError) -> Next {
@@ -717,8 +741,7 @@ impl Runner {
         let state = match (&debris, &answer) {
             (Debris::Index(_) | Debris::HalfDropped(_) | Debris::Leaving { .. }, Ok(state)) => state.as_deref().unwrap_or("gone"),
             (Debris::Rebuilt(_), Ok(names)) => {
-                let names: Vec<String> = names.as_deref().and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default();
-                names.into_iter().rev().for_each(|name| rest.push_front(Clean { sql: format!("DROP INDEX CONCURRENTLY {name}"), wait: Wait::Long }));
+                left_by_rebuild(names.as_deref()).into_iter().rev().for_each(|sql| rest.push_front(Clean::of(sql)));
                 return self.next_clean(rest);
             }
             (_, Err(_)) => "busy",
@@ -753,7 +776,8 @@ impl Runner {
             self.tries = 0;
             return self.release();
         };
-        if clean.wait == self.limits { self.run_clean(clean, cleaning) } else { self.set_limits(clean.wait, Todo::Clean(clean, cleaning)) }
+        let limits = if clean.wait == Wait::Long { Limits::Off } else { Limits::Own };
+        if limits == self.limits { self.run_clean(clean, cleaning) } else { self.set_limits(limits, Todo::Clean(clean, cleaning)) }
     }
 
     fn run_clean(&mut self, clean: Clean, rest: VecDeque<Clean>) -> Next {
@@ -778,6 +802,12 @@ const DUPLICATE_TABLE: &str = "42P07";
 
 fn to_clean(first: Option<&Clean>, rest: &VecDeque<Clean>) -> Vec<String> {
     first.into_iter().chain(rest).map(|clean| clean.sql.clone()).collect()
+}
+
+/// What drops the indexes of the answer to [`REBUILT`].
+fn left_by_rebuild(names: Option<&str>) -> Vec<String> {
+    let names: Vec<String> = names.and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default();
+    names.into_iter().map(|name| format!("DROP INDEX CONCURRENTLY {name}")).collect()
 }
 
 /// Each once, where it stands first.

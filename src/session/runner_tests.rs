@@ -1,9 +1,13 @@
 //! Sequences of statements, as a server would answer them.
 
+use super::sql::SLEEP;
 use super::*;
+use crate::catalog::locks::LockMode;
+use crate::deferred::drop_table::{Doomed, DropForeignKey, DropTable};
 use crate::deferred::operation::{AttachKey, CreateIndex, SetNotNull};
 use crate::deferred::promise::{Pending, Place, Promise, PromiseId};
 use crate::deferred::whole::{FirstPart, Whole};
+use crate::policy::strong::{Patience, StrongLock};
 use crate::sql::name::RelationName;
 
 const NAMES: &[(&str, &str)] = &[
@@ -17,10 +21,15 @@ const NAMES: &[(&str, &str)] = &[
     (STATE, "inspect"),
     (REBUILT, "rebuilt"),
     (NAP, "nap"),
-    (PAUSE, "pause"),
+    (SLEEP, "pause"),
+    (super::super::holders::QUESTION, "who"),
     (seen::QUESTION, "look"),
     (CONTEXT, "context"),
 ];
+
+/// Somebody has been in the way for an hour.
+const SOMEBODY: &str = r#"{"holders": [{"transaction": "3/1", "pid": 7, "role": "app", "application": null, "kind": null, "state": null, "open_for": 3600,
+    "query": null}], "own": [], "relations": 1, "deadlock_timeout": "1s"}"#;
 
 /// What the server says: to each statement its answers in turn, then `true`.
 #[derive(Default)]
@@ -45,7 +54,11 @@ impl Server {
     }
 
     fn answer(&mut self, name: &str) -> Answered {
-        let default = if name == "look" { r#"{"table":1}"# } else { "true" };
+        let default = match name {
+            "look" => r#"{"table":1}"#,
+            "who" => SOMEBODY,
+            _ => "true",
+        };
         match self.answers.iter().position(|(statement, _)| *statement == name) {
             Some(at) => self.answers.remove(at).1,
             None => Ok(Some(default.into())),
@@ -106,7 +119,10 @@ fn later(operations: Vec<Operation>, tried: Try) -> Runner {
 fn limits_are_off_for_long_steps_only_and_the_lock_is_held_for_all_of_a_table() {
     let mut runner = now(vec![build("i"), attach("i")]);
     let (ran, result) = Server::default().run(&mut runner);
-    assert_eq!(ran, "save · acquire · look · look · context · promise · now · look · off · build i · look · back · attach i · release · all back");
+    assert_eq!(
+        ran,
+        "save · acquire · look · look · context · promise · back · now · look · off · build i · look · back · attach i · release · all back"
+    );
     assert_eq!((result, runner.done()), (Ok(()), 3));
 }
 
@@ -118,7 +134,7 @@ fn a_failed_step_is_cleaned_up_and_those_before_it_are_taken_back_in_reverse() {
     assert_eq!(
         ran,
         format!(
-            "save · acquire · look · look · look · context · promise · now · look · off · build i · look · build j · inspect · {drop}j · {drop}i · back · undo now · release · all back"
+            "save · acquire · look · look · look · context · promise · back · now · look · off · build i · look · build j · inspect · {drop}j · {drop}i · back · undo now · release · all back"
         )
     );
     let failure = result.unwrap_err();
@@ -135,24 +151,57 @@ fn after_a_commit_what_is_done_stays() {
 }
 
 #[test]
-fn a_lock_that_is_not_had_is_tried_for_again_but_not_for_the_statement_itself() {
+fn a_lock_that_is_not_had_is_tried_for_again() {
     let server = Server::default().fails("attach i", "55P03").fails("attach i", "55P03");
+    let no_lock = "attach i · who · pause · ";
     assert_eq!(
         server.run(&mut now(vec![attach("i")])).0,
-        "save · acquire · look · context · promise · now · look · attach i · pause · attach i · pause · attach i · release · all back"
+        format!("save · acquire · look · context · promise · back · now · look · {no_lock}{no_lock}attach i · release · all back")
     );
-    let (ran, result) = Server::default().fails("now", "55P03").run(&mut now(vec![attach("i")]));
-    assert_eq!(
-        (&*ran, result.unwrap_err().error.sqlstate),
-        ("save · acquire · look · context · promise · now · release · all back", "55P03".to_owned())
-    );
+    let mut runner = now(Vec::new()).patient(Patience::USUAL, "seed", Some(lock()));
+    let ran = Server::default().fails("now", "55P03").run(&mut runner).0;
+    assert!(ran.contains("back · now · who · pause · now · release"), "{ran}");
+}
+
+fn lock() -> StrongLock {
+    StrongLock { relations: vec![table()], mode: LockMode::AccessExclusive, neighbours: false, may_ask: true, brief: true }
+}
+
+/// The tries of a statement, and how it failed, where the lock never comes free.
+fn tries(statement: &'static str, patience: Patience, saved: &'static str) -> (usize, Failure) {
+    let never = (0..1_000).fold(Server::default().says("save", saved), |server, _| server.fails(statement, "55P03"));
+    let (ran, result) = never.run(&mut now(vec![attach("i")]).patient(patience, "seed", Some(lock())));
+    (ran.matches(&format!("{statement} · ")).count(), result.unwrap_err())
+}
+
+#[test]
+fn a_lock_that_never_comes_free_is_given_up_at_the_deadline() {
+    let (count, failure) = tries("now", Patience::USUAL, "{}");
+    assert!((90..=110).contains(&count), "{count}");
+    assert_eq!(failure.error.sqlstate, "55P03");
+    assert!(failure.error.detail.as_ref().is_some_and(|detail| detail.starts_with("pgairlock tried for 60 s to lock public.t, 1")), "{failure:?}");
+    let (count, failure) = tries("attach i", Patience::USUAL, "{}");
+    assert!((300..=550).contains(&count), "what comes behind a long step has more: {count}");
+    assert_eq!((&*failure.error.sqlstate, failure.left_over), ("55P03", Vec::new()));
+    assert_eq!(tries("now", Patience { total_ms: 0, ..Patience::USUAL }, "{}").0, 1);
+    assert_eq!(tries("now", Patience::USUAL, r#"{"lock_timeout": "300ms"}"#).0, 2, "the client's own is stricter");
+}
+
+#[test]
+fn a_try_has_a_short_lock_timeout_and_otherwise_the_limits_of_the_session() {
+    let mut runner = now(Vec::new());
+    let _ = runner.start();
+    let saved = r#"{"lock_timeout":null,"statement_timeout":"7s"}"#;
+    let _ = runner.answered(Ok(Some(saved.into())));
+    let Next::Run(sql, parameters) = runner.answered(Ok(Some("true".into()))) else { panic!() };
+    assert_eq!((&*sql, &*parameters[0]), (BACK, r#"{"lock_timeout":"100","statement_timeout":"7s"}"#));
 }
 
 #[test]
 fn what_is_in_hand_can_be_told_at_any_time() {
     let mut runner = now(vec![build("i")]);
     let mut told = vec![runner.in_hand().map(|(sql, back)| format!("{sql}: {}", back.join(", "))).unwrap_or_default()];
-    for answer in ["save", "true", r#"{"table":1}"#, "context", "promise", "now"] {
+    for answer in ["save", "true", r#"{"table":1}"#, "context", "promise", "limits", "now"] {
         if answer == "promise" {
             runner.promise_answered(Ok(true))
         } else {
@@ -160,7 +209,7 @@ fn what_is_in_hand_can_be_told_at_any_time() {
         };
         told.push(runner.in_hand().map(|(sql, back)| format!("{}: {}", &sql[..3], back.join(", "))).unwrap_or_default());
     }
-    assert_eq!(told, ["", "", "", "", "", "now: undo now", "SEL: undo now"]);
+    assert_eq!(told, ["", "", "", "", "", "now: ", "now: undo now", "SEL: undo now"]);
     for answer in ["{}", "limits", "quiet"] {
         runner.answered(Ok(Some(answer.into())));
     }
@@ -220,7 +269,7 @@ fn a_statement_that_comes_again_goes_on_where_it_stopped_unless_it_has_come_to_i
     let again = || Runner::again("public.t", 1000, &cut_off(0, false, both()), &form(both()));
     let there = || Server::default().says("look", THERE).says("look", THERE).says("look", THERE);
     let (ran, result) = there().run(&mut again());
-    assert_eq!((&*ran, result), ("save · acquire · context · promise · look · look · look · look · attach i · release · all back", Ok(())));
+    assert_eq!((&*ran, result), ("save · acquire · context · promise · look · look · look · look · back · attach i · release · all back", Ok(())));
     let (ran, result) =
         Server { promises: Some(Ok(false)), ..Server::default() }.says("look", THERE).says("look", r#"{"table":1}"#).run(&mut again());
     assert!(ran.starts_with("save · acquire · context · promise · look · look · look · off · build i"), "as the first of its kind: {ran} {result:?}");
@@ -246,7 +295,9 @@ fn a_statement_that_was_cut_off_is_taken_back_from_its_end_unless_all_of_it_is_t
 #[test]
 fn what_cannot_be_cleaned_up_is_told() {
     let server = Server::default().fails("attach i", "23505").fails("undo now", "55P03");
-    assert_eq!(server.run(&mut now(vec![attach("i")])).1.unwrap_err().left_over, ["undo now"]);
+    let mut runner = now(vec![attach("i")]);
+    assert_eq!(server.run(&mut runner).1.unwrap_err().left_over, ["undo now"]);
+    assert!(runner.has_failed() && !runner.left_nothing(), "it stays to be done");
 }
 
 #[test]
@@ -254,7 +305,7 @@ fn one_session_a_table_at_a_time() {
     let server = Server::default().says("acquire", "false").says("acquire", "false");
     let mut runner = later(vec![attach("i")], Try::First);
     let (ran, result) = server.run(&mut runner);
-    assert_eq!(ran, "save · acquire · nap · acquire · nap · acquire · look · attach i · release · all back");
+    assert_eq!(ran, "save · acquire · nap · acquire · nap · acquire · look · back · attach i · release · all back");
     assert_eq!((result, runner.waits()), (Ok(()), true));
 }
 
@@ -270,7 +321,7 @@ fn another_table_is_another_lock_and_other_settings_are_set_before_it() {
     let mut runner = Runner::promised(1000, vec![task("a", None), task("b", None), task("b", Some("{}"))]);
     assert_eq!(
         Server::default().run(&mut runner).0,
-        "save · acquire · look · attach a · release · acquire · look · attach b · release · apply · acquire · look · attach b · release · all back"
+        "save · acquire · look · back · attach a · release · acquire · look · attach b · release · apply · acquire · look · attach b · release · all back"
     );
 }
 
@@ -285,7 +336,7 @@ fn a_cancel_while_waiting_changes_nothing() {
 fn a_cancel_of_the_last_statements_leaves_no_lock_and_no_limit() {
     let server = Server::default().fails("release", "57014").fails("all back", "57014");
     let (ran, result) = server.run(&mut later(vec![attach("i")], Try::First));
-    assert_eq!((&*ran, result), ("save · acquire · look · attach i · release · release · all back · all back", Ok(())));
+    assert_eq!((&*ran, result), ("save · acquire · look · back · attach i · release · release · all back · all back", Ok(())));
 }
 
 #[test]
@@ -312,6 +363,41 @@ fn an_index_that_was_half_dropped_is_told() {
     assert_eq!(server.run(&mut later(vec![drop.clone()], Try::First)).1.unwrap_err().left_over, ["REINDEX INDEX CONCURRENTLY public.i"]);
     let server = Server::default().fails("drop i", "57014").says("inspect", "valid");
     assert_eq!(server.run(&mut later(vec![drop], Try::First)).1.unwrap_err().left_over.len(), 0);
+}
+
+#[test]
+fn a_key_that_was_dropped_for_its_table_comes_back_as_it_was() {
+    let p = table().sibling("p");
+    let key = DropForeignKey {
+        table: table(),
+        oid: 1,
+        constraint: "f".into(),
+        joined: p,
+        joined_oid: 2,
+        definition: "FOREIGN KEY (a) REFERENCES public.p(id)".into(),
+        validated: true,
+    };
+    let tables = DropTable { tables: vec![Doomed { name: table(), oid: 1 }], if_exists: false, cascade: false, takes: Vec::new() };
+    let form = SafeForm { now: None, then: vec![Operation::DropForeignKey(key), Operation::DropTable(tables)], tag: "DROP TABLE" };
+    let there = r#"{"table":1,"constraint":{"validated":true},"others":[2]}"#;
+    let server = || Server::default().says("look", there).says("look", there).says("look", there);
+    let drop = "ALTER TABLE public.t DROP CONSTRAINT f";
+    let (add, validate) =
+        ("ALTER TABLE public.t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES public.p(id) NOT VALID", "ALTER TABLE public.t VALIDATE CONSTRAINT f");
+    let begun = format!("save · acquire · look · look · context · promise · look · back · {drop} · look · DROP TABLE public.t");
+    let (ran, result) = server().run(&mut Runner::new("public.t", 1000, &form));
+    assert_eq!((ran, result), (format!("{begun} · release · all back"), Ok(())));
+    let (ran, result) = server().fails("DROP TABLE public.t", "2BP01").run(&mut Runner::new("public.t", 1000, &form));
+    assert_eq!(ran, format!("{begun} · back · {add} · off · {validate} · release · all back"));
+    assert_eq!(result.unwrap_err().left_over.len(), 0);
+    let (ran, _) = server().fails(drop, "57014").run(&mut Runner::new("public.t", 1000, &form));
+    assert!(ran.ends_with(&format!("look · back · {drop} · release · all back")), "what was not dropped is not added: {ran}");
+    // An earlier run had dropped it: this one still can take it back.
+    let (gone, left) = (r#"{"table":1,"others":[2]}"#, r#"{"table":1,"others":[1]}"#);
+    let server =
+        [gone, left, gone, left].iter().fold(Server::default().fails("DROP TABLE public.t", "2BP01"), |server, look| server.says("look", look));
+    let (ran, _) = server.run(&mut Runner::again("public.t", 1000, &cut_off(1, false, form.then.clone()), &form));
+    assert!(ran.ends_with(&format!("DROP TABLE public.t · back · {add} · off · {validate} · release · all back")), "{ran}");
 }
 
 #[test]

@@ -41,6 +41,7 @@ impl Session {
             Some(pending) => Runner::again(&lock, deadline, pending, &form),
             None => Runner::new(&lock, deadline, &form),
         };
+        let runner = runner.patient(self.identity.patience, &self.identity.id, outcome.lock_timeout.strong());
         let since = subject.since;
         let rewriting = Box::new(Rewriting {
             runner,
@@ -109,7 +110,12 @@ impl Session {
                 Ok(())
             }
             Work::Quieting => self.is_quiet(out),
+            Work::Splitting => {
+                self.split_own_finished(exchange.error.as_ref(), out);
+                Ok(())
+            }
             Work::Polling(polling) => self.polling(polling, exchange, now, out),
+            Work::Trying(trying) => self.trying_on(trying, exchange, now, out),
             Work::Deferring(deferring) => self.deferring(deferring, exchange, now, out),
             Work::Committing(committing) => self.committing(committing, exchange, now, out),
             Work::Resuming(resuming) => self.resuming(resuming, exchange, now, out),

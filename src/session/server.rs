@@ -43,7 +43,7 @@ impl Session {
     fn server_frame(&mut self, tag: u8, now: Instant, out: &mut Effects) -> Progress {
         match tag {
             b'N' | b'A' => self.server.approve(),
-            b'S' => self.parameter_status()?,
+            b'S' => self.parameter_status(out)?,
             b'R' | b'K' | b'v' | b'W' => {
                 return Err(Fatal::protocol(format!("the server sent a message of type {tag:#04x} outside the login")));
             }
@@ -52,12 +52,26 @@ impl Session {
         Ok(())
     }
 
-    fn parameter_status(&mut self) -> Progress {
+    /// What steps of ours set for themselves and set back is nobody's business: a driver may take another DateStyle for the end of the session.
+    fn works_for_itself(&self) -> bool {
+        match &self.work {
+            Work::Running(_) | Work::Resuming(_) => true,
+            Work::Committing(committing) => committing.is_working(),
+            _ => false,
+        }
+    }
+
+    fn parameter_status(&mut self, out: &mut Effects) -> Progress {
         if let Some((name, value)) = self.server.peek()?.and_then(|frame| views::parameter_status(frame.body)) {
             let (name, value) = (name.to_owned(), value.to_owned());
             self.parameters.note(&name, &value);
         }
-        self.server.approve();
+        if self.works_for_itself() {
+            out.client(self.server.take_run());
+            self.server.discard();
+        } else {
+            self.server.approve();
+        }
         self.check_parameters()
     }
 
@@ -99,11 +113,20 @@ impl Session {
         let body = frame.slice(frame.len().min(crate::wire::frames::HEADER)..);
         match owner {
             Owner::Own => {}
+            Owner::Client | Owner::Refused(_) if frame.first() == Some(&b'Z') && self.part_is_answered() => {}
+            Owner::Client if frame.first() == Some(&b'E') && self.split.is_some() => {
+                self.server_said_goodbye |= is_fatal(&body);
+                out.client(self.as_of_the_string(frame));
+            }
+            Owner::Client if frame.first() == Some(&b'C') && self.split.is_some() => self.say_complete(frame, out),
             Owner::Client => {
                 self.server_said_goodbye |= frame.first() == Some(&b'E') && is_fatal(&body);
                 out.client(frame);
             }
-            Owner::Refused(replacement) if frame.first() == Some(&b'E') => out.client(replacement.clone()),
+            Owner::Refused(replacement) if frame.first() == Some(&b'E') => {
+                self.split_fails();
+                out.client(replacement.clone());
+            }
             Owner::Refused(_) => out.client(frame),
         }
         body

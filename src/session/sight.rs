@@ -37,7 +37,7 @@ struct Measures {
 
 /// A session that the watched one waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-struct Blocker {
+pub(super) struct Blocker {
     /// 0 is a prepared transaction.
     pid: i64,
     role: Option<String>,
@@ -55,10 +55,13 @@ impl Sight {
     /// When it is not what the question asks for.
     pub fn read(answer: &str) -> Result<Self, serde_json::Error> {
         let mut sight: Self = serde_json::from_str(answer)?;
-        for blocker in &mut sight.blockers {
-            blocker.query = blocker.query.take().map(|query| without_values(&query, QUERY_HEAD));
-        }
+        sight.blockers.iter_mut().for_each(Blocker::forget_values);
         Ok(sight)
+    }
+
+    /// What was seen of the session of that process id.
+    pub(super) fn blocker(&self, pid: i64) -> Option<&Blocker> {
+        self.blockers.iter().find(|blocker| blocker.pid == pid)
     }
 
     /// What a concurrent build is at.
@@ -92,13 +95,49 @@ impl Display for Sight {
         if let Some(percent) = self.progress.as_ref().and_then(Measures::percent) {
             write!(f, ", {percent} %")?;
         }
-        for (index, blocker) in self.blockers.iter().take(MOST_NAMED).enumerate() {
-            write!(f, "{}{blocker}", if index == 0 { "; waits for " } else { ", " })?;
+        if self.blockers.is_empty() {
+            return Ok(());
         }
-        match self.blockers.len().saturating_sub(MOST_NAMED) {
+        write!(f, "; waits for {}", Named(&self.blockers.iter().collect::<Vec<_>>()))
+    }
+}
+
+/// The first of them by name, the others by number.
+pub(super) struct Named<'a>(pub(super) &'a [&'a Blocker]);
+
+impl Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, blocker) in self.0.iter().take(MOST_NAMED).enumerate() {
+            write!(f, "{}{blocker}", if index == 0 { "" } else { ", " })?;
+        }
+        match self.0.len().saturating_sub(MOST_NAMED) {
             0 => Ok(()),
             more => write!(f, " and {more} more"),
         }
+    }
+}
+
+impl Blocker {
+    /// Somebody may see more of it than its name.
+    pub(super) fn is_seen(&self) -> bool {
+        self.state.is_some() || self.query.is_some()
+    }
+
+    pub(super) fn pid(&self) -> i64 {
+        self.pid
+    }
+
+    /// Its transaction, in seconds.
+    pub(super) fn open_for(&self) -> Option<i64> {
+        self.open_for
+    }
+
+    pub(super) fn is_autovacuum(&self) -> bool {
+        self.kind.as_deref() == Some("autovacuum worker")
+    }
+
+    pub(super) fn forget_values(&mut self) {
+        self.query = self.query.take().map(|query| without_values(&query, QUERY_HEAD));
     }
 }
 
@@ -209,7 +248,7 @@ mod tests {
             let name: String = before.chars().rev().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '"')).collect();
             let name: String = name.chars().rev().collect();
             assert!(
-                name.is_empty() || name.starts_with("pg_catalog.") || ["OPERATOR", "COALESCE", "l", "watched"].contains(&&*name),
+                name.is_empty() || name.starts_with("pg_catalog.") || ["OPERATOR", "COALESCE", "l", "k", "watched"].contains(&&*name),
                 "{name} is not qualified"
             );
         }

@@ -1,4 +1,5 @@
--- $1: the process id of a session. One row of JSON: how far its concurrent build is, and whom it waits for, oldest transaction first.
+-- $1: the process id of a session. $2: those of other sessions that it waits for between two looks, a JSON array.
+-- One row of JSON: how far its concurrent build is, and whom it waits for, oldest transaction first.
 -- A prepared transaction that is waited for has process id 0. Where the role may not see a session's statistics, they are null.
 SELECT pg_catalog.json_build_object(
     'progress', (SELECT pg_catalog.to_json(p) FROM pg_catalog.pg_stat_progress_create_index p WHERE p.pid OPERATOR(pg_catalog.=) watched.pid),
@@ -8,6 +9,8 @@ SELECT pg_catalog.json_build_object(
             'query', CASE WHEN a.query OPERATOR(pg_catalog.<>) '<insufficient privilege>' THEN pg_catalog."left"(a.query, 1000) END)
             ORDER BY a.xact_start, b.pid)
         FROM (SELECT l.pid FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids(watched.pid)) l (pid)
+              UNION
+              SELECT k.pid::pg_catalog.int4 FROM pg_catalog.json_array_elements_text($2::pg_catalog.json) k (pid)
               UNION
               SELECT p.current_locker_pid::pg_catalog.int4 FROM pg_catalog.pg_stat_progress_create_index p
               WHERE p.pid OPERATOR(pg_catalog.=) watched.pid AND p.current_locker_pid OPERATOR(pg_catalog.<>) 0) b

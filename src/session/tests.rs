@@ -10,9 +10,11 @@ use super::registry::Known;
 use super::{Identity, Session, Status};
 use crate::audit::record::DecisionId;
 use crate::policy::settings::{Mode, PolicySettings, Principal};
+use crate::policy::strong::Patience;
 use crate::wire::{errors, messages};
 
 mod judged;
+mod trying;
 mod waiting;
 
 /// A session between two peers that a test plays.
@@ -33,6 +35,7 @@ fn conversation() -> Conversation {
         monitored: false,
         lock_timeout_ms: 2000,
         kept_lock_timeout_ms: 2000,
+        patience: Patience::USUAL,
         step_timeout_ms: 3_600_000,
     };
     let parameters = [("server_version".to_owned(), "15.18".to_owned()), ("TimeZone".to_owned(), "UTC".to_owned())];

@@ -5,7 +5,8 @@
 
 use std::time::Instant;
 
-use super::effects::Effects;
+use super::effects::{Effects, Watch};
+use super::runner::Runner;
 use super::sight::Sight;
 use super::ticks::Ticks;
 use super::work::Work;
@@ -15,14 +16,16 @@ impl Session {
     /// A client waits, or its session works on for nobody.
     #[must_use]
     pub fn waits(&self) -> bool {
-        self.ticks().is_some()
+        self.ticks().is_some() || matches!(self.work, Work::Trying(_))
     }
 
     /// When a client that waits is to hear that its wait goes on, or to be looked for, or something is to be tried again.
     #[must_use]
     pub fn next_tick(&self) -> Option<Instant> {
-        if let Work::Polling(polling) = &self.work {
-            return polling.next();
+        match &self.work {
+            Work::Polling(polling) => return polling.next(),
+            Work::Trying(trying) => return trying.next(),
+            _ => {}
         }
         let ticks = self.ticks()?;
         if self.watched().is_some() { ticks.looks.next() } else { Some(ticks.next()) }
@@ -31,12 +34,13 @@ impl Session {
     pub(super) fn tick(&mut self, now: Instant, out: &mut Effects) {
         self.pause_over(now, out);
         let (watched, step) = (self.watched(), self.waits_for());
+        let beside = self.runner().map(Runner::in_the_way).unwrap_or_default();
         let Some(ticks) = self.ticks_mut() else { return };
         let told = ticks.due(now);
         match (step, watched) {
             (Some(_), Some(pid)) => {
                 ticks.looks.begin(told.is_some(), now);
-                out.watch = Some(pid);
+                out.watch = Some(Watch { pid, beside });
             }
             (Some(step), None) => {
                 if let Some(waited) = told {
@@ -49,6 +53,7 @@ impl Session {
 
     /// The monitor has looked; `None` where it could not.
     pub(super) fn seen(&mut self, sight: Option<&Sight>, now: Instant, out: &mut Effects) {
+        self.seen_in_the_way(sight, now, out);
         let step = self.waits_for();
         let Some(ticks) = self.ticks_mut() else { return };
         let told = ticks.looks.ended(sight.and_then(Sight::phase));
@@ -59,7 +64,7 @@ impl Session {
     }
 
     /// The process id to look at.
-    fn watched(&self) -> Option<u32> {
+    pub(super) fn watched(&self) -> Option<u32> {
         self.identity.backend_pid.filter(|_| self.identity.monitored && !self.client_gone)
     }
 
@@ -86,12 +91,17 @@ impl Session {
         !matches!(self.work, Work::Running(_))
     }
 
-    /// The step that runs.
+    /// The step that runs. A monitor knows more of who is in its way.
     fn waits_for(&self) -> Option<String> {
+        let runner = self.runner()?;
+        if self.watched().is_some() { runner.in_hand().map(|(step, _)| step.to_owned()) } else { runner.in_hand_and_in_the_way() }
+    }
+
+    fn runner(&self) -> Option<&Runner> {
         match &self.work {
-            Work::Committing(committing) => committing.in_hand(),
-            Work::Resuming(resuming) => resuming.in_hand(),
-            Work::Running(rewriting) => rewriting.runner.in_hand().map(|(step, _)| step.to_owned()),
+            Work::Committing(committing) => committing.runner(),
+            Work::Resuming(resuming) => resuming.runner(),
+            Work::Running(rewriting) => Some(&rewriting.runner),
             _ => None,
         }
     }

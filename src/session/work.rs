@@ -18,6 +18,7 @@ use super::polling::Polling;
 use super::resuming::Resuming;
 use super::runner::Runner;
 use super::ticks::Ticks;
+use super::trying::Trying;
 use super::wholes::Promising;
 
 /// See the module; one variant at a time, each with only its own data.
@@ -49,12 +50,16 @@ pub(super) enum Work {
     Caring(Care),
     /// A call that waits for an advisory lock.
     Polling(Box<Polling>),
+    /// A statement that waits for a strong lock.
+    Trying(Box<Trying>),
     /// A rewrite.
     Running(Box<Rewriting>),
     /// A statement of which a part waits for COMMIT.
     Deferring(Box<Deferring>),
     /// A COMMIT that something waits for.
     Committing(Box<Committing>),
+    /// BEGIN, COMMIT or ROLLBACK around the statements of one string.
+    Splitting,
     /// Portals are being closed that another session's build would wait for.
     Quieting,
     /// What earlier transactions were promised.

@@ -15,6 +15,7 @@ mod drop;
 mod external;
 mod figure;
 mod letters;
+mod locked;
 mod operators;
 mod query;
 mod rename;
@@ -139,8 +140,17 @@ fn of_tree(source: Source<'_>, node: &NodeEnum) -> Result<Parsed, ParseError> {
         statement => statement,
     };
     let later = !matches!(statement, Statement::Query(_) | Statement::Copy(_)) || matches!(node, NodeEnum::DeclareCursorStmt(_));
-    let Found { functions, sets, attributes } = walk::found(node, later);
-    Ok(Parsed { span: source.span, statement, functions, sets, attributes, defines: carried::definition(node) })
+    let Found { functions, sets, attributes, relations } = walk::found(node, later);
+    Ok(Parsed {
+        span: source.span,
+        statement,
+        functions,
+        sets,
+        attributes,
+        relations,
+        defines: carried::definition(node),
+        locks: locked::relations(node),
+    })
 }
 
 /// Where a statement stands, without the comments and white space before and after it.

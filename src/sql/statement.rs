@@ -36,8 +36,12 @@ pub struct Parsed {
     pub sets: Vec<SetByCall>,
     /// Names behind a period: `t.f` calls a function `f` of one row where `t` has no such column.
     pub attributes: Vec<String>,
+    /// Every relation that it names where the grammar wants one, wherever in the tree, each once; names of WITH among them.
+    pub relations: Vec<RelationName>,
     /// The function that it creates or replaces.
     pub defines: Option<Definition>,
+    /// Relations that were there before and that it locks strongly, waiting if it must, where `statement` does not name them, or not how.
+    pub locks: Vec<RelationName>,
 }
 
 /// A function as CREATE FUNCTION writes it.
@@ -55,7 +59,16 @@ impl Parsed {
     /// A statement that calls nothing.
     #[must_use]
     pub fn new(span: Range<usize>, statement: Statement) -> Self {
-        Self { span, statement, functions: Vec::new(), sets: Vec::new(), attributes: Vec::new(), defines: None }
+        Self {
+            span,
+            statement,
+            functions: Vec::new(),
+            sets: Vec::new(),
+            attributes: Vec::new(),
+            relations: Vec::new(),
+            defines: None,
+            locks: Vec::new(),
+        }
     }
 }
 

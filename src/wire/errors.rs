@@ -33,6 +33,12 @@ pub fn error(report: &Report<'_>) -> Bytes {
     frame(b'E', report)
 }
 
+/// The ErrorResponse frame of this body.
+#[must_use]
+pub fn error_of(body: &[u8]) -> Bytes {
+    framed(b'E', body)
+}
+
 /// A whole NoticeResponse frame.
 #[must_use]
 pub fn notice(report: &Report<'_>) -> Bytes {
@@ -57,6 +63,23 @@ pub fn field(body: &[u8], code: u8) -> Option<&[u8]> {
     fields(body).find(|(found, _)| *found == code).map(|(_, value)| value)
 }
 
+/// An ErrorResponse frame whose position, if it has one, counts from so many characters before.
+#[must_use]
+pub fn moved(frame: &[u8], characters: usize) -> Bytes {
+    let mut body = BytesMut::with_capacity(frame.len() + 8);
+    for (code, value) in fields(frame.get(5..).unwrap_or_default()) {
+        let position = (code == b'P').then(|| std::str::from_utf8(value).ok()?.parse::<usize>().ok()).flatten();
+        body.put_u8(code);
+        match position {
+            Some(position) => body.put_slice(position.saturating_add(characters).to_string().as_bytes()),
+            None => body.put_slice(value),
+        }
+        body.put_u8(0);
+    }
+    body.put_u8(0);
+    framed(b'E', &body)
+}
+
 fn frame(tag: u8, report: &Report<'_>) -> Bytes {
     let position = report.position.map(|position| position.to_string());
     let fields = [
@@ -76,11 +99,15 @@ fn frame(tag: u8, report: &Report<'_>) -> Bytes {
         }
     }
     body.put_u8(0);
+    framed(tag, &body)
+}
+
+fn framed(tag: u8, body: &[u8]) -> Bytes {
     let mut frame = BytesMut::with_capacity(body.len() + 5);
     frame.put_u8(tag);
     // Texts of ours are far below 2 GB; a saturated length would at worst end this connection.
     frame.put_i32(i32::try_from(body.len() + 4).unwrap_or(i32::MAX));
-    frame.extend_from_slice(&body);
+    frame.extend_from_slice(body);
     frame.freeze()
 }
 
@@ -107,6 +134,7 @@ mod tests {
         let read: Vec<_> = fields(&bytes[5..]).map(|(code, value)| (code as char, String::from_utf8_lossy(value).into_owned())).collect();
         let expected = [('S', "ERROR"), ('V', "ERROR"), ('C', "PA001"), ('M', "m"), ('D', "d"), ('H', "h"), ('P', "12")];
         assert_eq!(read, expected.map(|(code, value)| (code, value.to_owned())));
+        assert_eq!(error_of(&bytes[5..]), bytes);
         assert_eq!(usize::try_from(u32::from_be_bytes(bytes[1..5].try_into().unwrap())).unwrap(), bytes.len() - 1);
     }
 
@@ -116,6 +144,14 @@ mod tests {
         assert_eq!(bytes[0], b'N');
         assert_eq!(field(&bytes[5..], b'M'), Some(b"a?C99999".as_slice()));
         assert_eq!(field(&bytes[5..], b'C'), Some(b"00000".as_slice()));
+    }
+
+    #[test]
+    fn a_position_is_moved_and_nothing_else() {
+        let report = Report { detail: Some("d"), position: Some(12), ..Report::new("ERROR", "42601", "m") };
+        assert_eq!(moved(&error(&report), 30), error(&Report { position: Some(42), ..report }));
+        let without = error(&Report { position: None, ..report });
+        assert_eq!(moved(&without, 30), without);
     }
 
     #[test]

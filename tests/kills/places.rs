@@ -48,7 +48,11 @@ fn kinds(places: &[Place], both: bool) -> Vec<Place> {
 
 /// While a step is worked on: in a transaction only behind its COMMIT, since it has locks of its own before.
 fn within(scenario: Scenario, places: &[Place]) -> Vec<Place> {
-    let begun = if scenario == Scenario::Transaction { places.iter().position(|place| place.name == "reply COMMIT").unwrap() } else { 0 };
+    let begun = if matches!(scenario, Scenario::Transaction | Scenario::Extended) {
+        places.iter().position(|place| place.name == "reply COMMIT").unwrap()
+    } else {
+        0
+    };
     let steps = places[begun..].iter().filter(|place| place.name.starts_with("send ") && STEPS.iter().any(|step| place.name.contains(step)));
     steps.map(|place| Place { within: true, ..place.clone() }).collect()
 }
@@ -85,7 +89,7 @@ pub(super) fn chosen(scenario: Scenario, names: &[String], long: bool) -> Vec<(V
         these(Victim::Backend, &within),
         these(Victim::Server, &decisive),
         these(Victim::Server, &within),
-        these(Victim::Number, &only(&|name| scenario == Scenario::Transaction && name == "send COMMIT")),
+        these(Victim::Number, &only(&|name| matches!(scenario, Scenario::Transaction | Scenario::Extended) && name == "send COMMIT")),
     ]
     .concat()
 }

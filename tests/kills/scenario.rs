@@ -9,8 +9,13 @@ use super::support::{Cluster, Proxy, RawClient, Session, catalog, directory};
 /// Tables with rows count as large.
 pub(super) const STRICT: &str = "[limits]\nsmall_table = \"1B\"\n";
 
-const TABLES: &str = "CREATE TABLE t (id int NOT NULL, a int, b text, c int);
+const TABLES: &str = "CREATE TABLE p (id int PRIMARY KEY);
+    INSERT INTO p SELECT generate_series(1, 100);
+    CREATE TABLE t (id int NOT NULL, a int, b text, c int);
     INSERT INTO t SELECT i, i, i::text, i FROM generate_series(1, 100) i;
+    CREATE INDEX t_c ON t (c);
+    CREATE INDEX t_b ON t (b);
+    CREATE TABLE before AS SELECT 't_b'::regclass::oid AS t_b;
     CREATE TABLE alembic_version (version_num text);
     INSERT INTO alembic_version VALUES ('0')";
 
@@ -28,6 +33,16 @@ const MIGRATION: Migration = &[
     ),
 ];
 
+const REST: Migration = &[
+    (
+        "ALTER TABLE t ADD CONSTRAINT t_f FOREIGN KEY (a) REFERENCES p",
+        "SELECT EXISTS (SELECT FROM pg_constraint WHERE conname = 't_f' AND convalidated)",
+    ),
+    ("DROP INDEX t_c", "SELECT to_regclass('t_c') IS NULL"),
+    // A concurrent rebuild is another index.
+    ("REINDEX INDEX t_b", "SELECT t_b <> 't_b'::regclass FROM before"),
+];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scenario {
     /// The migration and its version row in one transaction.
@@ -36,9 +51,14 @@ pub(super) enum Scenario {
     Autocommit,
     /// The first session of a role whose proxy died when the COMMIT had been answered by the server.
     Resuming,
+    /// Other statements in one transaction, by the extended protocol.
+    Extended,
+    /// The same, each by itself.
+    ExtendedAutocommit,
 }
 
-pub(super) const SCENARIOS: [Scenario; 3] = [Scenario::Transaction, Scenario::Autocommit, Scenario::Resuming];
+pub(super) const SCENARIOS: [Scenario; 5] =
+    [Scenario::Transaction, Scenario::Autocommit, Scenario::Resuming, Scenario::Extended, Scenario::ExtendedAutocommit];
 
 /// Who dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,45 +118,63 @@ impl Scenario {
         }
     }
 
+    fn migration(self) -> Migration {
+        if self.is_extended() { REST } else { MIGRATION }
+    }
+
+    fn is_extended(self) -> bool {
+        matches!(self, Self::Extended | Self::ExtendedAutocommit)
+    }
+
+    /// Nothing of it is in a transaction of the tool's.
+    pub(super) fn is_autocommit(self) -> bool {
+        matches!(self, Self::Autocommit | Self::ExtendedAutocommit)
+    }
+
     async fn steps(self, port: u16, database: &str) -> Result<(), String> {
         let mut client = log_in(port, database).await?;
-        if self == Self::Autocommit {
-            for (sql, done) in MIGRATION {
-                if ask(&mut client, done).await?.rows != ["t"] {
-                    ask(&mut client, sql).await?;
+        if self.is_autocommit() {
+            for (sql, done) in self.migration() {
+                if self.ask(&mut client, done).await?.rows != ["t"] {
+                    self.ask(&mut client, sql).await?;
                 }
             }
             // As the tool writes its version row.
             for sql in ["BEGIN", "COMMIT"] {
-                ask(&mut client, sql).await?;
+                self.ask(&mut client, sql).await?;
             }
             return Ok(());
         }
-        if ask(&mut client, "SELECT version_num FROM alembic_version").await?.rows == ["1"] {
+        if self.ask(&mut client, "SELECT version_num FROM alembic_version").await?.rows == ["1"] {
             for sql in ["BEGIN", "SELECT version_num FROM alembic_version", "COMMIT"] {
-                ask(&mut client, sql).await?;
+                self.ask(&mut client, sql).await?;
             }
             return Ok(());
         }
         let version = "UPDATE alembic_version SET version_num = '1'";
-        for sql in ["BEGIN"].into_iter().chain(MIGRATION.iter().map(|(sql, _)| *sql)).chain([version, "COMMIT"]) {
-            ask(&mut client, sql).await?;
+        for sql in ["BEGIN"].into_iter().chain(self.migration().iter().map(|(sql, _)| *sql)).chain([version, "COMMIT"]) {
+            self.ask(&mut client, sql).await?;
         }
         Ok(())
+    }
+
+    async fn ask(self, client: &mut RawClient, sql: &str) -> Result<Reply, String> {
+        let reply = if self.is_extended() { client.ask_extended(sql).await } else { client.ask(sql).await };
+        seen(sql, reply)
     }
 
     /// A session that finishes what is left to do, and does nothing else.
     pub(super) async fn visit(self, port: u16, database: &str) -> Result<(), String> {
         let mut client = log_in(port, database).await?;
         for sql in ["BEGIN", "COMMIT"] {
-            ask(&mut client, sql).await?;
+            self.ask(&mut client, sql).await?;
         }
         Ok(())
     }
 
     /// The server has committed the migration.
     pub(super) async fn is_committed(self, direct: &Session) -> bool {
-        self != Self::Autocommit && direct.value("SELECT version_num FROM alembic_version").await == "1"
+        !self.is_autocommit() && direct.value("SELECT version_num FROM alembic_version").await == "1"
     }
 }
 
@@ -150,11 +188,6 @@ async fn log_in(port: u16, database: &str) -> Result<RawClient, String> {
     client.start(&[("user", "trusted"), ("database", database)]).await;
     seen("login", Reply::of(&client.until(b'Z').await))?;
     Ok(client)
-}
-
-async fn ask(client: &mut RawClient, sql: &str) -> Result<Reply, String> {
-    let reply = client.ask(sql).await;
-    seen(sql, reply)
 }
 
 fn seen(what: &str, reply: Reply) -> Result<Reply, String> {

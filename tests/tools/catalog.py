@@ -66,8 +66,26 @@ QUERIES = {
 }
 
 # Where the tools write down what they have run, and what in it differs from one run to the next.
-VERSION_TABLES = ("alembic_version", "schema_migrations", "flyway_schema_history")
-DIFFERS_BY_RUN = ["installed_on", "execution_time", "checksum"]
+VERSION_TABLES = (
+    "public.alembic_version",
+    "public.databasechangelog",
+    "public.django_migrations",
+    "public.flyway_schema_history",
+    "public.goose_db_version",
+    "public.knex_migrations",
+    "public.migrations",
+    "public.pgmigrations",
+    "public.schema_migrations",
+    "public.schema_version",
+    "public._sqlx_migrations",
+    "public._yoyo_migration",
+    "drizzle.__drizzle_migrations",
+    "sqitch.changes",
+)
+DIFFERS_BY_RUN = [
+    *("installed_on", "execution_time", "checksum"),
+    *("dateexecuted", "deployment_id", "applied", "tstamp", "migration_time", "run_on", "applied_at_utc", "committed_at"),
+]
 
 
 def snapshot(connection):
@@ -92,8 +110,8 @@ def _lines(cursor, kind, query):
 
 
 def _version_rows(cursor, table):
-    cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (f"public.{table}",))
+    cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (table,))
     if not cursor.fetchone()[0]:
         return []
-    cursor.execute(f"SELECT (to_jsonb(t) - %s::text[])::text FROM public.{table} t", (DIFFERS_BY_RUN,))
+    cursor.execute(f"SELECT (to_jsonb(t) - %s::text[])::text FROM {table} t", (DIFFERS_BY_RUN,))
     return [f"version {table} {row}" for (row,) in cursor.fetchall()]

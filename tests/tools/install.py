@@ -23,8 +23,12 @@ class Missing(Exception):
     """A tool cannot be had on this machine; the text says what is missing."""
 
 
+def in_ci():
+    return os.environ.get("CI") == "true"
+
+
 def python_packages():
-    """The virtual environment with Alembic and both of its drivers; answers its interpreter."""
+    """The virtual environment with Alembic, Django, yoyo and their drivers; answers its interpreter."""
     python = VENV / "bin" / "python"
     requirements = HERE / "requirements.txt"
 
@@ -32,7 +36,7 @@ def python_packages():
         shutil.rmtree(VENV, ignore_errors=True)
         _run("a Python with venv", [sys.executable, "-m", "venv", str(VENV)])
         cache = {"PIP_CACHE_DIR": str(HOME / "pip")}
-        _run("Alembic", [str(python), "-m", "pip", "install", "--quiet", "--requirement", str(requirements)], cache)
+        _run("Python packages", [str(python), "-m", "pip", "install", "--quiet", "--requirement", str(requirements)], cache)
 
     _once("venv", [requirements, sys.version.encode()], python, build)
     return python
@@ -40,18 +44,102 @@ def python_packages():
 
 def golang_migrate():
     """The real `migrate` command line with the drivers postgres (lib/pq) and pgx5."""
-    module = HERE / "golang-migrate"
-    program = HOME / "bin" / "migrate"
+    return _go_program("golang-migrate", "migrate", "github.com/golang-migrate/migrate/v4/cmd/migrate", "postgres pgx5")
+
+
+def goose():
+    """Its command line with the driver for PostgreSQL (pgx) only."""
+    others = "no_clickhouse no_mssql no_mysql no_sqlite3 no_turso no_vertica no_ydb"
+    return _go_program("goose", "goose", "github.com/pressly/goose/v3/cmd/goose", others)
+
+
+def tern():
+    return _go_program("tern", "tern", "github.com/jackc/tern/v2")
+
+
+def _go_program(name, program, package, tags=""):
+    """Builds what `name`/go.mod pins."""
+    module, result = HERE / name, HOME / "bin" / program
     go = _program("go")
 
     def build():
         # -modcacherw: a read-only module cache would make `rm -rf target` fail.
-        command = [go, "build", "-buildvcs=false", "-modcacherw", "-mod=readonly"]
-        command += ["-tags", "postgres pgx5", "-o", str(program), "github.com/golang-migrate/migrate/v4/cmd/migrate"]
+        command = [go, "build", "-buildvcs=false", "-modcacherw", "-mod=readonly", "-tags", tags, "-o", str(result), package]
         caches = {"GOMODCACHE": str(HOME / "go" / "modules"), "GOCACHE": str(HOME / "go" / "build"), "GOFLAGS": ""}
-        _run("golang-migrate", command, caches, cwd=module)
+        _run(name, command, caches, cwd=module)
 
-    _once("golang-migrate", [module / "go.mod", module / "go.sum"], program, build)
+    _once(name, [module / "go.mod", module / "go.sum"], result, build)
+    return result
+
+
+def node_program(name):
+    """A command of the packages that node/package-lock.json pins."""
+    return node_packages() / ".bin" / name
+
+
+def dbmate():
+    """Its makers' own program, which comes as a package of Node's for each kind of machine; only one of them is pinned."""
+    program = node_packages() / "@dbmate" / "linux-x64" / "bin" / "dbmate"
+    if not program.exists():
+        raise Missing("no dbmate for this kind of machine")
+    return program
+
+
+def node_packages():
+    source, home = HERE / "node", HOME / "node"
+    _program("node")
+    npm = _program("npm")
+    pins = [source / file for file in ("package.json", "package-lock.json", ".npmrc")]
+
+    def build():
+        home.mkdir(exist_ok=True)
+        for pin in pins:
+            shutil.copy(pin, home)
+        # None of these packages needs a script of its own to be run.
+        command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--cache", str(HOME / "npm-cache")]
+        _run("Node packages", command, cwd=home)
+
+    packages = home / "node_modules"
+    _once("node", pins, packages, build)
+    return packages
+
+
+def sqlx():
+    """sqlx-cli, built as its makers lock it, for PostgreSQL only."""
+    version, home = _pins()["sqlx-cli"], HOME / "sqlx"
+    cargo = _program("cargo")
+    result = home / "bin" / "sqlx"
+
+    def build():
+        command = [cargo, "install", "--quiet", "--locked", "--root", str(home), "--version", version]
+        command += ["--no-default-features", "--features", "postgres,rustls", "sqlx-cli"]
+        _run("sqlx-cli", command, {"CARGO_TARGET_DIR": str(home / "build")})
+        shutil.rmtree(home / "build")
+
+    _once("sqlx", [f"sqlx-cli {version}".encode()], result, build)
+    return result
+
+
+def liquibase():
+    """Its command line is a class in its library; answers the class path, with the driver."""
+    home, pom = HOME / "liquibase", HERE / "liquibase" / "pom.xml"
+    _program("java")
+    maven = _program("mvn")
+
+    def build():
+        shutil.rmtree(home, ignore_errors=True)
+        command = [maven, "--batch-mode", "--quiet", "--file", str(pom), f"-Dmaven.repo.local={HOME / 'maven-liquibase'}"]
+        _run("Liquibase", [*command, "dependency:copy-dependencies", f"-DoutputDirectory={home}"])
+        shutil.rmtree(HOME / "maven-liquibase")
+
+    _once("liquibase", [pom], home, build)
+    return f"{home}/*"
+
+
+def of_the_system(program, package):
+    """A tool that scripts/install brings as one of the system's packages."""
+    if shutil.which(program) is None:
+        raise Missing(f"no {program} (Debian's {package})")
     return program
 
 
@@ -79,7 +167,7 @@ def flyway():
         shutil.rmtree(repository)
         program.chmod(0o755)
 
-    _once("flyway", [HERE / "versions.txt"], program, build)
+    _once("flyway", [f"{version} {pins['maven-dependency-plugin']}".encode()], program, build)
     return program
 
 

@@ -74,7 +74,7 @@ def race_of(lab, name, count):
             tool.install()
     except install.Missing as missing:
         print(f"skipped: {name}: {missing}")
-        return not run.in_ci()
+        return not install.in_ci()
     try:
         start = rounds.Start.prepare(lab, tools[0], migrations)
     except sets.Difference as difference:
@@ -100,7 +100,7 @@ def one_round(lab, start, tool, number):
         wrong = list(it.wrong())
     except (sets.Difference, psycopg.Error) as difference:
         wrong = [difference]
-    details = [*wrong, *([each.full() for each in it.runs] if it else []), *run.proxy_logs(lab)] if wrong else []
+    details = [*wrong, *([each.full() for each in it.runs] if it else []), *lab.logs()] if wrong else []
     seconds = f"{time.monotonic() - started:.1f}"
     print(ROW.format(number, tool.name, tool.driver, tool.lock, "FAILED" if wrong else "ok", seconds))
     for detail in details:

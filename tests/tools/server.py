@@ -26,6 +26,8 @@ from runner import certificates  # noqa: E402 - the driver matrix makes the same
 CLUSTER_SCRIPT = install.ROOT / "scripts" / "cluster"
 DEADLINE = 30  # seconds to be ready, and to end
 ESTABLISHED = "01"  # in /proc/net/tcp
+# Every statement is written to the server's log, together with the database and the session's process.
+LOGGED = ("log_statement=all", "log_line_prefix=%d|%p|")
 # What stands in the configuration of each proxy besides addresses and store.
 CONFIGURATIONS = {
     "default": "",
@@ -50,16 +52,16 @@ def free_port():
 
 
 class Cluster:
-    """One server; every statement it runs is written to its log together with the database and the session's process."""
+    """One server."""
 
-    def __init__(self, version, directory):
+    def __init__(self, version, directory, settings=LOGGED):
         self.version = version
+        self.settings = settings
         self.directory = pathlib.Path(directory)
         self.port = free_port()
 
     def start(self):
-        command = [CLUSTER_SCRIPT, "start", self.version, self.directory, str(self.port)]
-        command += ["log_statement=all", "log_line_prefix=%d|%p|"]
+        command = [CLUSTER_SCRIPT, "start", self.version, self.directory, str(self.port), *self.settings]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
@@ -205,7 +207,8 @@ def proxy_program():
 class Lab:
     """A cluster with proxies before it, each started when it is first needed."""
 
-    def __init__(self, version, directory, direct_only):
+    def __init__(self, version, directory, direct_only, settings=LOGGED):
+        self.settings = settings
         self.directory = pathlib.Path(directory)
         self.version = version
         self.direct_only = direct_only
@@ -223,7 +226,7 @@ class Lab:
     def _start(self):
         if not self.direct_only:
             proxy_program()
-        self.cluster = Cluster(self.version, self.directory / "cluster")
+        self.cluster = Cluster(self.version, self.directory / "cluster", self.settings)
         self.cluster.start()
 
     def proxy(self, name):
@@ -244,6 +247,9 @@ class Lab:
         shutil.rmtree(self.directory, ignore_errors=True)
         self.proxies, self.cluster = {}, None
         return codes
+
+    def logs(self):
+        return [f"proxy `{name}`, last lines of its log:\n{proxy.last_lines()}" for name, proxy in self.proxies.items()]
 
     def direct(self, database):
         return tools.Endpoint(self.cluster.port, database)

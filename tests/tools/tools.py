@@ -27,7 +27,15 @@ class Endpoint:
     ca: typing.Optional[pathlib.Path] = None  # with it: by TLS, and only to a server that this authority vouches for
 
     def url(self, scheme):
-        return connection.string(scheme, f"{USER}:{PASSWORD}", f"127.0.0.1:{self.port}/{self.database}", self.ca)
+        return connection.string(scheme, f"{USER}:{PASSWORD}", self.place, self.ca)
+
+    def url_of(self, tool, scheme="postgres"):
+        """As docs/tools.md says for that tool."""
+        return connection.of_tool(tool, scheme, f"{USER}:{PASSWORD}", self.place)
+
+    @property
+    def place(self):
+        return f"127.0.0.1:{self.port}/{self.database}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +55,26 @@ class Run:
         return "\n".join([f"$ {self.command}", *cut, *lines[-SHOWN_LINES:], f"[exit {self.code}]"])
 
 
-class Alembic:
+class Tool:
+    """What is so for most of them; each says where it differs."""
+
+    transactional = True  # it wraps a migration in a transaction
+    can_go_down = True
+    sends_whole_files = False  # as one string
+    shows_errors = True
+    late_failure_is_an_error = True  # it hears of work that failed after its COMMIT
+    keeps_its_lock = False  # when a COMMIT fails
+
+    def __init__(self, driver):
+        self.driver = driver
+
+    def after_failure(self, endpoint, migrations, version):
+        """Nothing to clean up: version and schema are one transaction."""
+
+
+class Alembic(Tool):
     name = "alembic"
     drivers = ("psycopg2", "psycopg")
-    transactional = True
-    can_go_down = True
 
     unique_violation = "UniqueViolation"  # how 23505 reads in its output: the class of the driver's exception
 
@@ -68,26 +91,23 @@ class Alembic:
     def down(self, endpoint, migrations, steps=None):
         return self._alembic(endpoint, migrations, "downgrade", f"-{steps}" if steps else "base")
 
-    def after_failure(self, endpoint, migrations, version):
-        """Nothing to clean up: version and schema are one transaction."""
-
     def _alembic(self, endpoint, migrations, *arguments):
         # Plain, it has no sslmode: libpq's own default (prefer) asks for TLS first and takes the answer.
         environment = {"MIGRATIONS_URL": endpoint.url(f"postgresql+{self.driver}"), "MIGRATIONS_TRANSACTION": self.transaction}
         return run([self.program, "-c", MIGRATIONS / "alembic.ini", "--name", migrations, *arguments], environment)
 
 
-class GolangMigrate:
+class GolangMigrate(Tool):
     name = "golang-migrate"
     drivers = ("postgres", "pgx5")
     transactional = False
-    can_go_down = True
     says_applied, says_nothing_to_do = "/u ", "no change"
     lock = "session"
 
     def __init__(self, driver, split=False):
         self.driver = driver
         self.split = split
+        self.sends_whole_files = not split
         # Of lib/pq's error the tool shows message and detail, no SQLSTATE.
         self.unique_violation = "SQLSTATE 23505" if driver == "pgx5" else None
 
@@ -112,7 +132,7 @@ class GolangMigrate:
         return run([self.program, "-path", MIGRATIONS / "sql" / migrations, "-database", url, *arguments])
 
 
-class Flyway:
+class Flyway(Tool):
     name = "flyway"
     drivers = ("pgjdbc",)
     can_go_down = False  # `undo` is not in the community edition
@@ -146,10 +166,10 @@ class Flyway:
         return run([self.program, *(f"-{key}={value}" for key, value in settings.items()), "migrate"], environment)
 
 
-class Psql:
+class Psql(Tool):
     name = "psql"
     drivers = ("libpq",)
-    transactional = True
+    late_failure_is_an_error = False  # it writes no version row
     can_go_down = False
     unique_violation = "ERROR: 23505:"
 
@@ -171,20 +191,18 @@ class Psql:
         command = [self.program, endpoint.url("postgres"), "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-1"]
         return run([*command, *(part for file in files for part in ("-f", file))])
 
-    def after_failure(self, endpoint, migrations, version):
-        """Nothing to clean up."""
-
 
 def clean_environment():
     """The caller's environment without what would change a tool, a driver or the proxy behind our back."""
-    return {key: value for key, value in os.environ.items() if not key.startswith(("PG", "FLYWAY_", "DATABASE_URL"))}
+    return {key: value for key, value in os.environ.items() if not key.startswith(("PG", "FLYWAY_", "DATABASE_URL", "GOOSE_", "SQITCH_", "RAILS_", "DJANGO_", "LIQUIBASE_"))}
 
 
-def run(command, environment=None):
+def run(command, environment=None, cwd=None):
     """Runs a tool in a process group of its own, so that nothing of it (a JVM behind a shell) outlives the run."""
     command = [str(part) for part in command]
     process = subprocess.Popen(
         command,
+        cwd=cwd,
         env={**clean_environment(), "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

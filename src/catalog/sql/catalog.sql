@@ -1,19 +1,4 @@
-WITH RECURSIVE
-relation_candidates AS (
-  SELECT r.n, r.k,
-    CASE WHEN r.schema IS NULL THEN pg_catalog.to_regclass(pg_catalog.quote_ident(r.name))::pg_catalog.oid
-    ELSE (
-      SELECT c.oid FROM pg_catalog.pg_class AS c, pg_catalog.pg_namespace AS s
-      WHERE c.relname OPERATOR(pg_catalog.=) r.name::pg_catalog.name AND c.relnamespace OPERATOR(pg_catalog.=) s.oid
-        AND CASE WHEN r.schema OPERATOR(pg_catalog.=) 'pg_temp' THEN s.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
-            ELSE s.nspname OPERATOR(pg_catalog.=)
-              (CASE WHEN r.path AND r.schema OPERATOR(pg_catalog.=) '$user' THEN CURRENT_USER ELSE r.schema::pg_catalog.name END) END
-        AND (NOT r.path OR pg_catalog.has_schema_privilege(s.oid, 'USAGE'))
-    ) END AS oid
-  FROM pg_catalog.json_to_recordset($1::pg_catalog.json)
-    AS r(n pg_catalog.int4, k pg_catalog.int4, schema pg_catalog.text, name pg_catalog.text, path pg_catalog.bool)
-),
-relations AS (SELECT DISTINCT ON (q.n) q.n, q.oid FROM relation_candidates AS q WHERE q.oid IS NOT NULL ORDER BY q.n, q.k),
+relations AS (SELECT DISTINCT ON (q.n) q.n, q.oid FROM candidates AS q WHERE q.oid IS NOT NULL ORDER BY q.n, q.k),
 descendants AS (
   SELECT r.oid AS root, i.inhrelid AS oid FROM relations AS r, pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) r.oid
   UNION

@@ -57,7 +57,7 @@ pub(super) async fn run(store: &Store, args: &RunArgs, timeouts: Timeouts) -> Re
     }
     choice.refused.iter().for_each(|why| say(&format!("left out: {why}\n")));
     let stop = signals().map_err(|error| could_not(error.to_string()))?;
-    let mut work = Work { client: &client, store, step: timeouts.step, stop, stopping: false };
+    let mut work = Work { client: &client, store, timeouts, stop, stopping: false };
     work.all(&choice.run).await
 }
 
@@ -102,7 +102,7 @@ struct Work<'a> {
     client: &'a Client,
     store: &'a Store,
     /// The deadline of a step that waits.
-    step: Duration,
+    timeouts: Timeouts,
     stop: [Signal; 2],
     /// A signal has come: what runs is cancelled and cleaned up, and nothing more is begun.
     stopping: bool,
@@ -184,9 +184,10 @@ impl Work<'_> {
     async fn work(&mut self, pending: &Pending) -> Result<End, Ended> {
         let id = pending.id.0;
         let tasks = pending.rest().iter().enumerate().map(|(place, deferred)| Task::promised(deferred, pending.tried(place))).collect();
-        let deadline_ms = u64::try_from(self.step.as_millis()).unwrap_or(u64::MAX);
+        let deadline_ms = u64::try_from(self.timeouts.step.as_millis()).unwrap_or(u64::MAX);
         let whole = pending.promise.whole.is_some();
-        let mut runner = if whole { Runner::back(deadline_ms, pending) } else { Runner::promised(deadline_ms, tasks) };
+        let runner = if whole { Runner::back(deadline_ms, pending) } else { Runner::promised(deadline_ms, tasks) };
+        let mut runner = runner.patient(self.timeouts.patience(), &format!("{id} {}", std::process::id()), None);
         let (mut noted, mut told, mut ran) = (0, false, false);
         let mut next = runner.start();
         loop {

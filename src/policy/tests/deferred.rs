@@ -3,13 +3,13 @@
 use super::*;
 use crate::deferred::promise::{Deferred, Failed, Place, Promise, PromiseId};
 
-fn in_block() -> Ask {
+pub(super) fn in_block() -> Ask {
     Ask { in_transaction: true, in_block: true, ..ask() }
 }
 
 impl Ask {
     /// The same after these statements, of which each left something for later.
-    fn after(mut self, statements: &[&str]) -> Self {
+    pub(super) fn after(mut self, statements: &[&str]) -> Self {
         for sql in statements {
             let outcome = self.of(sql);
             let Plan::Defer(form) = outcome.decision.plan else { panic!("{sql}: {:?}", outcome.decision.plan) };
@@ -25,7 +25,7 @@ impl Ask {
         self
     }
 
-    fn defers(&self, sql: &str) -> String {
+    pub(super) fn defers(&self, sql: &str) -> String {
         let outcome = self.of(sql);
         let Plan::Defer(form) = &outcome.decision.plan else { panic!("{sql}: {:?}", outcome.decision.plan) };
         format!(
@@ -50,6 +50,7 @@ pub(super) fn with_something_left(rule: &str) -> Ask {
         "after-commit-failed" => {
             Ask { pending: vec![failed(in_block().after(&["CREATE INDEX p_a_idx ON p (a)"]).overlay.deferred().to_vec())], ..ask() }
         }
+        "drop-table-foreign-keys" => on(drop_table::leaf()),
         _ => ask(),
     }
 }
@@ -72,6 +73,21 @@ fn failed(operations: Vec<Deferred>) -> Pending {
         told: false,
         error: Some(Failed { sqlstate: "23505".into(), message: "could not create unique index \"u\"".into() }),
     }
+}
+
+#[test]
+fn a_string_is_taken_apart_where_that_helps() {
+    let ask = in_block();
+    for sql in ["SELECT 1; CREATE INDEX i ON t (a)", "ALTER TABLE t ADD CONSTRAINT k UNIQUE (a); CREATE INDEX i ON t (a); COMMIT; SELECT 1"] {
+        let outcome = ask.of(sql);
+        assert_eq!((outcome.decision.plan, outcome.record), (Plan::Split, false), "{sql}");
+    }
+    // What has no safe form is refused before anything runs, what needs nothing passes, and what cannot be taken apart is refused as it stands.
+    ask.refused_by("alter-column-type", "CREATE INDEX i ON t (a); ALTER TABLE t ALTER COLUMN b TYPE int USING b::int");
+    ask.passes("SELECT 1; CREATE TABLE fresh (id int)");
+    ask.refused_by("create-index-blocking", "CREATE INDEX i ON t (a); COMMIT AND CHAIN");
+    ask.refused_by("create-index-blocking", "CREATE INDEX i ON t (a); COPY t FROM STDIN");
+    assert_eq!(Ask { mode: Mode::Warn, ..in_block() }.of("SELECT 1; CREATE INDEX i ON t (a)").would, Some(Plan::Split));
 }
 
 #[test]
@@ -125,7 +141,6 @@ fn what_needs_the_object_is_refused_and_the_rest_goes_on() {
         "ALTER TABLE p ADD FOREIGN KEY (a) REFERENCES t (a)",
         "CREATE TABLE copy (LIKE t INCLUDING ALL)",
         "ALTER TABLE t RENAME CONSTRAINT w TO x",
-        "CREATE UNIQUE INDEX u ON p (a)",
     ] {
         after.refused_by("waits-for-commit", sql);
     }

@@ -4,10 +4,12 @@ mod columns;
 mod comments;
 mod decisions;
 mod deferred;
+mod drop_table;
 mod names;
 mod partitions;
 mod relations;
 mod sessions;
+mod strong;
 
 use std::sync::Arc;
 
@@ -94,6 +96,7 @@ impl Ask {
             mode: self.mode,
             in_transaction: self.in_transaction,
             in_block: self.in_block,
+            promises: self.in_block,
             failed_transaction: self.failed,
             overlay: &self.overlay,
             pending: &self.pending,

@@ -1,6 +1,7 @@
 //! How much a relation bears, and its indexes.
 
 use super::*;
+use crate::catalog::drops::DropFacts;
 
 #[test]
 fn create_index_becomes_concurrent_under_the_name_that_postgresql_chooses() {
@@ -54,7 +55,7 @@ fn only_new_empty_temporary_and_missing_tables_bear_loss() {
 #[test]
 fn cascade_loses_what_is_elsewhere() {
     let holds = |name: &str| testing::RelationFacts { takes_along: vec!["public.t.c".into()], ..table("public", name, 0) };
-    let referenced = testing::RelationFacts { referenced_by: vec!["public.t".into()], ..table("public", "r", 0) };
+    let referenced = testing::RelationFacts { referenced_by: vec!["public.t".into()], drop: Some(DropFacts::default()), ..table("public", "r", 0) };
     let ask = on(World::default().with(holds("h")).with(referenced));
     let message = ask.refused("DROP TABLE h CASCADE").message;
     assert!(message.starts_with("pgairlock [drop-table]: DROP TABLE public.h CASCADE also drops public.t.c."), "{message}");

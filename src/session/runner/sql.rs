@@ -14,8 +14,8 @@ pub(super) const ACQUIRE: &str = "SELECT pg_catalog.pg_try_advisory_lock(1885813
 pub(super) const RELEASE: &str = "SELECT pg_catalog.pg_advisory_unlock(1885813100, pg_catalog.hashtext($1))::pg_catalog.text";
 /// Between two tries the session holds no snapshot for longer than this.
 pub(in crate::session) const NAP: &str = "SELECT pg_catalog.pg_sleep(0.2)::pg_catalog.text";
-/// Whoever stood behind the step that did not get its lock gets this long (facts: postgres, "the lock queue").
-pub(super) const PAUSE: &str = "SELECT pg_catalog.pg_sleep(1)::pg_catalog.text";
+/// Whoever stood behind a try that did not get its lock gets this long (facts: postgres, "the lock queue").
+pub(in crate::session) const SLEEP: &str = "SELECT pg_catalog.pg_sleep($1::pg_catalog.float8)::pg_catalog.text";
 
 /// `valid`, `abandoned` or `busy`; nothing when there is no such index.
 pub(super) const STATE: &str = "SELECT CASE WHEN x.indisvalid THEN 'valid' WHEN EXISTS (SELECT FROM pg_catalog.pg_locks l, pg_catalog.pg_database d \
@@ -48,11 +48,6 @@ pub(super) const LIFT: &str = "SELECT pg_catalog.set_config(s.name, CASE WHEN s.
 
 /// Sets the limits back to what [`SAVE`] read; to set null is to RESET.
 pub(super) const BACK: &str = "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text($1::pg_catalog.json) s \
-     WHERE s.key OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout', 'transaction_timeout'])";
-
-/// The same, but for statement_timeout.
-pub(super) const BOUND: &str = "SELECT pg_catalog.set_config(s.key, CASE WHEN s.key OPERATOR(pg_catalog.=) 'statement_timeout' THEN $2 ELSE s.value END, false) \
-     FROM pg_catalog.json_each_text($1::pg_catalog.json) s \
      WHERE s.key OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout', 'transaction_timeout'])";
 
 /// Sets everything back to what [`SAVE`] read.

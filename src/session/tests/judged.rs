@@ -110,7 +110,7 @@ fn a_failed_question_in_a_block_is_taken_back() {
     assert!(String::from_utf8_lossy(&left.server).contains("SAVEPOINT _pgairlock"));
     let left = talk.server(&[own("2s"), own(""), own_failed("55P03"), ready(b'E')].concat());
     assert!(String::from_utf8_lossy(&left.server).contains("ROLLBACK TO SAVEPOINT _pgairlock"));
-    let left = talk.server(&[own(""), own(""), ready(b'T')].concat());
+    let left = talk.server(&[frame(b'3', b""), own(""), own(""), ready(b'T')].concat());
     assert_eq!(left.tags().0, "Q", "unknown is large: refused, and the transaction must fail");
     let left = talk.server(&[error("42601"), ready(b'E')].concat());
     assert_eq!(left.client_error().0, "PA001");
@@ -245,7 +245,7 @@ fn a_failed_transaction_that_a_pipeline_ends_is_no_excuse() {
     talk.server(&[error("22012"), ready(b'E')].concat());
     let batch = [parse("", "ROLLBACK"), bind("", ""), execute(""), parse("", "DROP TABLE big"), bind("", ""), execute(""), sync()].concat();
     let left = talk.client(&batch);
-    assert_eq!(left.tags().0, "PBEPBCPBECCCPBECCCPBECCH", "questions, with Flush, before the second Execute");
+    assert_eq!(left.tags().0, "PBEPBCPBECCCPBECCCPBECCCPBECCH", "questions, with Flush, before the second Execute");
 }
 
 #[test]
@@ -320,7 +320,7 @@ fn names_that_do_not_come_leave_the_transaction_as_it_is_and_every_name_in_doubt
     assert!(String::from_utf8_lossy(&left.server).contains("SAVEPOINT _pgairlock"), "a failed question is not the client's");
     let left = talk.server(&[own("2s"), own(""), own_failed("57014"), ready(b'E')].concat());
     assert!(String::from_utf8_lossy(&left.server).contains("ROLLBACK TO SAVEPOINT _pgairlock"), "{left:?}");
-    let left = talk.server(&[own(""), own(""), ready(b'T')].concat());
+    let left = talk.server(&[frame(b'3', b""), own(""), own(""), ready(b'T')].concat());
     assert!(String::from_utf8_lossy(&left.server).contains("abs"), "the function itself is asked for: {left:?}");
     assert!(!left.server.contains(&b'Q') && talk.session.shadows_stale);
 }

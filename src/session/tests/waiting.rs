@@ -77,7 +77,7 @@ fn without_a_monitor_nobody_looks() {
 fn with_a_monitor_the_client_hears_what_was_seen() {
     let mut talk = waiting(true);
     let told = talk.tick();
-    assert_eq!((&*told, talk.out.watch.take()), ("", Some(1)), "the answer is not waited for");
+    assert_eq!((&*told, talk.out.watch.take().map(|watch| watch.pid)), ("", Some(1)), "the answer is not waited for");
     assert_eq!(talk.session.next_tick(), None, "one look at a time");
     talk.now += Duration::from_millis(1500);
     let told = talk.seen("building");
@@ -94,7 +94,7 @@ fn between_the_notices_only_a_new_phase_is_told() {
     }
     for (phase, is_told) in [("building", false), ("sorting", true), ("sorting", false)] {
         assert_eq!(talk.tick(), "");
-        assert_eq!(talk.out.watch.take(), Some(1));
+        assert_eq!(talk.out.watch.take().map(|watch| watch.pid), Some(1));
         let told = talk.seen(phase);
         assert_eq!(!told.is_empty(), is_told, "{told}");
         assert!(told.is_empty() || told.contains("running for 12 s") && told.contains("; sorting"), "{told}");

@@ -7,7 +7,7 @@ use super::super::statement::{External, Opaque, SettingChange, Statement, Transa
 use super::{ParseError, Source, alter, create, drop, external, query, rename, setting, tree};
 
 /// ShareLock in PostgreSQL's numbers of lock modes.
-const SHARE_LOCK: i32 = 5;
+pub(super) const SHARE_LOCK: i32 = 5;
 
 /// Turns the tree of one statement into ours.
 pub(super) fn of(source: &Source<'_>, node: &NodeEnum) -> Result<Statement, ParseError> {

@@ -1,7 +1,7 @@
-//! Every function call and every column of a tree, wherever they hide.
+//! Every function call, every column and every relation of a tree, wherever they hide.
 //!
 //! `pg_query`'s own iterator does not know every node; serialisation does, so the tree is "serialised" into nothing and only
-//! the two kinds of node that we look for are kept.
+//! the few kinds of node that we look for are kept.
 
 use std::fmt;
 
@@ -9,6 +9,7 @@ use pg_query::NodeEnum;
 use serde::ser::{self, Serialize};
 
 use super::super::functions::{self, Special};
+use super::super::name::RelationName;
 use super::super::statement::{FunctionCall, SetByCall};
 use super::{arguments, carried};
 
@@ -20,6 +21,8 @@ pub(super) struct Found {
     pub(super) sets: Vec<SetByCall>,
     /// Names behind a period.
     pub(super) attributes: Vec<String>,
+    /// Relations.
+    pub(super) relations: Vec<RelationName>,
 }
 
 /// Everything of that kind; `later` when the statement runs none of it yet.
@@ -32,7 +35,7 @@ pub(super) fn found(tree: &NodeEnum, later: bool) -> Found {
         push_once(&mut walker.functions, call);
     }
     walker.sets.iter_mut().for_each(|set| set.later = later);
-    Found { functions: walker.functions, sets: walker.sets, attributes: walker.attributes }
+    Found { functions: walker.functions, sets: walker.sets, attributes: walker.attributes, relations: walker.relations }
 }
 
 /// The functions that `tree` calls, each once, in order of appearance.
@@ -74,6 +77,7 @@ struct Walker {
     functions: Vec<FunctionCall>,
     sets: Vec<SetByCall>,
     attributes: Vec<String>,
+    relations: Vec<RelationName>,
     /// What stands behind a period is being read.
     behind_period: bool,
     columns: Vec<(i32, String)>,
@@ -90,6 +94,10 @@ impl Walker {
         Ok(self.name.take().unwrap_or_default())
     }
 
+    fn add_relation(&mut self, schema: Option<String>, name: String) {
+        push_once(&mut self.relations, RelationName { schema: schema.filter(|schema| !schema.is_empty()), name });
+    }
+
     /// Notes a function; whether it is `set_config`.
     fn add_function(&mut self, mut name: Vec<String>) -> bool {
         let Some(last) = name.pop() else { return false };
@@ -104,6 +112,7 @@ impl Walker {
     /// The strings of the relation whose rows are changed: database, schema, name, and what else a RangeVar holds.
     fn changed(&mut self, relation: &[String]) {
         let [_, schema, name, ..] = relation else { return };
+        self.add_relation(Some(schema.clone()), name.clone());
         if name == "pg_settings" {
             // The rule of that view makes it a SET.
             self.add_function(vec!["pg_catalog".to_owned(), "set_config".to_owned()]);
@@ -118,6 +127,7 @@ impl Walker {
 enum Inside {
     Function,
     Column,
+    Relation,
     /// INSERT, UPDATE, DELETE, MERGE.
     Change,
     /// `(row).name`, `array[1]`.
@@ -130,6 +140,7 @@ struct Fields<'a> {
     walker: &'a mut Walker,
     inside: Inside,
     column: Option<String>,
+    schema: Option<String>,
     /// The function is `set_config`.
     sets: bool,
 }
@@ -147,6 +158,12 @@ impl ser::SerializeStruct for Fields<'_> {
             (Inside::Function, "args") if self.sets => {
                 self.walker.sets.push(arguments::of_set_config(value));
                 value.serialize(&mut *self.walker)?;
+            }
+            (Inside::Relation, "schemaname") if self.walker.name.is_none() => self.schema = self.walker.name_of(value)?.pop(),
+            (Inside::Relation, "relname") if self.walker.name.is_none() => {
+                if let Some(name) = self.walker.name_of(value)?.pop() {
+                    self.walker.add_relation(self.schema.take(), name);
+                }
             }
             (Inside::Change, "relation") => {
                 let name = self.walker.name_of(value)?;
@@ -265,12 +282,13 @@ impl<'a> ser::Serializer for &'a mut Walker {
         let inside = match name {
             "FuncCall" => Inside::Function,
             "ColumnRef" => Inside::Column,
+            "RangeVar" => Inside::Relation,
             "AIndirection" => Inside::Indirection,
             "String" => Inside::Text,
             "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" => Inside::Change,
             _ => Inside::Other,
         };
-        Ok(Fields { walker: self, inside, column: None, sets: false })
+        Ok(Fields { walker: self, inside, column: None, schema: None, sets: false })
     }
 
     fn serialize_struct_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Self::SerializeStructVariant, fmt::Error> {

@@ -409,3 +409,31 @@ fn what_no_rule_judges() {
         assert_eq!(found, relations(&names), "{text}");
     }
 }
+
+#[test]
+fn what_is_locked_strongly_though_no_rule_looks_at_it() {
+    for (text, names) in [
+        ("CREATE TRIGGER r BEFORE INSERT ON s.t EXECUTE FUNCTION f()", vec!["s.t"]),
+        ("DROP TRIGGER r ON s.t", vec!["s.t"]),
+        ("CREATE POLICY p ON t", vec!["t"]),
+        ("ALTER POLICY p ON t RENAME TO q", vec![]),
+        ("ALTER POLICY p ON t USING (true)", vec!["t"]),
+        ("DROP POLICY IF EXISTS p ON t", vec!["t"]),
+        ("DROP RULE r ON t", vec!["t"]),
+        ("DROP VIEW s.v, w", vec!["s.v", "w"]),
+        ("CREATE OR REPLACE VIEW v AS SELECT 1", vec!["v"]),
+        ("CREATE VIEW v AS SELECT 1", vec![]),
+        ("ALTER VIEW v ALTER COLUMN a DROP DEFAULT", vec!["v"]),
+        ("DROP SEQUENCE s", vec!["s"]),
+        ("ALTER SEQUENCE s RESTART", vec!["s"]),
+        ("LOCK TABLE a, s.b", vec!["a", "s.b"]),
+        ("LOCK TABLE t IN SHARE MODE", vec!["t"]),
+        ("LOCK TABLE t IN SHARE MODE NOWAIT", vec![]),
+        ("LOCK TABLE t IN ROW EXCLUSIVE MODE", vec![]),
+        ("ALTER TABLE t ADD COLUMN a int", vec![]),
+        ("DROP FUNCTION f()", vec![]),
+        ("SELECT 1", vec![]),
+    ] {
+        assert_eq!(one(text).locks, relations(&names), "{text}");
+    }
+}

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX orders_buyer_idx ON orders ((customer + 1));
