@@ -67,17 +67,14 @@ impl Session {
     /// The answers are in.
     pub(super) fn asked(&mut self, subject: Subject, inquiry: Inquiry, exchange: OwnExchange, out: &mut Effects) -> Progress {
         let failed = exchange.error.is_some();
-        let count = inquiry.questions().len();
-        let guard = exchange.answers.len().saturating_sub(count + 1) / 2;
-        let mut answers = exchange.answers.into_iter();
-        let exceeds_cap = self.exceeds_cap(answers.next().as_ref());
+        let (lock_timeout, answers) = self.answers(exchange, inquiry.questions().len());
+        let exceeds_cap = self.exceeds_cap(lock_timeout.as_ref());
         if failed && self.status == Status::Failed {
             // The savepoint of the guard holds: what was asked is unknown, and the client's transaction is unharmed.
             self.roll_back_question(out);
             self.work = Work::TakingBack(Box::new(subject), inquiry, exceeds_cap);
             return Ok(());
         }
-        let answers = if failed { Vec::new() } else { answers.skip(guard).take(count).collect() };
         self.decide_under_cap(subject, inquiry, answers, exceeds_cap, out)
     }
 

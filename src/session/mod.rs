@@ -17,6 +17,7 @@
 //! * a refusal inside a transaction fails the transaction on the server too.
 
 mod act;
+mod asking;
 mod batch;
 mod client;
 mod committing;
@@ -65,6 +66,7 @@ use crate::sql::statement::Script;
 use crate::wire::errors::{self, Report};
 use crate::wire::frames::{FrameError, Inbox};
 
+use asking::Questions;
 use batch::Batch;
 use effects::{Close, Effects, Event};
 use enclosing::Block;
@@ -136,6 +138,7 @@ pub struct Session {
     /// The string of several statements that is being run one by one.
     split: Option<Split>,
     own: Option<OwnExchange>,
+    questions: Questions,
     /// Set while the server reads CopyData.
     copying_in: bool,
     /// The server skips to the next Sync; so do we.
@@ -213,6 +216,7 @@ impl Session {
             block: Block::Client,
             split: None,
             own: None,
+            questions: Questions::default(),
             copying_in: false,
             skipping: false,
             parsed: None,
@@ -299,6 +303,7 @@ impl Session {
         self.note_end_of_build(out);
         self.read_client(now, out)?;
         self.stay_quiet(out);
+        self.close_questions(out);
         self.maybe_end(now, out);
         Ok(())
     }

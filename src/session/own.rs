@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::catalog::questions::{Answer, Question};
+use crate::catalog::questions::Answer;
 use crate::wire::{errors, messages};
 
 use super::completion::Completion;
@@ -37,8 +37,6 @@ pub(super) enum Ending {
     Flush,
 }
 
-/// SHOW needs no snapshot: before LOCK TABLE a SELECT of ours would change what the client sees.
-const READ_LOCK_TIMEOUT: &str = "SHOW lock_timeout";
 pub(super) const SAVEPOINT: &str = "SAVEPOINT _pgairlock";
 pub(super) const RELEASE: &str = "RELEASE SAVEPOINT _pgairlock";
 const LIMIT: &str = "SELECT pg_catalog.set_config('statement_timeout', $1, true)";
@@ -105,25 +103,6 @@ impl Session {
         self.own_end(ending, out);
     }
 
-    /// Reads lock_timeout, which has no snapshot and cannot fail, and asks questions. Inside a block a savepoint keeps a failed question from
-    /// failing the client (facts: protocol, 3).
-    pub(super) fn ask(&mut self, questions: &[Question], out: &mut Effects) {
-        let ending = self.own_ending();
-        self.own = Some(OwnExchange::new(ending));
-        self.own_statement(READ_LOCK_TIMEOUT, &[], out);
-        let guarded = ending == Ending::Sync && self.status == Status::InTransaction && !questions.is_empty();
-        if guarded {
-            self.own_statement(SAVEPOINT, &[], out);
-        }
-        for question in questions {
-            self.own_statement(question.sql, &question.parameters, out);
-        }
-        if guarded {
-            self.own_statement(RELEASE, &[], out);
-        }
-        self.own_end(ending, out);
-    }
-
     /// One statement behind a savepoint, for so long at most: it leaves nothing, not even the limit. It is the one of number [`GUARDED`].
     pub(super) fn run_guarded(&mut self, sql: &str, parameters: &[String], limit_ms: u64, out: &mut Effects) {
         let limit = [limit_ms.to_string()];
@@ -160,7 +139,12 @@ impl Session {
         self.own_end(Ending::Sync, out);
     }
 
-    fn own_statement(&mut self, sql: &str, parameters: &[String], out: &mut Effects) {
+    /// Replies to statements of ours are gathered from here on.
+    pub(super) fn begin_own(&mut self, ending: Ending) {
+        self.own = Some(OwnExchange::new(ending));
+    }
+
+    pub(super) fn own_statement(&mut self, sql: &str, parameters: &[String], out: &mut Effects) {
         // In a failed transaction the portal of the statement that failed is still there, and a second of its name would be an error.
         let name = if self.status == Status::Failed { format!("{}_back", self.own_name) } else { self.own_name.clone() };
         self.send(messages::own_statement(&name, sql, parameters), out);

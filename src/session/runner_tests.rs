@@ -1,7 +1,7 @@
 //! Sequences of statements, as a server would answer them.
 
-use super::sql::SLEEP;
 use super::cleaning::MOST_LOOKS;
+use super::sql::SLEEP;
 use super::*;
 use crate::catalog::locks::LockMode;
 use crate::deferred::drop_table::{Doomed, DropForeignKey, DropTable};

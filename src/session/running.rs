@@ -79,6 +79,9 @@ impl Session {
     /// All replies to our statements are there.
     pub(super) fn own_finished(&mut self, now: Instant, out: &mut Effects) -> Progress {
         let Some(exchange) = self.own.take() else { return Ok(()) };
+        if exchange.overtaken || exchange.error.is_some() {
+            self.questions.forget();
+        }
         if exchange.overtaken {
             self.work = Work::Open;
             return Ok(());
@@ -110,6 +113,7 @@ impl Session {
                 Ok(())
             }
             Work::Quieting => self.is_quiet(out),
+            Work::Closing => Ok(()),
             Work::Splitting => {
                 self.split_own_finished(exchange.error.as_ref(), out);
                 Ok(())

@@ -171,6 +171,7 @@ impl Session {
         self.overlay.apply(&effect);
         if let Some((text, statement)) = statement {
             self.touched |= siblings::touches(&statement);
+            self.questions.note(&statement);
             self.registry.completed(&text, &statement);
         }
     }
@@ -222,6 +223,7 @@ impl Session {
                     self.overlay.apply(&effect);
                     if let Some((text, statement)) = statement {
                         self.touched |= siblings::touches(&statement);
+                        self.questions.note(&statement);
                         self.registry.completed(&text, &statement);
                     }
                 }

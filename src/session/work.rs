@@ -63,6 +63,8 @@ pub(super) enum Work {
     Splitting,
     /// The transaction of a batch without BEGIN becomes a block of ours, or that ends.
     Enclosing(Enclosing),
+    /// The questions of a block are being closed.
+    Closing,
     /// Portals are being closed that another session's build would wait for.
     Quieting,
     /// What earlier transactions were promised.

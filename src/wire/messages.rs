@@ -23,6 +23,34 @@ pub fn own_statement(name: &str, sql: &str, parameters: &[String]) -> Bytes {
     out.freeze()
 }
 
+/// A prepared statement of ours that stays: Close of what may have its name, Parse.
+#[must_use]
+pub fn own_prepare(statement: &str, sql: &str) -> Bytes {
+    let name = || Some(statement.to_owned());
+    let mut out = BytesMut::new();
+    put(&mut out, &Close::new(b'S', name()));
+    put(&mut out, &Parse::new(name(), sql.to_owned(), Vec::new()));
+    out.freeze()
+}
+
+/// One run of it, under a portal that is closed: Bind, Execute, Close.
+#[must_use]
+pub fn own_execute(portal: &str, statement: &str, parameters: &[String]) -> Bytes {
+    let name = || Some(portal.to_owned());
+    let values = parameters.iter().map(|value| Some(Bytes::copy_from_slice(value.as_bytes()))).collect();
+    let mut out = BytesMut::new();
+    put(&mut out, &Bind::new(name(), Some(statement.to_owned()), Vec::new(), values, Vec::new()));
+    put(&mut out, &Execute::new(name(), 0));
+    put(&mut out, &Close::new(b'P', name()));
+    out.freeze()
+}
+
+/// Close of a prepared statement.
+#[must_use]
+pub fn close_statement(name: &str) -> Bytes {
+    built(&Close::new(b'S', Some(name.to_owned())))
+}
+
 /// Close of a portal of the client's. Built by hand: its name is bytes.
 #[must_use]
 pub fn close_portal(name: &[u8]) -> Bytes {

@@ -10,6 +10,19 @@ pub(super) fn own(value: &str) -> Vec<u8> {
     [frame(b'3', b""), frame(b'1', b""), frame(b'2', b""), frame(b'D', &row), complete("SELECT 1"), frame(b'3', b""), frame(b'3', b"")].concat()
 }
 
+/// The server's answer to a question that is prepared with it, and closed later.
+pub(super) fn asked_first(value: &str) -> Vec<u8> {
+    // All but the last CloseComplete.
+    let answer = own(value);
+    answer[..answer.len() - 5].to_vec()
+}
+
+/// The same for one that was prepared before.
+fn asked_again(value: &str) -> Vec<u8> {
+    // Without CloseComplete and ParseComplete at the front.
+    asked_first(value)[10..].to_vec()
+}
+
 /// The same for one that fails: what follows it up to Sync is skipped.
 fn own_failed(sqlstate: &str) -> Vec<u8> {
     [frame(b'3', b""), frame(b'1', b""), frame(b'2', b""), error(sqlstate)].concat()
@@ -114,6 +127,33 @@ fn a_failed_question_in_a_block_is_taken_back() {
     assert_eq!(left.tags().0, "Q", "unknown is large: refused, and the transaction must fail");
     let left = talk.server(&[error("42601"), ready(b'E')].concat());
     assert_eq!(left.client_error().0, "PA001");
+}
+
+#[test]
+fn in_a_block_questions_are_prepared_once_and_closed_behind_it() {
+    let mut talk = conversation();
+    talk.client(&messages::query("BEGIN"));
+    talk.server(&[complete("BEGIN"), ready(b'T')].concat());
+    let around = |asked: [Vec<u8>; 2]| [own("2s"), own(""), own(""), asked.concat(), own(""), own(""), ready(b'T')].concat();
+    let ask = |talk: &mut Conversation, table: &str| talk.client(&messages::query(&format!("ALTER TABLE {table} ADD COLUMN c int"))).tags().0;
+    let sent = |questions: &str| format!("{}{questions}{}S", "CPBECC".repeat(3), "CPBECC".repeat(2));
+    assert_eq!(ask(&mut talk, "t"), sent("CPBECCPBEC"));
+    talk.server(&around([asked_first(""), asked_first("")]));
+    talk.server(&[complete("ALTER TABLE"), ready(b'T')].concat());
+    assert_eq!(ask(&mut talk, "u"), sent("BECBEC"));
+    talk.server(&around([asked_again(""), asked_again("")]));
+    talk.server(&[complete("ALTER TABLE"), ready(b'T')].concat());
+    // The client takes them along.
+    talk.client(&messages::query("DEALLOCATE ALL"));
+    talk.server(&[complete("DEALLOCATE ALL"), ready(b'T')].concat());
+    assert_eq!(ask(&mut talk, "v"), sent("CPBECCPBEC"));
+    talk.server(&around([asked_first(""), asked_first("")]));
+    talk.server(&[complete("ALTER TABLE"), ready(b'T')].concat());
+    talk.client(&messages::query("ROLLBACK"));
+    let left = talk.server(&[complete("ROLLBACK"), ready(b'I')].concat());
+    assert_eq!(left.tags(), ("CCS".into(), "CZ".into()));
+    assert_eq!(talk.server(&[frame(b'3', b""), frame(b'3', b""), ready(b'I')].concat()), Left::default());
+    assert!(talk.session.is_idle());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::judged::own;
+use super::judged::{asked_first, own};
 use super::*;
 use crate::deferred::promise::Place;
 
@@ -34,8 +34,9 @@ fn trying_in_a_block(holders: &str) -> (Conversation, Left) {
     talk.client(&messages::query("BEGIN"));
     talk.server(&[complete("BEGIN"), ready(b'T')].concat());
     talk.client(&messages::query(DDL));
-    // lock_timeout, savepoint, catalog, sizes, release.
-    let left = talk.server(&[own("2s"), own(""), own(UNKNOWN), own(UNKNOWN), own(""), ready(b'T')].concat());
+    // lock_timeout, savepoint and the kind of plans, catalog, sizes, back and release.
+    let asked = [asked_first(UNKNOWN), asked_first(UNKNOWN)].concat();
+    let left = talk.server(&[own("2s"), own(""), own(""), asked, own(""), own(""), ready(b'T')].concat());
     assert!(text(&left).contains("SHOW statement_timeout") && text(&left).contains("SAVEPOINT _pgairlock"), "{}", text(&left));
     let left = talk.server(&[own("2s"), own("0"), own(""), own(holders), own(""), ready(b'T')].concat());
     (talk, left)
