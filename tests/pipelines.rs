@@ -158,6 +158,17 @@ async fn a_refusal_behind_something_that_waits() {
     }
 }
 
+/// Of the block that is ours the client must not hear.
+#[tokio::test]
+async fn a_query_inside_such_a_batch_ends_the_session() {
+    for scene in scenes_with("enforce", STRICT, TABLES).await {
+        let mut client = scene.raw().await;
+        let reply = client.exchange(&[statement(INDEX), query("SELECT 1")].concat(), 1).await.remove(0);
+        assert_eq!((reply.sqlstate(), reply.status), ("08P01", 0), "{reply:?}");
+        assert!(!scene.has("t_a").await);
+    }
+}
+
 /// A client that sends its last batch and goes away has asked for it.
 #[tokio::test]
 async fn a_batch_that_nobody_waits_for_is_done() {

@@ -132,6 +132,9 @@ impl Session {
     }
 
     fn query(&mut self, now: Instant, out: &mut Effects) -> Progress<Flow> {
+        if self.block == Block::Ours {
+            return Err(query_in_batch());
+        }
         let script = match self.next_script(views::query)? {
             Ok(script) => script,
             Err(outcome) => return self.take_up_unread(outcome, Shape::Query, now, out),
@@ -166,7 +169,7 @@ impl Session {
     /// Nothing is owed, so that the transaction's state is known. Behind frames without a Sync that would never come to be.
     fn is_settled(&self) -> Progress<bool> {
         if self.batch.open {
-            return Err(Fatal::protocol("a Query or FunctionCall inside an extended-protocol batch; send Sync first"));
+            return Err(query_in_batch());
         }
         Ok(self.replies.is_empty())
     }
@@ -392,6 +395,10 @@ impl Session {
             extended,
         }
     }
+}
+
+fn query_in_batch() -> Fatal {
+    Fatal::protocol("a Query or FunctionCall inside an extended-protocol batch; send Sync first")
 }
 
 /// BEGIN, COMMIT and their like: what the last ReadyForQuery said of the transaction does not hold behind them.
