@@ -9,6 +9,8 @@ mod detaching;
 mod dying;
 #[path = "partitions/failing.rs"]
 mod failing;
+#[path = "partitions/joining.rs"]
+mod joining;
 #[path = "partitions/locks.rs"]
 mod locks;
 

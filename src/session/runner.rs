@@ -696,6 +696,9 @@ impl Runner {
     fn step_ended(&mut self, step: Step, answer: Answered) -> Next {
         match answer {
             Ok(_) => {
+                if step.settles {
+                    self.undo.clear();
+                }
                 self.undo.extend(step.undo_then.into_iter().chain(step.undo));
                 self.next_item()
             }
