@@ -214,7 +214,11 @@ mod tests {
         ] {
             assert_eq!(sql(prove.course(&seen, AGAIN)), forward, "{seen:?}");
             assert_eq!(sql(forget.course(&seen, AGAIN)), rest, "{seen:?}");
-            assert_eq!((sql(prove.way_back(&seen)), sql(forget.way_back(&seen))), (back.clone().into_iter().map(str::to_owned).collect(), back.into_iter().map(str::to_owned).collect()), "{seen:?}");
+            assert_eq!(
+                (sql(prove.way_back(&seen)), sql(forget.way_back(&seen))),
+                (back.clone().into_iter().map(str::to_owned).collect(), back.into_iter().map(str::to_owned).collect()),
+                "{seen:?}"
+            );
         }
         assert!(prove.is_fresh(&seen(None, false)) && !prove.is_fresh(&seen(Some(true), false)));
         assert_eq!(prove.inquiry().get(8).map(String::as_str), Some("s.c"));

@@ -82,7 +82,13 @@ impl Operation {
             Self::OnPartition(part) => part.operation.is_fresh(seen),
             Self::ForJoin(part) => part.operation.is_fresh(seen),
             Self::Prove(_) => seen.constraint.is_none(),
-            Self::Join(join) => if join.creates { seen.partition.is_none() } else { !seen.partition.as_ref().is_some_and(|partition| partition.attached) },
+            Self::Join(join) => {
+                if join.creates {
+                    seen.partition.is_none()
+                } else {
+                    !seen.partition.as_ref().is_some_and(|partition| partition.attached)
+                }
+            }
             Self::DropProof(_) => true,
             Self::Adopt(adopt) => adopt.is_free(seen),
             Self::DropForeignKey(drop) => drop.is_there(seen),

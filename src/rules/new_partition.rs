@@ -33,29 +33,38 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
 
 fn attach(case: &Case<'_>, parent: &RelationName, child: &RelationName, bound: &Bound) -> Option<Finding> {
     let (table, partition) = (case.target(parent), case.target(child));
-    if is_refused(case, &table, &partition) {
+    if is_refused(case, &table, &partition, bound) {
         return None;
     }
     let facts = joining(&table, partition.facts.map(|facts| facts.oid));
     let default = with_rows(case, &table, facts);
     let (reads, reads_default) = (!partition.bears_work(), *bound != Bound::Default && default != Beside::Nothing);
     let (about, consequence) = if case.relation == Some(parent) && reads_default {
-        (&table, format!("ATTACH PARTITION of {} stops everybody at the default partition of {} while all its rows are read", partition.name, table.name))
+        (
+            &table,
+            format!("ATTACH PARTITION of {} stops everybody at the default partition of {} while all its rows are read", partition.name, table.name),
+        )
     } else if case.relation == Some(child) && reads {
-        (&partition, format!("ATTACH PARTITION of {} stops all its readers and writers while its rows are read and indexes are built", partition.name))
+        (
+            &partition,
+            format!("ATTACH PARTITION of {} stops all its readers and writers while its rows are read and indexes are built", partition.name),
+        )
     } else {
         return None;
     };
-    let known = facts.filter(|_| default != Beside::Unknown && !case.is_changed(&table) && !case.is_changed(&partition) && !is_awaited(case, &[&table, &partition]));
-    let steps = known.ok_or("its tables are not known, or changed by an earlier statement of this string or transaction".to_owned()).map(|facts| Joining {
-        parent: &table,
-        written: parent,
-        facts,
-        bound,
-        partition: partition.name.clone(),
-        child: Some(&partition).filter(|_| reads),
-        default: if reads_default { default.known() } else { None },
+    let known = facts.filter(|_| {
+        default != Beside::Unknown && !case.is_changed(&table) && !case.is_changed(&partition) && !is_awaited(case, &[&table, &partition])
     });
+    let steps =
+        known.ok_or("its tables are not known, or changed by an earlier statement of this string or transaction".to_owned()).map(|facts| Joining {
+            parent: &table,
+            written: parent,
+            facts,
+            bound,
+            partition: partition.name.clone(),
+            child: Some(&partition).filter(|_| reads),
+            default: if reads_default { default.known() } else { None },
+        });
     let remedy = remedy(steps, false, case.slice(&case.parsed.span));
     Some(case.finding(&RULE, about, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
 }
@@ -70,10 +79,12 @@ fn create(case: &Case<'_>, create: &CreateTable) -> Option<Finding> {
     if default == Beside::Nothing || is_there || *bound == Bound::Default || create.temporary {
         return None;
     }
-    let known = facts.filter(|_| default != Beside::Unknown && !case.is_changed(&table) && !is_awaited(case, &[&table])).zip(case.creation_place(&create.relation));
-    let steps = known.ok_or("its tables are not known, or changed by an earlier statement of this string or transaction".to_owned()).map(
-        |(facts, partition)| Joining { parent: &table, written: parent, facts, bound, partition, child: None, default: default.known() },
-    );
+    let known = facts
+        .filter(|_| default != Beside::Unknown && !case.is_changed(&table) && !is_awaited(case, &[&table]))
+        .zip(case.creation_place(&create.relation));
+    let steps = known
+        .ok_or("its tables are not known, or changed by an earlier statement of this string or transaction".to_owned())
+        .map(|(facts, partition)| Joining { parent: &table, written: parent, facts, bound, partition, child: None, default: default.known() });
     let remedy = remedy(steps, true, case.slice(&case.parsed.span));
     let consequence =
         format!("CREATE TABLE … PARTITION OF {} stops everybody at it and its default partition while all rows of that are read", table.name);
@@ -117,12 +128,13 @@ fn is_awaited(case: &Case<'_>, tables: &[&Target<'_>]) -> bool {
 }
 
 /// PostgreSQL refuses it as soon as it looks at the two: it is none to be attached, or lacks what its rows must have.
-fn is_refused(case: &Case<'_>, table: &Target<'_>, partition: &Target<'_>) -> bool {
+fn is_refused(case: &Case<'_>, table: &Target<'_>, partition: &Target<'_>, bound: &Bound) -> bool {
     let (Some(parent), Some(child)) = (table.facts, partition.facts) else { return false };
     if case.is_changed(table) || case.is_changed(partition) {
         return false;
     }
-    child.is_partition || parent.kind != 'p' || !has_columns(parent, child) || lacks_check(parent, child)
+    let is_second_default = *bound == Bound::Default && parent.has_default_partition;
+    child.is_partition || parent.kind != 'p' || is_second_default || !has_columns(parent, child) || lacks_check(parent, child)
 }
 
 fn has_columns(parent: &RelationFacts, child: &RelationFacts) -> bool {
@@ -164,7 +176,8 @@ fn by_hand(why: &str, joining: Option<&Joining<'_>>, sql: &str) -> Vec<String> {
     }
     advice.push("Build its missing indexes CONCURRENTLY and its foreign keys NOT VALID, then VALIDATE.".to_owned());
     advice.push(format!("Then this reads nothing; have it exempted, with the reason: {sql};"));
-    let drops = proofs.iter().map(|proof| format!("{};", Operation::DropProof(proof.clone()).steps().iter().map(|step| &*step.sql).collect::<String>()));
+    let drops =
+        proofs.iter().map(|proof| format!("{};", Operation::DropProof(proof.clone()).steps().iter().map(|step| &*step.sql).collect::<String>()));
     advice.extend(drops);
     advice
 }

@@ -1,8 +1,9 @@
 //! ATTACH PARTITION of a table with rows, and new partitions beside a default one, leave what the statement itself leaves, and read nothing under
 //! its lock.
 
+use super::dying::{cut_off, places};
 use super::support::scene::{scenes_with, set_up};
-use super::support::{PROTOCOLS, Protocol, RawClient, Session, catalog};
+use super::support::{Cluster, PROTOCOLS, Proxy, RawClient, catalog, clusters};
 use super::{STRICT, meant, only, run};
 
 /// `m` has keys, indexes and a foreign key; the tables that join it have more or less of them, and their columns in another order. `r`, `l`, `h` are
@@ -57,7 +58,7 @@ const TABLES: &str = "
     CREATE TABLE n_2 (id int, b int) PARTITION BY RANGE (id); CREATE TABLE n_2a PARTITION OF n_2 FOR VALUES FROM (1) TO (50);
     CREATE TABLE n_2b PARTITION OF n_2 DEFAULT; INSERT INTO n_2 SELECT i, 2 FROM generate_series(1, 99) i;";
 
-/// Run one after the other; with the table that is read, where one is, and how often an index is built on it.
+/// Run one after the other.
 const JOINED: &[&str] = &[
     "ALTER TABLE m ATTACH PARTITION other.m_2 FOR VALUES FROM (100) TO (200)",
     "ALTER TABLE m ATTACH PARTITION m_3 FOR VALUES FROM (200) TO (300) -- why",
@@ -112,4 +113,197 @@ async fn compare(in_transaction: bool) {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// What the server's log says of a session: each statement, and what it did.
+fn told(cluster: &Cluster, pid: &str) -> Vec<(String, String)> {
+    let log = std::fs::read_to_string(cluster.directory.join("data/server.log")).unwrap();
+    let mut statements: Vec<(String, String)> = Vec::new();
+    for line in log.lines().filter(|line| line.contains(&format!("[{pid}]"))) {
+        if let Some((_, sql)) =
+            line.split_once("LOG:  statement: ").or_else(|| line.split_once("LOG:  execute ").and_then(|(_, rest)| rest.split_once(": ")))
+        {
+            statements.push((sql.to_owned(), String::new()));
+        } else if let Some((_, did)) = statements.last_mut() {
+            did.push_str(line.split_once("DEBUG:  ").map_or("", |(_, did)| did));
+            did.push('\n');
+        }
+    }
+    statements
+}
+
+/// The server itself says that it has read nothing and built nothing.
+#[tokio::test]
+async fn nothing_is_read_and_built_when_it_joins() {
+    for cluster in clusters() {
+        let (database, direct) = set_up(cluster, TABLES).await;
+        for setting in ["log_statement = 'all'", "log_min_messages = 'debug1'"] {
+            direct.batch_execute(&format!("ALTER DATABASE {database} SET {setting}")).await.unwrap();
+        }
+        let proxy = Proxy::in_front_of(cluster, "enforce", STRICT);
+        let (mut client, mut past) = (RawClient::log_in(proxy.port, &database).await, RawClient::log_in(cluster.port, &database).await);
+        let pids = [client.ask("SELECT pg_backend_pid()").await.rows[0].clone(), past.ask("SELECT pg_backend_pid()").await.rows[0].clone()];
+        for sql in JOINED {
+            // By the statement itself something is read.
+            assert_eq!(past.ask(&format!("BEGIN; {sql}")).await.errors, [], "{sql}");
+            past.ask("ROLLBACK").await;
+            assert_eq!(client.ask(sql).await.errors, [], "{sql}");
+        }
+        let [ours, natively] = pids.map(|pid| told(cluster, &pid));
+        // What is new is empty.
+        let is_new = |line: &str| ["\"d_1\"", "\"w_1\"", "\"pg_toast_"].iter().any(|table| line.contains(&format!(" on table {table}")));
+        let work = |did: &str| did.lines().any(|line| line.contains("verifying table") || line.contains("building index") && !is_new(line));
+        for sql in JOINED {
+            let sql = sql.trim_end_matches(" -- why");
+            let find = |told: &[(String, String)]| told.iter().find(|(found, _)| found.contains(sql)).cloned().unwrap_or_default().1;
+            let (did, natively) = (find(&ours), find(&natively));
+            assert!(did.contains("implied by existing constraints") && !work(&did), "{sql} on {}: {did}", cluster.version);
+            // Of the default partition it says only when it does not read it.
+            assert!(work(&natively) && sql.contains("ATTACH") || !natively.contains("is implied by"), "{sql} on {}: {natively}", cluster.version);
+        }
+    }
+}
+
+/// Rows that do not belong where they would be: in the server's words, and nothing is left.
+#[tokio::test]
+async fn rows_that_do_not_fit_leave_nothing_behind() {
+    let dirt = "INSERT INTO other.m_2 VALUES (500, 'b', 500, 500); UPDATE m_4 SET r = 5000 WHERE id = 399;
+        UPDATE m_3 SET r = 5 WHERE id = 299; INSERT INTO d_d VALUES (150, 'x'); INSERT INTO n_1 VALUES (150, 1)";
+    for scene in scenes_with("enforce", STRICT, &format!("{TABLES}{dirt}")).await {
+        let before = catalog(&scene.direct).await;
+        let (mut through, mut past) = (scene.raw().await, scene.raw_direct().await);
+        for (sql, sqlstate, is_searched) in [
+            ("ALTER TABLE m ATTACH PARTITION other.m_2 FOR VALUES FROM (100) TO (200)", "23514", true),
+            ("ALTER TABLE m ATTACH PARTITION m_4 FOR VALUES FROM (300) TO (400)", "23503", false),
+            ("CREATE TABLE d_1 PARTITION OF d FOR VALUES FROM (100) TO (200)", "23514", true),
+            ("ALTER TABLE n ATTACH PARTITION n_1 FOR VALUES IN (1)", "23514", true),
+            ("ALTER TABLE m ATTACH PARTITION m_3 FOR VALUES FROM (50) TO (300)", "42P17", false),
+            ("ALTER TABLE m ATTACH PARTITION ref FOR VALUES FROM (500) TO (600)", "42804", false),
+            ("ALTER TABLE m ATTACH PARTITION m_1 FOR VALUES FROM (500) TO (600)", "42809", false),
+        ] {
+            let direct = past.ask(sql).await;
+            assert_eq!(direct.sqlstate(), sqlstate, "{sql}: {direct:?}");
+            for protocol in PROTOCOLS {
+                let reply = run(&mut through, protocol, sql).await;
+                assert_eq!((&reply.errors, reply.status), (&direct.errors, b'I'), "{sql} on {}", scene.cluster.version);
+                assert_eq!(catalog(&scene.direct).await, before, "{sql} on {}", scene.cluster.version);
+                if is_searched {
+                    through.ask("BEGIN").await;
+                    let reply = run(&mut through, protocol, sql).await;
+                    assert_eq!((&reply.errors, reply.status), (&direct.errors, b'E'), "{sql} on {}", scene.cluster.version);
+                    through.ask("ROLLBACK").await;
+                }
+            }
+        }
+    }
+}
+
+/// What cannot be proven or built beforehand is refused with the reason.
+#[tokio::test]
+async fn what_cannot_join_safely_is_refused_with_the_statements() {
+    let setup = format!(
+        "{TABLES}
+        CREATE TABLE e (id int, b text) PARTITION BY RANGE ((id + 1));
+        CREATE TABLE e_1 (LIKE e); INSERT INTO e_1 SELECT 1, 'x';
+        CREATE TABLE t (id text) PARTITION BY HASH (id);
+        CREATE TABLE t_1 (LIKE t); INSERT INTO t_1 VALUES ('x');
+        CREATE INDEX ON n_up (id);
+        ALTER TABLE m_4 ADD CONSTRAINT m_r_fkey CHECK (r > 0)"
+    );
+    for scene in scenes_with("enforce", STRICT, &setup).await {
+        let mut client = scene.raw().await;
+        let before = catalog(&scene.direct).await;
+        for (sql, reason) in [
+            ("ALTER TABLE e ATTACH PARTITION e_1 FOR VALUES FROM (1) TO (5)", "partitioned by an expression"),
+            ("ALTER TABLE t ATTACH PARTITION t_1 FOR VALUES WITH (MODULUS 1, REMAINDER 0)", "no CHECK of a hash of id"),
+            ("ALTER TABLE d ATTACH PARTITION d_2 FOR VALUES FROM (length(current_date::text) + 190) TO (300)", "no plain constants"),
+            ("ALTER TABLE n ATTACH PARTITION n_2 FOR VALUES IN (2)", "public.n_2 is partitioned itself, and lacks an index like n_id_idx"),
+            (
+                "ALTER TABLE m ATTACH PARTITION m_4 FOR VALUES FROM (300) TO (400)",
+                "ALTER TABLE public.m_4 VALIDATE CONSTRAINT __pgairlock_m_4_bounds;",
+            ),
+        ] {
+            let reply = client.ask(sql).await;
+            assert_eq!(reply.sqlstate(), "PA001", "{sql}: {reply:?}");
+            assert!(reply.errors[0].1.contains(reason), "{sql}: {reply:?}");
+        }
+        for (first, later) in [
+            ("ALTER TABLE d ATTACH PARTITION d_2 FOR VALUES FROM (200) TO (300)", "INSERT INTO d VALUES (210, 'b')"),
+            ("ALTER TABLE d ATTACH PARTITION d_2 FOR VALUES FROM (200) TO (300)", "SELECT count(*) FROM d"),
+            ("ALTER TABLE d ATTACH PARTITION d_2 FOR VALUES FROM (200) TO (300)", "ALTER TABLE d_2 ADD COLUMN x int"),
+            ("CREATE TABLE d_1 PARTITION OF d FOR VALUES FROM (100) TO (200)", "CREATE INDEX ON d_1 (id)"),
+            ("CREATE TABLE d_1 PARTITION OF d FOR VALUES FROM (100) TO (200)", "CREATE TABLE d_1 (id int)"),
+            ("CREATE INDEX ON d_2 (id)", "ALTER TABLE d ATTACH PARTITION d_2 FOR VALUES FROM (200) TO (300)"),
+        ] {
+            client.ask("BEGIN").await;
+            assert_eq!(client.ask(first).await.errors, [], "{first}");
+            let reply = client.ask(later).await;
+            assert_eq!(reply.sqlstate(), "PA001", "{first}; {later}: {reply:?}");
+            client.ask("ROLLBACK").await;
+        }
+        assert_eq!(catalog(&scene.direct).await, before);
+    }
+}
+
+/// Several new partitions beside a default one, in one migration.
+#[tokio::test]
+async fn one_migration_makes_several_partitions() {
+    for scene in scenes_with("enforce", STRICT, TABLES).await {
+        let (_, known) = set_up(scene.cluster, TABLES).await;
+        let mut client = scene.raw().await;
+        let sql = [
+            "BEGIN",
+            "CREATE TABLE d_1 PARTITION OF d FOR VALUES FROM (100) TO (200)",
+            "ALTER TABLE d ATTACH PARTITION d_2 FOR VALUES FROM (200) TO (300)",
+            "CREATE TABLE d_3 PARTITION OF d FOR VALUES FROM (300) TO (400)",
+            "COMMIT",
+        ];
+        for sql in sql {
+            assert_eq!(client.ask(sql).await.errors, [], "{sql}");
+            known.batch_execute(sql).await.unwrap();
+        }
+        assert_eq!(meant(&catalog(&scene.direct).await), meant(&catalog(&known).await));
+        assert_eq!(scene.direct.value("SELECT count(*) FROM d_2").await, "51");
+    }
+}
+
+/// Whoever dies, at whatever step: the next run goes on, or takes it back; but what has joined stays.
+#[tokio::test]
+async fn one_that_was_cut_off_is_gone_on_with_or_taken_back() {
+    let join =
+        ["ALTER TABLE m ATTACH PARTITION other.m_2 FOR VALUES FROM (100) TO (200)", "CREATE TABLE d_1 PARTITION OF d FOR VALUES FROM (100) TO (200)"];
+    for cluster in clusters() {
+        for sql in join {
+            let (_, known) = set_up(cluster, TABLES).await;
+            let untouched = catalog(&known).await;
+            known.batch_execute(sql).await.unwrap();
+            let made = catalog(&known).await;
+            for (number, place) in places(cluster, TABLES, &[sql]).await.iter().enumerate().step_by(if sql.starts_with("ALTER") { 5 } else { 1 }) {
+                let again = number % 2 == 0;
+                let (database, direct) = set_up(cluster, TABLES).await;
+                let proxy = cut_off(cluster, (&database, &direct), place, &[sql]).await;
+                let mut client = RawClient::log_in(proxy.port, &database).await;
+                for sql in if again { vec![sql] } else { vec!["BEGIN", "COMMIT"] } {
+                    let reply = client.ask(sql).await;
+                    let is_there = reply.errors.iter().any(|(sqlstate, _)| ["42809", "42P07"].contains(&sqlstate.as_str()));
+                    assert!(reply.errors.is_empty() || again && is_there, "{sql} {place}: {reply:?}");
+                }
+                let now = catalog(&direct).await;
+                let whole = meant(&now) == meant(&made);
+                let told = format!("{sql} {place} on {}: {}\nand not\n{}", cluster.version, only(&now, &made), only(&made, &now));
+                assert!(whole || !again && now == untouched, "{told}");
+            }
+            for place in places(cluster, TABLES, &["BEGIN", sql, "COMMIT"]).await.iter().step_by(6) {
+                let (database, direct) = set_up(cluster, TABLES).await;
+                let proxy = cut_off(cluster, (&database, &direct), place, &["BEGIN", sql, "COMMIT"]).await;
+                let mut client = RawClient::log_in(proxy.port, &database).await;
+                for sql in ["BEGIN", "COMMIT"] {
+                    assert_eq!(client.ask(sql).await.errors, [], "{sql} {place}");
+                }
+                let now = catalog(&direct).await;
+                let told = format!("{sql} {place} on {}: {}\nand not\n{}", cluster.version, only(&now, &made), only(&made, &now));
+                assert!(meant(&now) == meant(&made), "{told}");
+            }
+        }
+    }
 }

@@ -90,7 +90,10 @@ mod tests {
         let at = |text: &str| Edge::At(plain(text));
         for (text, expected) in [
             ("DEFAULT", Bound::Default),
-            ("FOR VALUES FROM (-1, '2024-01-01') TO (5, MAXVALUE)", Bound::Range { from: vec![at("-1"), at("2024-01-01")], to: vec![at("5"), Edge::Maximum] }),
+            (
+                "FOR VALUES FROM (-1, '2024-01-01') TO (5, MAXVALUE)",
+                Bound::Range { from: vec![at("-1"), at("2024-01-01")], to: vec![at("5"), Edge::Maximum] },
+            ),
             ("FOR VALUES FROM (MINVALUE) TO (99999999999)", Bound::Range { from: vec![Edge::Minimum], to: vec![at("99999999999")] }),
             ("FOR VALUES IN ('a', NULL, true)", Bound::List(vec![Some(plain("a")), None, Some(plain("true"))])),
             ("FOR VALUES WITH (modulus 4, remainder 3)", Bound::Hash { modulus: 4, remainder: 3 }),
