@@ -73,6 +73,11 @@ const REWRITTEN: &[(&str, &str)] = &[
     ("ALTER TABLE m ALTER r SET NOT NULL", "set-not-null-scan"),
     ("ALTER TABLE m ADD PRIMARY KEY (id, c)", "add-primary-key-blocking"),
     ("CREATE INDEX ON far (a)", "create-index-blocking"),
+    ("REINDEX INDEX m_a_idx", "reindex-blocking"),
+    ("REINDEX TABLE m", "reindex-blocking"),
+    ("DROP INDEX m_a_idx", ""),
+    ("DROP INDEX IF EXISTS \"M b\" CASCADE", ""),
+    ("DROP INDEX m_c_idx, named", ""),
 ];
 
 async fn run(client: &mut RawClient, protocol: Protocol, sql: &str) -> Reply {
@@ -125,6 +130,8 @@ async fn compare(protocol: Protocol, in_transaction: bool) {
                 replies.push(reply);
             }
             let (here, there) = (&replies[0], &replies[1]);
+            // What is partitioned is rebuilt in no transaction.
+            let rule = if in_transaction && sql.starts_with("REINDEX") { "" } else { *rule };
             let announced = here.notices.iter().any(|text| text.starts_with(&format!("pgairlock [{rule}]: ")));
             if announced == rule.is_empty() || here.clone().quiet() != there.clone().quiet() {
                 wrong.push(format!("{sql}: {here:?}, not {there:?}"));
