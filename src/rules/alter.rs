@@ -219,7 +219,7 @@ fn partitions_of(target: &Target<'_>) -> usize {
 }
 
 /// An ALTER TABLE of another table, without commands.
-fn about(table: &RelationName) -> AlterTable {
+pub(super) fn about(table: &RelationName) -> AlterTable {
     AlterTable { relation: table.clone(), if_exists: false, only: false, commands: Vec::new() }
 }
 
