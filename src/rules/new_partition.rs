@@ -62,7 +62,7 @@ fn attach(case: &Case<'_>, parent: &RelationName, child: &RelationName, bound: &
             facts,
             bound,
             partition: partition.name.clone(),
-            child: Some(&partition).filter(|_| reads),
+            child: Some(&partition).filter(|_| reads || reads_default && will_be_read(case, &partition)),
             default: if reads_default { default.known() } else { None },
         });
     let remedy = remedy(steps, false, case.slice(&case.parsed.span));
@@ -89,6 +89,12 @@ fn create(case: &Case<'_>, create: &CreateTable) -> Option<Finding> {
     let consequence =
         format!("CREATE TABLE … PARTITION OF {} stops everybody at it and its default partition while all rows of that are read", table.name);
     Some(case.finding(&RULE, &table, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
+}
+
+/// Nobody else sees it before the COMMIT; but what waits for that will find it as large as it is then.
+fn will_be_read(case: &Case<'_>, partition: &Target<'_>) -> bool {
+    let is_small = partition.facts.and_then(|facts| facts.bytes).is_some_and(|bytes| bytes < case.small_table_bytes);
+    partition.standing == Standing::New && partition.facts.is_some() && !is_small
 }
 
 fn joining<'a>(table: &Target<'a>, child: Option<u32>) -> Option<&'a JoiningFacts> {
