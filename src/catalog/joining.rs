@@ -36,7 +36,8 @@ pub struct KeyColumn {
     pub column: String,
     /// `format_type`.
     pub type_text: String,
-    /// Compared by the default operators of its type and the collation of the column.
+    /// Compared by the default operators of its type and the collation of the column, and of a type whose constants are constants to the server:
+    /// no domain, and no row.
     pub ordinary: bool,
     /// Its type has a collation.
     pub collated: bool,

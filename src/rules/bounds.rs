@@ -84,7 +84,10 @@ impl<'a> Bounds<'a> {
             return Err("its table is partitioned by an expression".to_owned());
         }
         if !key.ordinary {
-            return Err(format!("its table compares {} by another operator class or collation than the column", key.column));
+            return Err(format!(
+                "its table compares {} by another operator class or collation than the column, or its type is a domain or a row",
+                key.column
+            ));
         }
         Ok(key)
     }

@@ -1,6 +1,6 @@
 //! ATTACH PARTITION of a table with rows, and a new partition beside a default one with rows.
 
-use crate::catalog::facts::{Lookup, RelationFacts};
+use crate::catalog::facts::RelationFacts;
 use crate::catalog::joining::{DefaultPartition, JoiningFacts};
 use crate::catalog::locks::{LockMode, Work};
 use crate::deferred::operation::Operation;
@@ -75,13 +75,12 @@ fn create(case: &Case<'_>, create: &CreateTable) -> Option<Finding> {
     let facts = joining(&table, None);
     let default = with_rows(case, &table, facts);
     // It is there, or is a second default partition: the server says so.
-    let is_there = !matches!(case.lookup(&create.relation), Lookup::Missing) && case.target(&create.relation).standing != Standing::Unknown;
+    let place = case.creation_place(&create.relation);
+    let is_there = case.lookup(&create.relation).found().is_some_and(|found| Some(found.qualified()) == place);
     if default == Beside::Nothing || is_there || *bound == Bound::Default || create.temporary {
         return None;
     }
-    let known = facts
-        .filter(|_| default != Beside::Unknown && !case.is_changed(&table) && !is_awaited(case, &[&table]))
-        .zip(case.creation_place(&create.relation));
+    let known = facts.filter(|_| default != Beside::Unknown && !case.is_changed(&table) && !is_awaited(case, &[&table])).zip(place);
     let steps = known
         .ok_or("its tables are not known, or changed by an earlier statement of this string or transaction".to_owned())
         .map(|(facts, partition)| Joining { parent: &table, written: parent, facts, bound, partition, child: None, default: default.known() });
@@ -135,6 +134,9 @@ fn is_awaited(case: &Case<'_>, tables: &[&Target<'_>]) -> bool {
 
 /// PostgreSQL refuses it as soon as it looks at the two: it is none to be attached, or lacks what its rows must have.
 fn is_refused(case: &Case<'_>, table: &Target<'_>, partition: &Target<'_>, bound: &Bound) -> bool {
+    if [table, partition].iter().any(|target| target.standing == Standing::Missing) {
+        return true;
+    }
     let (Some(parent), Some(child)) = (table.facts, partition.facts) else { return false };
     if case.is_changed(table) || case.is_changed(partition) {
         return false;

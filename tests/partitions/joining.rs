@@ -52,6 +52,9 @@ const TABLES: &str = "
     CREATE TABLE w_d1 PARTITION OF w_d FOR VALUES FROM (1) TO (50);
     CREATE TABLE w_d2 PARTITION OF w_d DEFAULT;
     INSERT INTO w SELECT i, 'b' FROM generate_series(1, 99) i;
+    CREATE TABLE v_up (a varchar(20), b int) PARTITION BY LIST (a);
+    CREATE TABLE v PARTITION OF v_up FOR VALUES IN ('x', 'y', NULL) PARTITION BY RANGE (b);
+    CREATE TABLE v_1 (a varchar(20), b int); INSERT INTO v_1 SELECT 'y', i FROM generate_series(1, 50) i;
     CREATE TABLE n_up (id int, b int) PARTITION BY RANGE (id);
     CREATE TABLE n PARTITION OF n_up FOR VALUES FROM (1) TO (100) PARTITION BY LIST (b);
     CREATE TABLE n_1 (id int, b int); INSERT INTO n_1 SELECT i, 1 FROM generate_series(1, 99) i;
@@ -75,6 +78,7 @@ const JOINED: &[&str] = &[
     "CREATE TABLE d_1 PARTITION OF d (b DEFAULT 'x' NOT NULL, CHECK (id > 0)) FOR VALUES FROM (100) TO (200) WITH (fillfactor = 70)",
     "ALTER TABLE d ATTACH PARTITION d_2 FOR VALUES FROM (200) TO (300)",
     "CREATE TABLE w_1 PARTITION OF w FOR VALUES IN (100, 101, NULL) PARTITION BY RANGE (id)",
+    "ALTER TABLE v ATTACH PARTITION v_1 FOR VALUES FROM (1) TO (100)",
     "ALTER TABLE n ATTACH PARTITION n_1 FOR VALUES IN (1)",
     "ALTER TABLE n ATTACH PARTITION n_2 FOR VALUES IN (2)",
 ];
@@ -208,6 +212,9 @@ async fn what_cannot_join_safely_is_refused_with_the_statements() {
         CREATE TABLE t (id text) PARTITION BY HASH (id);
         CREATE TABLE t_1 (LIKE t); INSERT INTO t_1 VALUES ('x');
         CREATE INDEX ON n_up (id);
+        CREATE DOMAIN positive AS int CHECK (value > 0);
+        CREATE TABLE o (id positive) PARTITION BY LIST (id);
+        CREATE TABLE o_1 (LIKE o); INSERT INTO o_1 VALUES (1);
         ALTER TABLE m_4 ADD CONSTRAINT m_r_fkey CHECK (r > 0)"
     );
     for scene in scenes_with("enforce", STRICT, &setup).await {
@@ -216,6 +223,7 @@ async fn what_cannot_join_safely_is_refused_with_the_statements() {
         for (sql, reason) in [
             ("ALTER TABLE e ATTACH PARTITION e_1 FOR VALUES FROM (1) TO (5)", "partitioned by an expression"),
             ("ALTER TABLE t ATTACH PARTITION t_1 FOR VALUES WITH (MODULUS 1, REMAINDER 0)", "no CHECK of a hash of id"),
+            ("ALTER TABLE o ATTACH PARTITION o_1 FOR VALUES IN (1)", "its type is a domain"),
             ("ALTER TABLE d ATTACH PARTITION d_2 FOR VALUES FROM (length(current_date::text) + 190) TO (300)", "no plain constants"),
             ("ALTER TABLE n ATTACH PARTITION n_2 FOR VALUES IN (2)", "public.n_2 is partitioned itself, and lacks an index like n_id_idx"),
             (

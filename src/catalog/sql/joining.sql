@@ -46,11 +46,13 @@ SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
   'keys', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'column', COALESCE(a.attname, ''),
       'type_text', COALESCE(pg_catalog.format_type(a.atttypid, a.atttypmod), ''),
-      'ordinary', COALESCE(o.opcdefault AND k.collation_oid OPERATOR(pg_catalog.=) a.attcollation, false),
+      'ordinary', COALESCE(o.opcdefault AND k.collation_oid OPERATOR(pg_catalog.=) a.attcollation
+        AND t.typtype OPERATOR(pg_catalog.=) ANY ('{b,e,r,m}'::pg_catalog."char"[]), false),
       'collated', COALESCE(a.attcollation::pg_catalog.int8 OPERATOR(pg_catalog.<>) 0, true)) ORDER BY k.n)
     FROM ROWS FROM (pg_catalog.unnest(p.partattrs::pg_catalog.int2[]), pg_catalog.unnest(p.partclass::pg_catalog.oid[]),
         pg_catalog.unnest(p.partcollation::pg_catalog.oid[])) WITH ORDINALITY AS k (number, class_oid, collation_oid, n)
       LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) p.partrelid AND a.attnum OPERATOR(pg_catalog.=) k.number
+      LEFT JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
       LEFT JOIN pg_catalog.pg_opclass AS o ON o.oid OPERATOR(pg_catalog.=) k.class_oid),
   'above', pg_catalog.pg_get_partition_constraintdef(j.parent),
   'bounds', COALESCE((SELECT pg_catalog.json_agg(pg_catalog.pg_get_expr(c.relpartbound, c.oid) ORDER BY c.oid)

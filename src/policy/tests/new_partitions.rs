@@ -110,6 +110,12 @@ fn a_default_partition_is_proven_to_have_none_of_the_rows() {
     making(0).passes(create);
     making(LARGE).passes("CREATE TABLE t PARTITION OF m FOR VALUES FROM (1) TO (5)");
     making(LARGE).passes("CREATE TABLE c PARTITION OF m DEFAULT");
+    // One of that name elsewhere is another.
+    let elsewhere = making(LARGE);
+    let path = vec!["public".to_owned(), "other".to_owned()];
+    let elsewhere = Ask { world: World { path, ..elsewhere.world.with(table("other", "c", LARGE)) }, ..elsewhere };
+    elsewhere
+        .rewrites(&create.replace("TABLE c", "TABLE IF NOT EXISTS c"), &[&add, validate, &create.replace("TABLE c", "TABLE IF NOT EXISTS c"), drop]);
     making(LARGE).refused_by("new-partition-scanning", "CREATE TABLE c PARTITION OF m FOR VALUES FROM (now()) TO ('x')");
 }
 
@@ -127,5 +133,8 @@ fn what_the_server_refuses_at_once_is_left_to_it() {
     ] {
         ask(change).passes(ATTACH);
     }
-    joining(|facts| facts.default = Some(default_partition(LARGE))).passes("ALTER TABLE m ATTACH PARTITION t DEFAULT");
+    let beside = || joining(|facts| facts.default = Some(default_partition(LARGE)));
+    beside().passes("ALTER TABLE m ATTACH PARTITION t DEFAULT");
+    beside().passes("ALTER TABLE m ATTACH PARTITION no_such FOR VALUES FROM (1) TO (5)");
+    beside().passes("ALTER TABLE IF EXISTS no_such ATTACH PARTITION t FOR VALUES FROM (1) TO (5)");
 }
