@@ -109,7 +109,7 @@ fn our_command(facts: &mut Facts, action: &AlterAction) {
             let simple = matches!(alter.using, None | Some(Using::Column { .. }));
             facts.push(format!("type of {} using {} simple {simple}", alter.column, alter.using.is_some()));
         }
-        AlterAction::AttachPartition(_)
+        AlterAction::AttachPartition { .. }
         | AlterAction::DetachPartition(_)
         | AlterAction::Inherit(_)
         | AlterAction::Brief(_)

@@ -8,6 +8,7 @@ use crate::sql::name::RelationName;
 use crate::sql::statement::{FunctionCall, TypeName};
 
 use super::drops::DropFacts;
+use super::joining::JoiningFacts;
 
 /// Everything that was asked for one string of SQL.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -111,6 +112,9 @@ pub struct RelationFacts {
     /// What its drop would meet: asked where a DROP TABLE names it.
     #[serde(skip)]
     pub drop: Option<DropFacts>,
+    /// What a new partition of it would meet: asked where a statement gives it one.
+    #[serde(skip)]
+    pub joining: Vec<JoiningFacts>,
 }
 
 /// One column.

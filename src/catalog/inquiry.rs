@@ -22,6 +22,8 @@ pub(super) struct Names {
     pub(super) beside: Unique<(usize, String)>,
     /// Relations that a DROP TABLE names: their places in `relations`.
     pub(super) dropped: Unique<usize>,
+    /// Tables that get a partition, and the table that becomes it, where that is there before: places in `relations`.
+    pub(super) joining: Unique<(usize, Option<usize>)>,
     pub(super) types: Unique<(usize, TypeName)>,
     pub(super) functions: Unique<(usize, FunctionCall)>,
     /// Words of unparsed code.
@@ -88,7 +90,7 @@ impl Names {
             Statement::DropIndex(drop) => self.all(path, &drop.relations),
             Statement::DropTable(drop) => self.dropped(path, &drop.relations),
             Statement::Reindex(reindex) => match &reindex.target {
-                ReindexTarget::Index(relation) | ReindexTarget::Table(relation) => self.relation(path, relation),
+                ReindexTarget::Index(relation) | ReindexTarget::Table(relation) => _ = self.relation(path, relation),
                 ReindexTarget::Schema(_) | ReindexTarget::Database | ReindexTarget::System => {}
             },
             Statement::AlterTable(alter) => self.alter_table(path, alter),
@@ -97,7 +99,7 @@ impl Names {
                     self.all(path, rename.relation.as_slice());
                 }
             }
-            Statement::SetSchema { relation } => self.relation(path, relation),
+            Statement::SetSchema { relation } => _ = self.relation(path, relation),
             Statement::Unjudged { relations, .. } => self.all(path, relations),
             Statement::Opaque(Opaque::Do { body, .. }) => self.code(body),
             Statement::Opaque(Opaque::Call(call)) => self.function(path, call),
@@ -114,12 +116,12 @@ impl Names {
         }
     }
 
-    fn relation(&mut self, path: usize, relation: &RelationName) {
-        self.relations.add((path, relation.clone()));
+    fn relation(&mut self, path: usize, relation: &RelationName) -> usize {
+        self.relations.add((path, relation.clone()))
     }
 
     fn all(&mut self, path: usize, relations: &[RelationName]) {
-        relations.iter().for_each(|relation| self.relation(path, relation));
+        relations.iter().for_each(|relation| _ = self.relation(path, relation));
     }
 
     fn dropped(&mut self, path: usize, relations: &[RelationName]) {
@@ -136,7 +138,10 @@ impl Names {
 
     fn create_table(&mut self, path: usize, create: &CreateTable, around: &Around<'_>, follow: bool) {
         self.relation(path, &create.relation);
-        self.all(path, create.partition_of.as_slice());
+        if let Some(parent) = &create.partition_of {
+            let parent = self.relation(path, parent);
+            self.joining.add((parent, None));
+        }
         self.all(path, &create.inherits);
         self.all(path, &create.references);
         if let Some(name) = &create.execute {
@@ -164,7 +169,11 @@ impl Names {
                         self.types.add((path, cast.clone()));
                     }
                 }
-                AlterAction::AttachPartition(other) | AlterAction::DetachPartition(other) | AlterAction::Inherit(other) => self.relation(path, other),
+                AlterAction::AttachPartition { child, .. } => {
+                    let (parent, child) = (self.relation(path, &alter.relation), self.relation(path, child));
+                    self.joining.add((parent, Some(child)));
+                }
+                AlterAction::DetachPartition(other) | AlterAction::Inherit(other) => _ = self.relation(path, other),
                 AlterAction::ValidateConstraint(_)
                 | AlterAction::DropConstraint { .. }
                 | AlterAction::DropColumn { .. }

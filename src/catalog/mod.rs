@@ -3,6 +3,7 @@
 pub mod drops;
 pub mod facts;
 mod inquiry;
+pub mod joining;
 pub mod locks;
 pub mod overlay;
 pub mod path;

@@ -15,6 +15,7 @@ use crate::sql::statement::{FunctionCall, Script, TypeName};
 use super::drops::DropFacts;
 use super::facts::{Facts, FunctionFacts, Lookup, RelationFacts, Scope, TypeFacts};
 use super::inquiry::Names;
+use super::joining::JoiningFacts;
 use super::path::{Paths, SearchPath};
 use super::shadows::Shadows;
 
@@ -52,6 +53,7 @@ pub struct Inquiry {
 const CATALOG: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/catalog.sql"));
 const SIZES: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/sizes.sql"));
 const DROPS: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/drops.sql"));
+const JOINING: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/joining.sql"));
 
 /// Words of one piece of code that are asked; code with more stays opaque.
 const MOST_WORDS: usize = 5_000;
@@ -78,8 +80,8 @@ impl Inquiry {
         names.relations.items.is_empty() && names.types.items.is_empty() && names.functions.items.is_empty() && names.words.items.is_empty()
     }
 
-    /// The questions, in order: the catalog, which waits for no lock; sizes, which may; and, where tables are dropped, what that would meet, which
-    /// asks for sizes as well.
+    /// The questions, in order: the catalog, which waits for no lock; sizes, which may; and, where tables are dropped or get partitions, what that
+    /// would meet, which asks for sizes as well.
     #[must_use]
     pub fn questions(&self) -> Vec<Question> {
         if self.is_empty() {
@@ -97,6 +99,12 @@ impl Inquiry {
             let dropped = Value::from(self.relation_rows(|n| self.names.dropped.items.contains(&n)));
             questions.push(Question { sql: DROPS, parameters: vec![dropped.to_string()] });
         }
+        let joining = &self.names.joining.items;
+        if !joining.is_empty() {
+            let named = Value::from(self.relation_rows(|n| joining.iter().any(|(parent, child)| *parent == n || *child == Some(n))));
+            let pairs: Vec<Value> = joining.iter().map(|(parent, child)| json!({"parent": parent, "child": child})).collect();
+            questions.push(Question { sql: JOINING, parameters: vec![named.to_string(), Value::from(pairs).to_string()] });
+        }
         questions
     }
 
@@ -109,10 +117,14 @@ impl Inquiry {
             return facts;
         };
         let sizes = answers.get(1).and_then(read::<Vec<SizeAnswer>>).unwrap_or_default();
-        let mut drops = answers.get(2).and_then(read::<Vec<DropAnswer>>).unwrap_or_default();
+        let (is_dropping, mut further) = (!self.names.dropped.items.is_empty(), answers.iter().skip(2));
+        let mut drops = further.by_ref().take(usize::from(is_dropping)).find_map(read::<Vec<DropAnswer>>).unwrap_or_default();
+        let joining = further.next().and_then(read::<Vec<Numbered<JoiningFacts>>>).unwrap_or_default();
         for relation in catalog.relations.iter_mut().flatten() {
             let found = drops.iter().position(|drop| drop.n == relation.n && drop.oid == relation.value.oid);
             relation.value.drop = found.map(|place| drops.swap_remove(place).value);
+            let joins = joining.iter().filter(|joins| joins.n == relation.n && joins.value.parent == relation.value.oid);
+            relation.value.joining = joins.map(|joins| joins.value.clone()).collect();
             relation.value.bytes = sizes.iter().find(|size| size.n == relation.n && size.oid == relation.value.oid).and_then(|size| size.bytes);
         }
         self.creation_schemas(&mut facts, &catalog);

@@ -108,6 +108,6 @@ mod tests {
         let bounds = Operation::DropBounds(detach());
         assert_eq!(sql(bounds.course(&seen(true, false), Try::First)), [""; 0]);
         assert_eq!(sql(bounds.course(&seen(false, false), AGAIN)), ["ALTER TABLE s.m_1 DROP CONSTRAINT m_1_id_check"]);
-        assert_eq!(Operation::Detach(detach()).inquiry(), ["m", "", "", "", r#"["id"]"#, "[]", "s.m_1", r#"["c"]"#]);
+        assert_eq!(Operation::Detach(detach()).inquiry(), ["m", "", "", "", r#"["id"]"#, "[]", "s.m_1", r#"["c"]"#, ""]);
     }
 }

@@ -80,7 +80,11 @@ pub fn evidence(operations: &[Deferred]) -> Option<Vec<String>> {
         | Operation::Detach(_)
         | Operation::DropBounds(_)
         | Operation::DropForeignKey(_)
-        | Operation::DropTable(_) => false,
+        | Operation::DropTable(_)
+        | Operation::Prove(_)
+        | Operation::ForJoin(_)
+        | Operation::Join(_)
+        | Operation::DropProof(_) => false,
     };
     let deferred = operations.iter().find(shows)?;
     let mut parameters = deferred.operation.inquiry();

@@ -3,6 +3,7 @@
 pub mod detach;
 pub mod drop_table;
 pub mod fate;
+pub mod joining;
 pub mod operation;
 pub mod partitions;
 pub mod promise;

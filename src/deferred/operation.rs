@@ -9,6 +9,7 @@ use crate::sql::name::{Identifier, RelationName};
 
 use super::detach::Detach;
 use super::drop_table::{DropForeignKey, DropTable};
+use super::joining::{ForJoin, Join, Proof};
 use super::partitions::{Adopt, Object, OnPartition};
 use super::search::Search;
 use super::seen::{Seen, SeenIndex};
@@ -42,6 +43,14 @@ pub enum Operation {
     DropForeignKey(DropForeignKey),
     /// Tables whose foreign keys are gone.
     DropTable(DropTable),
+    /// A CHECK that proves what a new partition demands.
+    Prove(Proof),
+    /// Any of these on a table that is to become a partition.
+    ForJoin(ForJoin),
+    /// A table that becomes a partition.
+    Join(Join),
+    /// The CHECK is not needed any more.
+    DropProof(Proof),
 }
 
 /// See [`Operation::CreateIndex`].
@@ -193,6 +202,10 @@ impl Operation {
             Self::DropBounds(_) => Vec::new(),
             Self::DropForeignKey(drop) => vec![drop.step()],
             Self::DropTable(drop) => vec![drop.step()],
+            Self::Prove(proof) => proof.steps(),
+            Self::ForJoin(part) => part.operation.steps(),
+            Self::Join(join) => vec![join.step()],
+            Self::DropProof(proof) => vec![proof.drop()],
         }
     }
 
@@ -224,8 +237,12 @@ impl Operation {
             | Self::Adopt(Adopt { table, .. })
             | Self::Detach(Detach { table, .. })
             | Self::DropBounds(Detach { table, .. })
+            | Self::Prove(Proof { table, .. })
+            | Self::Join(Join { table, .. })
+            | Self::DropProof(Proof { table, .. })
             | Self::DropForeignKey(DropForeignKey { table, .. }) => Some(table),
             Self::OnPartition(part) => part.operation.table(),
+            Self::ForJoin(part) => part.operation.table(),
             Self::Reindex(reindex) => reindex.table.as_ref(),
             Self::DropTable(drop) => drop.tables.first().map(|table| &table.name),
         }
@@ -238,6 +255,7 @@ impl Operation {
             Self::CreateIndex(create) => create.index.is_some(),
             Self::Reindex(reindex) => reindex.table.is_some(),
             Self::OnPartition(part) => part.operation.can_be_found(),
+            Self::ForJoin(part) => part.operation.can_be_found(),
             Self::AttachKey(_)
             | Self::Validate(_)
             | Self::SetNotNull(_)
@@ -246,7 +264,10 @@ impl Operation {
             | Self::Detach(_)
             | Self::DropBounds(_)
             | Self::DropForeignKey(_)
-            | Self::DropTable(_) => true,
+            | Self::DropTable(_)
+            | Self::Prove(_)
+            | Self::Join(_)
+            | Self::DropProof(_) => true,
         }
     }
 
@@ -272,6 +293,9 @@ impl Operation {
             Self::SetNotNull(set) => Some(&set.helper),
             Self::DropIndex(drop) => Some(&drop.index.name),
             Self::OnPartition(part) => part.operation.name(),
+            Self::ForJoin(part) => part.operation.name(),
+            Self::Prove(proof) | Self::DropProof(proof) => Some(&proof.constraint),
+            Self::Join(join) => Some(&join.partition.name),
             Self::Adopt(adopt) => Some(adopt.name()),
             Self::Detach(detach) | Self::DropBounds(detach) => Some(&detach.partition.name),
             Self::DropForeignKey(drop) => Some(&drop.constraint),
@@ -293,8 +317,10 @@ impl Operation {
             Self::Adopt(Adopt { object: Object::Index(index), .. }) => (Some(index.to_string()), None, None),
             Self::Adopt(Adopt { object: Object::Constraint(name), .. }) => (None, Some(name), None),
             Self::DropForeignKey(drop) => (None, Some(&drop.constraint), None),
-            Self::DropTable(_) | Self::Detach(_) | Self::DropBounds(_) => (None, None, None),
+            Self::Prove(proof) | Self::DropProof(proof) => (None, Some(&proof.constraint), None),
+            Self::DropTable(_) | Self::Detach(_) | Self::DropBounds(_) | Self::Join(_) => (None, None, None),
             Self::OnPartition(part) => return part.operation.inquiry(),
+            Self::ForJoin(part) => return part.inquiry(),
         };
         let others = match self {
             Self::DropForeignKey(drop) => drop.others(),
@@ -303,13 +329,16 @@ impl Operation {
         };
         let (partition, checks) = self.partition();
         let text = |value: Option<&String>| value.cloned().unwrap_or_default();
-        vec![table, index.unwrap_or_default(), text(constraint), text(column), json(self.columns()), json(&others), partition, json(checks)]
+        let joining = self.joins().map(ToString::to_string).unwrap_or_default();
+        let (columns, others, checks) = (json(self.columns()), json(&others), json(checks));
+        vec![table, index.unwrap_or_default(), text(constraint), text(column), columns, others, partition, checks, joining]
     }
 
     /// A partition that is to leave its table, and the CHECKs that it has of its own.
     fn partition(&self) -> (String, &[String]) {
         match self {
             Self::Detach(detach) | Self::DropBounds(detach) => (detach.partition.to_string(), &detach.checks),
+            Self::Join(join) => (join.partition.to_string(), &[]),
             _ => (String::new(), &[]),
         }
     }
@@ -322,7 +351,10 @@ impl Operation {
             Self::AttachKey(attach) => &attach.columns,
             Self::Adopt(adopt) => &adopt.columns,
             Self::Detach(detach) | Self::DropBounds(detach) => &detach.columns,
+            Self::Join(join) => &join.columns,
             Self::OnPartition(part) => part.operation.columns(),
+            Self::ForJoin(part) => part.operation.columns(),
+            Self::Prove(_) | Self::DropProof(_) => &[],
             Self::Validate(_) | Self::DropIndex(_) | Self::Reindex(_) | Self::DropForeignKey(_) | Self::DropTable(_) => &[],
         }
     }
@@ -351,6 +383,10 @@ impl Operation {
             Self::DropBounds(detach) => detach.without_bounds(seen),
             Self::DropForeignKey(drop) => drop.course(seen, tried),
             Self::DropTable(drop) => Course::Steps(drop.course(seen, tried)),
+            Self::Prove(proof) => Course::Steps(proof.course(seen)),
+            Self::ForJoin(part) => part.course(seen, tried),
+            Self::Join(join) => join.course(seen, tried),
+            Self::DropProof(proof) => Course::Steps(proof.without(seen)),
         }
     }
 
@@ -361,7 +397,9 @@ impl Operation {
         match self {
             Self::Validate(validate) if matches!(validate.class, Class::Check | Class::NotNull) => Some(validate.drop()),
             Self::SetNotNull(set) => Some(set.drop_if_exists()),
+            Self::Prove(proof) | Self::DropProof(proof) => Some(proof.drop_if_exists()),
             Self::OnPartition(part) => part.operation.clean_up(),
+            Self::ForJoin(part) => part.operation.clean_up(),
             _ => None,
         }
     }

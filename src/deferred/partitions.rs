@@ -61,6 +61,7 @@ impl Operation {
     pub fn own(&self) -> &Self {
         match self {
             Self::OnPartition(part) => part.operation.own(),
+            Self::ForJoin(part) => part.operation.own(),
             operation => operation,
         }
     }

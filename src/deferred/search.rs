@@ -64,6 +64,8 @@ impl Operation {
             }
             Self::Validate(validate) => validate.search.clone().map_or(Need::Unsearchable, Need::Search),
             Self::OnPartition(part) => part.operation.search(),
+            Self::ForJoin(part) => part.operation.search(),
+            Self::Prove(proof) => Need::Search(proof.search()),
             Self::CreateIndex(_)
             | Self::AttachKey(_)
             | Self::DropIndex(_)
@@ -72,7 +74,9 @@ impl Operation {
             | Self::Detach(_)
             | Self::DropBounds(_)
             | Self::DropForeignKey(_)
-            | Self::DropTable(_) => Need::Nothing,
+            | Self::DropTable(_)
+            | Self::Join(_)
+            | Self::DropProof(_) => Need::Nothing,
         }
     }
 

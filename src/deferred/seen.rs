@@ -18,6 +18,8 @@ pub struct Seen {
     pub lacks_column: bool,
     /// The partition that was asked for.
     pub partition: Option<SeenPartition>,
+    /// The table for whose sake the operation is done is a partition by now.
+    pub joined: bool,
     /// The oids of further relations that were asked for, in order; none where there is no such relation.
     pub others: Vec<Option<u32>>,
 }
@@ -61,7 +63,7 @@ pub struct SeenPartition {
 }
 
 /// Parameters: the table, the index, the constraint's name, the column's name, a JSON array of columns, and one of further relations; the partition,
-/// and a JSON array of the names of CHECKs that it had. What does not matter is empty. The answer is JSON text.
+/// and a JSON array of the names of CHECKs that it had; a table that is to become a partition. What does not matter is empty. The answer is JSON text.
 ///
 /// An index counts as abandoned only when no other session holds the lock of a concurrent build on its table. (An autovacuum holds that lock too;
 /// then it counts as being built, and is looked at again.)
@@ -84,6 +86,8 @@ pub const QUESTION: &str = "SELECT pg_catalog.json_build_object('table', t.oid::
      'lacks_column', EXISTS (SELECT FROM pg_catalog.json_array_elements_text($5::pg_catalog.json) c (name) WHERE NOT EXISTS \
         (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) t.oid \
            AND a.attname OPERATOR(pg_catalog.=) c.name::pg_catalog.name AND NOT a.attisdropped)), \
+     'joined', COALESCE((SELECT c.relispartition FROM pg_catalog.pg_class c \
+        WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(NULLIF($9, ''))::pg_catalog.oid), false), \
      'others', COALESCE((SELECT pg_catalog.json_agg(pg_catalog.to_regclass(o.name)::pg_catalog.oid::pg_catalog.int8 ORDER BY o.n) \
         FROM pg_catalog.json_array_elements_text($6::pg_catalog.json) WITH ORDINALITY o (name, n)), '[]'::pg_catalog.json), \
      'partition', (SELECT pg_catalog.json_build_object('attached', i.inhrelid IS NOT NULL, \

@@ -17,6 +17,8 @@ pub struct Step {
     pub undo_then: Option<String>,
     /// How an error of this step reads as the original statement's.
     pub errors: Option<ErrorMapping>,
+    /// When it has run, nothing that came before it is taken back any more.
+    pub settles: bool,
 }
 
 /// What a failed step leaves: INVALID indexes, and a partition that is neither here nor there.
@@ -77,7 +79,7 @@ impl Step {
     /// A step under a strong, brief lock.
     #[must_use]
     pub fn short(sql: impl Into<String>) -> Self {
-        Self { sql: sql.into(), wait: Wait::Short, debris: None, undo: None, undo_then: None, errors: None }
+        Self { sql: sql.into(), wait: Wait::Short, debris: None, undo: None, undo_then: None, errors: None, settles: false }
     }
 
     /// A step that may wait long without hurting anyone.
@@ -104,6 +106,13 @@ impl Step {
     #[must_use]
     pub fn undo_then(mut self, sql: impl Into<String>) -> Self {
         self.undo_then = Some(sql.into());
+        self
+    }
+
+    /// Behind it there is no way back.
+    #[must_use]
+    pub fn settling(mut self) -> Self {
+        self.settles = true;
         self
     }
 

@@ -59,7 +59,11 @@ impl FirstPart {
             | Operation::Detach(_)
             | Operation::DropBounds(_)
             | Operation::DropForeignKey(_)
-            | Operation::DropTable(_) => false,
+            | Operation::DropTable(_)
+            | Operation::Prove(_)
+            | Operation::ForJoin(_)
+            | Operation::Join(_)
+            | Operation::DropProof(_) => false,
         };
         in_place && seen.constraint.is_some() || self.makes_columns && seen.table.is_some() && !seen.lacks_column
     }
@@ -76,6 +80,16 @@ impl Operation {
             Self::SetNotNull(set) => seen.not_null == set.was_not_null && (!set.in_place || seen.constraint.is_none()),
             Self::DropIndex(_) | Self::Reindex(_) | Self::Detach(_) | Self::DropBounds(_) | Self::DropTable(_) => true,
             Self::OnPartition(part) => part.operation.is_fresh(seen),
+            Self::ForJoin(part) => part.operation.is_fresh(seen),
+            Self::Prove(_) => seen.constraint.is_none(),
+            Self::Join(join) => {
+                if join.creates {
+                    seen.partition.is_none()
+                } else {
+                    !seen.partition.as_ref().is_some_and(|partition| partition.attached)
+                }
+            }
+            Self::DropProof(_) => true,
             Self::Adopt(adopt) => adopt.is_free(seen),
             Self::DropForeignKey(drop) => drop.is_there(seen),
         }
@@ -106,6 +120,8 @@ impl Operation {
             Self::Detach(detach) => detach.finalize(seen).into_iter().collect(),
             Self::DropBounds(detach) => return detach.without_bounds(seen),
             Self::OnPartition(part) => return part.operation.way_back(seen),
+            Self::ForJoin(part) => return part.way_back(seen),
+            Self::Prove(proof) | Self::DropProof(proof) => proof.without(seen),
             Self::Adopt(adopt) => {
                 if adopt.is_there(seen) {
                     vec![Step::short(adopt.drop())]
@@ -114,7 +130,7 @@ impl Operation {
                 }
             }
             Self::DropForeignKey(drop) => return drop.way_back(seen),
-            Self::Validate(_) | Self::DropIndex(_) | Self::Reindex(Reindex { .. }) | Self::DropTable(_) => Vec::new(),
+            Self::Validate(_) | Self::DropIndex(_) | Self::Reindex(Reindex { .. }) | Self::DropTable(_) | Self::Join(_) => Vec::new(),
         })
     }
 }

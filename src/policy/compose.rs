@@ -60,6 +60,7 @@ pub fn tag(statement: &Statement) -> &'static str {
         Statement::DropIndex(_) => "DROP INDEX",
         Statement::Reindex(_) => "REINDEX",
         Statement::DropTable(_) => "DROP TABLE",
+        Statement::CreateTable(_) => "CREATE TABLE",
         _ => "ALTER TABLE",
     }
 }
@@ -125,7 +126,14 @@ impl Alter<'_> {
             return None;
         }
         let undo = first.undo.as_deref().map(|undo| self.without_prefix(undo).to_owned());
-        Some(Part { kept: first.instead.clone(), undo, then: mine.iter().flat_map(|rewrite| rewrite.then.iter().cloned()).collect() })
+        // What is found of both its tables is settled by the same steps.
+        let mut then: Vec<&Vec<Operation>> = Vec::new();
+        mine.iter().filter(|rewrite| !rewrite.then.is_empty()).for_each(|rewrite| {
+            if !then.contains(&&rewrite.then) {
+                then.push(&rewrite.then);
+            }
+        });
+        Some(Part { kept: first.instead.clone(), undo, then: then.into_iter().flatten().cloned().collect() })
     }
 
     /// What takes an unchanged command back.
@@ -144,7 +152,7 @@ impl Alter<'_> {
             AlterAction::DropConstraint { .. }
             | AlterAction::DropColumn { .. }
             | AlterAction::AlterType(_)
-            | AlterAction::AttachPartition(_)
+            | AlterAction::AttachPartition { .. }
             | AlterAction::DetachPartition(_)
             | AlterAction::Inherit(_)
             | AlterAction::Brief(_)

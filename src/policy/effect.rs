@@ -105,7 +105,7 @@ fn alter_table(case: &Case<'_>, alter: &AlterTable) -> Effect {
             ConstraintKind::ForeignKey { references, .. } => Some(references),
             _ => None,
         },
-        AlterAction::AttachPartition(other) | AlterAction::DetachPartition(other) | AlterAction::Inherit(other) => Some(other),
+        AlterAction::AttachPartition { child: other, .. } | AlterAction::DetachPartition(other) | AlterAction::Inherit(other) => Some(other),
         _ => None,
     });
     let relations: Vec<_> = std::iter::once(&alter.relation).chain(parents).collect();
@@ -116,7 +116,7 @@ fn alter_table(case: &Case<'_>, alter: &AlterTable) -> Effect {
 /// A relation that is not new became the child of one that may be.
 fn adopted(case: &Case<'_>, alter: &AlterTable, action: &AlterAction) -> Option<Effect> {
     let (parent, child) = match action {
-        AlterAction::AttachPartition(child) => (&alter.relation, child),
+        AlterAction::AttachPartition { child, .. } => (&alter.relation, child),
         AlterAction::Inherit(parent) => (parent, &alter.relation),
         _ => return None,
     };

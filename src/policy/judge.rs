@@ -223,7 +223,7 @@ fn findings(case: &Case<'_>) -> Vec<Found> {
     };
     for (index, command) in alter.commands.iter().enumerate() {
         let parts = match &command.action {
-            AlterAction::AttachPartition(child) => vec![Some(&alter.relation), Some(child)],
+            AlterAction::AttachPartition { child, .. } => vec![Some(&alter.relation), Some(child)],
             _ => vec![None],
         };
         parts.into_iter().for_each(|relation| add(&Case { command: Some((alter, command)), relation, ..*case }, Some(index)));

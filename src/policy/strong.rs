@@ -94,7 +94,7 @@ fn altered(alter: &AlterTable) -> Vec<&RelationName> {
             ConstraintKind::ForeignKey { references, .. } => Some(references),
             _ => None,
         },
-        AlterAction::AttachPartition(other) | AlterAction::Inherit(other) => Some(other),
+        AlterAction::AttachPartition { child: other, .. } | AlterAction::Inherit(other) => Some(other),
         _ => None,
     });
     std::iter::once(&alter.relation).chain(others).collect()

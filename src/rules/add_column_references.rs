@@ -22,9 +22,10 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let is_key = |kind: &ConstraintKind| matches!(kind, ConstraintKind::ForeignKey { .. });
     addition.apart(is_key)?;
     let by_partition = addition.target.is_partitioned() && !case.at_least(18);
-    let remedy = match addition.validated(case, is_key) {
-        Some(steps) if !by_partition => Remedy::Rewrite(addition.rewrite(case, steps)),
-        _ => Remedy::Advice(vec!["Add the column without REFERENCES, then the foreign key NOT VALID (before PostgreSQL 18: on each partition), and VALIDATE it in a later transaction.".to_owned()]),
+    let steps = if by_partition { addition.foreign_keys_on_partitions(case) } else { addition.validated(case, is_key) };
+    let remedy = match steps {
+        Some(steps) => Remedy::Rewrite(addition.rewrite(case, steps)),
+        None => Remedy::Advice(vec!["Add the column without REFERENCES, then the foreign key NOT VALID (before PostgreSQL 18: on each partition), and VALIDATE it in a later transaction.".to_owned()]),
     };
     let consequence =
         format!("ADD COLUMN {} with a default and REFERENCES blocks all reads and writes while every row is looked up", addition.label());

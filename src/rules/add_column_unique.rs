@@ -6,7 +6,6 @@ use crate::sql::statement::{ConstraintKind, Unique};
 use super::case::Case;
 use super::inline::Addition;
 use super::rule::{Finding, Remedy, Rule, RuleId};
-use super::unique;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("add-column-unique"),
@@ -19,7 +18,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn judge(case: &Case<'_>) -> Option<Finding> {
-    let addition = Addition::of(case)?;
+    // A key of a partitioned table must have the columns by which it is partitioned: the server refuses one of a new column alone.
+    let addition = Addition::of(case).filter(|addition| !addition.target.is_partitioned())?;
     let key = addition.column.constraints.iter().find_map(|inline| match &inline.constraint.kind {
         ConstraintKind::Unique(key) => Some(key),
         _ => None,
@@ -28,7 +28,6 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         Unique { primary: true, .. } => Remedy::Advice(vec![
             "A primary key needs a value in every row: add the column without the key, fill it in batches, then ADD PRIMARY KEY in a migration of its own.".to_owned(),
         ]),
-        _ if addition.target.is_partitioned() => Remedy::Advice(unique::by_partition(addition.statement, key)),
         _ => Remedy::Rewrite(addition.rewrite(case, addition.unique())),
     };
     let what = if key.primary { "PRIMARY KEY" } else { "UNIQUE" };

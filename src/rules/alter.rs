@@ -110,7 +110,7 @@ pub(super) fn waiting_not_null<'a>(target: &Target<'a>, column: &str) -> Option<
 }
 
 /// Begins the names of our own constraints: what a crash leaves behind can be told from the user's.
-const OURS: &str = "__pgairlock_";
+pub(super) const OURS: &str = "__pgairlock_";
 
 /// SET NOT NULL without a scan under a strong lock, as the remedy of a command: 18 knows NOT NULL constraints that are NOT VALID; before, a CHECK
 /// proves the same.
@@ -219,7 +219,7 @@ fn partitions_of(target: &Target<'_>) -> usize {
 }
 
 /// An ALTER TABLE of another table, without commands.
-fn about(table: &RelationName) -> AlterTable {
+pub(super) fn about(table: &RelationName) -> AlterTable {
     AlterTable { relation: table.clone(), if_exists: false, only: false, commands: Vec::new() }
 }
 

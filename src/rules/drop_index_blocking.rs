@@ -24,7 +24,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     if drop.concurrently {
         return None;
     }
-    let target = case.judged(&drop.relations).find(|target| !target.bears_work() && !is_refused_anyway(target))?;
+    let target = case.judged(&drop.relations).find(|target| !target.bears_work() && !is_refused_anyway(target) && !is_of_a_tree(target))?;
     let table = target.facts.and_then(|facts| facts.index.as_ref()).map_or_else(|| "its table".to_owned(), |index| index.table_name().to_string());
     let consequence = format!("DROP INDEX {} blocks all reads and writes of {table} while it waits for running queries", target.name);
     Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::None), remedy(case, drop, &target)).about_table_of(&target))
@@ -35,12 +35,12 @@ fn is_refused_anyway(target: &Target<'_>) -> bool {
     target.facts.and_then(|facts| facts.index.as_ref()).is_some_and(|index| index.constraint.is_some())
 }
 
+/// That of a partitioned table has no concurrent form. Its locks are many but brief: they are tried for, as those of every other statement.
+fn is_of_a_tree(target: &Target<'_>) -> bool {
+    target.facts.is_some_and(|facts| facts.kind == 'I')
+}
+
 fn remedy(case: &Case<'_>, drop: &Drop, target: &Target<'_>) -> Remedy {
-    if target.facts.is_some_and(|facts| facts.kind == 'I') {
-        return Remedy::Advice(vec![
-            "The index of a partitioned table cannot be dropped CONCURRENTLY: let this one through at a quiet time.".to_owned(),
-        ]);
-    }
     if drop.cascade || drop.relations.len() != 1 {
         let singly: Vec<String> = drop.relations.iter().map(|index| format!("DROP INDEX CONCURRENTLY {index};")).collect();
         return Remedy::Advice(vec![format!("Drop each by itself, outside a transaction and without CASCADE: {}", singly.join(" "))]);

@@ -1,6 +1,7 @@
 //! Constraints written beside the column that ADD COLUMN adds: taken out of it and added one by one, where they would scan or build.
 
 use crate::deferred::operation::{Class, Operation};
+use crate::deferred::partitions::Adopt;
 use crate::sql::name::Identifier;
 use crate::sql::rewrite::{self, Command, Meaning};
 use crate::sql::statement::{AddColumn, AlterAction, AlterCommand, AlterTable, Constraint, ConstraintKind, InlineConstraint};
@@ -8,6 +9,7 @@ use crate::sql::statement::{AddColumn, AlterAction, AlterCommand, AlterTable, Co
 use super::case::Case;
 use super::rule::Rewrite;
 use super::target::Target;
+use super::tree::Tree;
 use super::{alter, unique};
 
 /// ADD COLUMN on a relation where work hurts.
@@ -80,6 +82,30 @@ impl<'a> Addition<'a> {
             }
             let class = if matches!(inline.constraint.kind, ConstraintKind::ForeignKey { .. }) { Class::ForeignKey } else { Class::Check };
             operations.push(alter::add_and_validate(self.statement, &name, class, add));
+        }
+        Some(operations)
+    }
+
+    /// Every foreign key, added NOT VALID to each partition and validated there, and then taken over by the table's: before 18.
+    pub(super) fn foreign_keys_on_partitions(&self, case: &Case<'_>) -> Option<Vec<Operation>> {
+        let tree = Tree::of(case, &self.target).filter(|tree| tree.foreign().is_none() && !self.statement.only)?;
+        let is_key = |kind: &ConstraintKind| matches!(kind, ConstraintKind::ForeignKey { .. });
+        let mut operations = Vec::new();
+        for inline in self.column.constraints.iter().filter(|inline| is_key(&inline.constraint.kind) && self.is_apart(&inline.constraint)) {
+            let name = alter::constraint_name(self.statement, &self.target, &inline.constraint);
+            if tree.own().any(|partition| partition.constraints.contains(&name)) {
+                return None;
+            }
+            let definition = format!("ADD CONSTRAINT {} {}", Identifier(&name), self.table_definition(case, inline)?);
+            for leaf in tree.leaves() {
+                let add = format!("ALTER TABLE {} {definition} NOT VALID", leaf.qualified());
+                if !rewrite::adds_beside(case.text, case.parsed, inline, &name, &add) {
+                    return None;
+                }
+                operations.push(alter::add_and_validate(&alter::about(&leaf.qualified()), &name, Class::ForeignKey, add).on_partition(&name));
+            }
+            let (columns, sql) = (vec![self.column.column.clone()], format!("{} {definition}", alter::table(self.statement)));
+            operations.push(Operation::Adopt(Adopt::constraint(&self.statement.relation, name, columns, tree.len(), sql)));
         }
         Some(operations)
     }

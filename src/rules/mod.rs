@@ -12,6 +12,7 @@ mod add_unique_blocking;
 mod after_commit_failed;
 mod alter;
 mod alter_column_type;
+mod bounds;
 pub mod case;
 mod code;
 mod concurrently_in_transaction;
@@ -25,7 +26,9 @@ mod dropped;
 pub mod duration;
 mod file_or_program_access;
 mod inline;
+mod joining;
 mod large_object_access;
+mod new_partition;
 mod opaque_code;
 mod protected_setting;
 mod reindex_blocking;
@@ -81,6 +84,7 @@ pub fn all() -> &'static [Rule] {
         validate_in_transaction::RULE,
         create_index_blocking::RULE,
         detach_partition::RULE,
+        new_partition::RULE,
         drop_index_blocking::RULE,
         reindex_blocking::RULE,
         drop_table_foreign_keys::RULE,

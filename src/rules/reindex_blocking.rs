@@ -39,12 +39,17 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
 
 fn one(case: &Case<'_>, what: &str, name: &RelationName) -> Option<Finding> {
     let target = case.target(name);
-    if target.bears_work() {
+    if target.bears_work() || is_refused_anyway(case, &target) {
         return None;
     }
     let consequence = format!("REINDEX {what} {} blocks writes to its table while it builds", target.name);
     let about = if what == "INDEX" { About::index(&target) } else { About { table: Some(target.name.clone()), ..About::default() } };
     Some(case.finding(&RULE, &target, consequence, (LockMode::Share, Work::Rewrite), concurrently(case, about)).about_table_of(&target))
+}
+
+/// What is partitioned is rebuilt part by part, which the server does in no transaction, and 13 not at all.
+fn is_refused_anyway(case: &Case<'_>, target: &Target<'_>) -> bool {
+    target.facts.is_some_and(|facts| ['p', 'I'].contains(&facts.kind)) && (case.in_transaction || !case.at_least(14))
 }
 
 fn many(case: &Case<'_>, what: &str) -> Finding {

@@ -101,7 +101,7 @@ fn deferral(unique: &Unique) -> &'static str {
 }
 
 /// What to write where there is no way without a lock on a partitioned table.
-pub(super) fn by_partition(statement: &AlterTable, unique: &Unique) -> Vec<String> {
+fn by_partition(statement: &AlterTable, unique: &Unique) -> Vec<String> {
     let kind = if unique.primary { "PRIMARY KEY" } else { "UNIQUE" };
     vec![
         format!(

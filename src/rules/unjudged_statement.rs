@@ -26,7 +26,6 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
             AlterAction::DropConstraint { name, cascade: true, .. } if !target.bears_loss() && others_may_need(case, &target, name) => {
                 Some(found(case, "DROP CONSTRAINT … CASCADE", &target))
             }
-            AlterAction::AttachPartition(child) => attach(case, &statement.relation, child),
             _ => None,
         };
     }
@@ -41,11 +40,6 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
                 false => target.bears_work(),
             };
             targets.find(|target| !bears(target)).map(|target| found(case, what, &target))
-        }
-        Statement::CreateTable(create) => {
-            let parent = case.target(create.partition_of.as_ref()?);
-            let scans = parent.facts.is_some_and(|facts| facts.has_default_partition) && !parent.bears_work();
-            scans.then(|| found(case, "CREATE TABLE … PARTITION OF beside a default partition", &parent))
         }
         _ => None,
     }
@@ -75,20 +69,6 @@ fn empties_others(case: &Case<'_>, target: &Target<'_>, named: &[RelationName]) 
 fn holds_a_tools_version(target: &Target<'_>) -> bool {
     let columns = target.facts.map(|facts| facts.columns.iter().map(|column| (&*column.name, &*column.type_text)).collect::<Vec<_>>());
     columns.is_some_and(|columns| columns == [("version", "bigint"), ("dirty", "boolean")]) && target.bears_work()
-}
-
-/// The child is read for rows that do not belong in it, and a default partition for rows that now do.
-fn attach(case: &Case<'_>, parent: &RelationName, child: &RelationName) -> Option<Finding> {
-    let reads_default = |target: &Target<'_>| target.facts.is_some_and(|facts| facts.has_default_partition) && !target.bears_work();
-    let parent = case.judged([parent]).find(reads_default);
-    let target = parent.or_else(|| case.judged([child]).find(|child| !child.bears_work()))?;
-    let mut finding = found(case, "ATTACH PARTITION", &target);
-    finding.remedy = Remedy::Advice(vec![
-        "Add a CHECK of the partition's bounds to the new partition first (NOT VALID, then VALIDATE), and its negation to a default partition."
-            .to_owned(),
-        "Both proven, ATTACH reads nothing: have it exempted, with the reason.".to_owned(),
-    ]);
-    Some(finding)
 }
 
 fn found(case: &Case<'_>, what: &str, target: &Target<'_>) -> Finding {

@@ -5,7 +5,7 @@ use crate::deferred::operation::Operation;
 use crate::deferred::partitions::{Adopt, Object};
 use crate::deferred::promise::Deferred;
 use crate::sql::name::RelationName;
-use crate::sql::statement::{AlterAction, Constraint, ConstraintKind, Statement};
+use crate::sql::statement::{AlterAction, AlterCommand, Constraint, ConstraintKind, Opaque, Statement};
 
 use super::case::Case;
 use super::dropped;
@@ -43,6 +43,10 @@ fn describe(deferred: &Deferred) -> String {
         Operation::Adopt(_) => format!("the constraint {name}"),
         Operation::OnPartition(_) => String::new(),
         Operation::Detach(detach) | Operation::DropBounds(detach) => return format!("that the partition {name} leaves {}", detach.of),
+        operation @ (Operation::Prove(_) | Operation::Join(_) | Operation::DropProof(_)) => {
+            return format!("the new partition {}", operation.joins().map(ToString::to_string).unwrap_or_default());
+        }
+        Operation::ForJoin(_) => String::new(),
         Operation::CreateIndex(_) => format!("the index {name}"),
         Operation::DropIndex(_) => format!("the drop of the index {name}"),
         Operation::AttachKey(_) | Operation::Validate(_) => format!("the constraint {name}"),
@@ -56,6 +60,9 @@ fn describe(deferred: &Deferred) -> String {
 fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
     if is_about_leaving(case, &deferred.operation) {
         return true;
+    }
+    if let Some(needs) = joins(case, &deferred.operation) {
+        return needs;
     }
     if let Some(needs) = dropped::needs(case, &deferred.operation) {
         return needs;
@@ -94,13 +101,38 @@ fn is_about_leaving(case: &Case<'_>, operation: &Operation) -> bool {
     let is = |name: &RelationName, known: &RelationName| case.target(name).name == *known || name == known;
     match &case.parsed.statement {
         Statement::AlterTable(alter) => {
-            let attaches = case.command.is_some_and(|(_, command)| matches!(command.action, AlterAction::AttachPartition(_)));
+            let attaches = case.command.is_some_and(|(_, command)| matches!(command.action, AlterAction::AttachPartition { .. }));
             is(&alter.relation, &detach.partition) || attaches && is(&alter.relation, &detach.of)
         }
         Statement::CreateTable(create) => create.partition_of.as_ref().is_some_and(|parent| is(parent, &detach.of)),
         Statement::DropTable(drop) => drop.relations.iter().any(|name| is(name, &detach.partition)),
         _ => false,
     }
+}
+
+/// A statement that names a table which is to get a partition, or the table that is to become it: its rows would not be found where they are looked
+/// for, nor put where they belong. Another new partition may come behind it.
+fn joins(case: &Case<'_>, operation: &Operation) -> Option<bool> {
+    let partition = operation.joins()?;
+    let Operation::Join(join) = operation else { return Some(false) };
+    let is = |name: &RelationName, known: &RelationName| {
+        let resolved = case.target(name).name;
+        resolved == *known || resolved.schema.is_none() && resolved.name == known.name
+    };
+    let named = || case.parsed.relations.iter().any(|name| is(name, &join.of) || is(name, partition));
+    Some(match &case.parsed.statement {
+        Statement::Transaction(_) | Statement::Setting(_) | Statement::Deallocate(_) => false,
+        Statement::CreateTable(create) if create.partition_of.as_ref().is_some_and(|parent| is(parent, &join.of)) => is(&create.relation, partition),
+        Statement::AlterTable(alter) if is(&alter.relation, &join.of) => match case.command {
+            Some((_, AlterCommand { action: AlterAction::AttachPartition { child, .. }, .. })) => is(child, partition),
+            _ => true,
+        },
+        Statement::Opaque(Opaque::Do { body, .. }) => {
+            let words = words(body);
+            words.contains(&join.of.name) || words.contains(&partition.name)
+        }
+        _ => named() || looks_up(case) && words(case.slice(&case.parsed.span)).contains(&partition.name),
+    })
 }
 
 /// A key of the same name: it is told that the name is taken, when it is its turn.

@@ -22,6 +22,7 @@ mod waiting;
 mod whole;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::deferred::operation::{Course, Operation, Try};
 use crate::deferred::promise::Deferred;
@@ -259,6 +260,8 @@ impl Goal {
 #[derive(Debug)]
 enum Todo {
     Step(Step),
+    /// A pause before this step is tried again.
+    Pause(Step, Duration),
     Clean(Clean, VecDeque<Clean>),
 }
 
@@ -441,7 +444,7 @@ impl Runner {
                 Some((&step.sql, self.way_back(own.into_iter().chain(step.undo_then.clone()))))
             }
             Phase::Limits(todo) => match &**todo {
-                Todo::Step(step) => Some((&step.sql, self.way_back(None))),
+                Todo::Step(step) | Todo::Pause(step, _) => Some((&step.sql, self.way_back(None))),
                 Todo::Clean(clean, rest) => Some((&clean.sql, to_clean(Some(clean), rest))),
             },
             Phase::Clean(clean, rest) => Some((&clean.sql, to_clean(Some(clean), rest))),
@@ -657,7 +660,8 @@ impl Runner {
     fn limits_set(&mut self, todo: Todo, answer: Answered) -> Next {
         match (todo, answer) {
             (Todo::Step(step), Ok(_)) => self.run_step(step),
-            (Todo::Step(step), Err(error)) => self.failed(&step, error),
+            (Todo::Pause(step, pause), Ok(_)) => self.sleep(Box::new(step), pause),
+            (Todo::Step(step) | Todo::Pause(step, _), Err(error)) => self.failed(&step, error),
             (Todo::Clean(clean, rest), _) => self.run_clean(clean, rest),
         }
     }
@@ -680,6 +684,9 @@ impl Runner {
     fn step_ended(&mut self, step: Step, answer: Answered) -> Next {
         match answer {
             Ok(_) => {
+                if step.settles {
+                    self.undo.clear();
+                }
                 self.undo.extend(step.undo_then.into_iter().chain(step.undo));
                 self.next_item()
             }

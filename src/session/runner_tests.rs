@@ -198,6 +198,36 @@ fn a_try_has_a_short_lock_timeout_and_otherwise_the_limits_of_the_session() {
     assert_eq!((&*sql, &*parameters[0]), (BACK, r#"{"lock_timeout":"100","statement_timeout":"7s"}"#));
 }
 
+/// `prove` is the CHECK of a partition, `join` the statement that makes it one.
+fn joining() -> Vec<Operation> {
+    use crate::deferred::joining::{Join, Proof};
+    let (constraint, expression, violated) = ("c".to_owned(), "true".to_owned(), String::new());
+    let proof = Proof { table: table(), partition: table(), constraint, expression, violated, tables: 1 };
+    let join = Join { table: table(), of: table(), partition: table(), creates: false, columns: Vec::new(), tables: 1, sql: "join".into() };
+    vec![Operation::Join(join), Operation::DropProof(proof)]
+}
+
+/// A statement_timeout that bounds a try would end the pause as well.
+#[test]
+fn a_pause_is_not_bounded_as_a_try_is() {
+    let server = Server::default().fails("join", "55P03");
+    let ran = server.run(&mut Runner::new("public.t", 1000, &form(joining()))).0;
+    assert!(ran.contains("back · join · who · back · pause · back · join · "), "{ran}");
+}
+
+#[test]
+fn what_has_joined_is_not_taken_back() {
+    let forget = "ALTER TABLE public.t DROP CONSTRAINT c";
+    let check = r#"{"table":1,"constraint":{"validated":true}}"#;
+    for (failing, undone) in [(forget, 0), ("join", 1)] {
+        let server = (0..4).fold(Server::default(), |server, _| server.says("look", check)).fails(failing, "42501");
+        let form = SafeForm { now: Some(Step::short("now").undo("undo now")), ..form(joining()) };
+        let (ran, result) = server.run(&mut Runner::new("public.t", 1000, &form));
+        assert_eq!(result.unwrap_err().step, failing);
+        assert_eq!(ran.matches("undo now").count(), undone, "{ran}");
+    }
+}
+
 #[test]
 fn what_is_in_hand_can_be_told_at_any_time() {
     let mut runner = now(vec![build("i")]);

@@ -6,7 +6,7 @@ use crate::deferred::operation::Operation;
 use crate::deferred::promise::{Deferred, Pending, Progress as Became, Promise, PromiseId};
 use crate::deferred::whole::{FirstPart, Whole};
 use crate::policy::decide::{LockTimeoutCare, Outcome};
-use crate::policy::plan::{Notice, Plan, SafeForm};
+use crate::policy::plan::{Notice, Plan, SafeForm, Verdict};
 use crate::policy::settings::Mode;
 use crate::policy::{compose, message};
 
@@ -36,12 +36,24 @@ fn form_of(pending: &Pending, tag: &'static str) -> SafeForm {
     SafeForm { now: pending.first_part().map(FirstPart::step), then, tag }
 }
 
+/// The rule that has found the safe form does not find it again among what is half made of it.
+fn is_refused_by_its_own_rule(outcome: &Outcome, pending: &Pending) -> bool {
+    let enforced = outcome.decision.findings.iter().filter(|judged| judged.verdict == Verdict::Enforced);
+    let own = |rule: &str| pending.promise.operations.iter().any(|deferred| deferred.rule == rule);
+    enforced.map(|judged| judged.finding.rule.0).all(own)
+}
+
 impl Session {
     /// The statement was cut off in an earlier session, and comes again: it is gone on with, unless it is to be refused now.
     pub(super) fn with_cut_off(&mut self, subject: &Subject, mut outcome: Outcome) -> Outcome {
         let alone = !subject.in_transaction && subject.script.statements.len() == 1 && self.identity.mode == Mode::Enforce;
         let is_it = |pending: &Pending| alone && pending.promise.whole.as_ref().is_some_and(|whole| *whole.sql == *subject.script.text);
-        if !matches!(outcome.decision.plan, Plan::Pass | Plan::Rewrite(_)) || !self.cut_off.as_ref().is_some_and(is_it) {
+        let goes_on_with = |plan: &Plan| match plan {
+            Plan::Pass | Plan::Rewrite(_) => true,
+            Plan::Refuse(_) => self.cut_off.as_ref().is_some_and(|pending| is_refused_by_its_own_rule(&outcome, pending)),
+            Plan::Edit(_) | Plan::Defer(_) | Plan::Split | Plan::Settle { .. } => false,
+        };
+        if !goes_on_with(&outcome.decision.plan) || !self.cut_off.as_ref().is_some_and(is_it) {
             self.cut_off = None;
             return outcome;
         }

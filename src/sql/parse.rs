@@ -5,6 +5,7 @@
 
 mod alter;
 mod arguments;
+mod bound;
 mod carried;
 pub mod code;
 mod column;
@@ -36,6 +37,7 @@ use pg_query::protobuf::RawStmt;
 use thiserror::Error;
 
 use super::statement::{Parsed, Script, Statement};
+pub use bound::bound;
 pub(in crate::sql) use verify::{Change, adds_apart, consists_of, consists_of_on, differs_only_by};
 use walk::Found;
 

@@ -3,6 +3,7 @@
 //! `parse` is the only file that fills these types; nothing else imports the parser.
 
 mod alter;
+mod bound;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ pub use alter::{
     AddColumn, AlterAction, AlterCommand, AlterTable, AlterType, Constraint, ConstraintKind, DefaultValue, Generated, InlineConstraint, TypeName,
     Unique, Using,
 };
+pub use bound::{Bound, Edge, Form, Value};
 
 /// One string of SQL as it came in one Query or Parse message, split as the server splits it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -282,6 +284,8 @@ pub struct CreateTable {
     pub references: Vec<RelationName>,
     /// PARTITION OF this table.
     pub partition_of: Option<RelationName>,
+    /// The rows that belong into it, where it is a partition.
+    pub bound: Option<Bound>,
     /// INHERITS these tables.
     pub inherits: Vec<RelationName>,
     /// LIKE these tables: their indexes and constraints may be copied.

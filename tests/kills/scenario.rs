@@ -15,6 +15,12 @@ const TABLES: &str = "CREATE TABLE p (id int PRIMARY KEY);
     INSERT INTO t SELECT i, i, i::text, i FROM generate_series(1, 100) i;
     CREATE INDEX t_c ON t (c);
     CREATE INDEX t_b ON t (b);
+    CREATE TABLE m (id int NOT NULL, a int) PARTITION BY RANGE (id);
+    CREATE INDEX ON m (a);
+    CREATE TABLE m_d PARTITION OF m DEFAULT;
+    CREATE TABLE m_2 (id int NOT NULL, a int);
+    INSERT INTO m SELECT i, i FROM generate_series(1, 100) i;
+    INSERT INTO m_2 SELECT i, i FROM generate_series(200, 299) i;
     CREATE TABLE before AS SELECT 't_b'::regclass::oid AS t_b;
     CREATE TABLE alembic_version (version_num text);
     INSERT INTO alembic_version VALUES ('0')";
@@ -39,6 +45,10 @@ const REST: Migration = &[
         "SELECT EXISTS (SELECT FROM pg_constraint WHERE conname = 't_f' AND convalidated)",
     ),
     ("DROP INDEX t_c", "SELECT to_regclass('t_c') IS NULL"),
+    (
+        "ALTER TABLE m ATTACH PARTITION m_2 FOR VALUES FROM (200) TO (300)",
+        "SELECT relispartition AND NOT EXISTS (SELECT FROM pg_constraint WHERE conname LIKE '\\_\\_%') FROM pg_class WHERE oid = 'm_2'::regclass",
+    ),
     // A concurrent rebuild is another index.
     ("REINDEX INDEX t_b", "SELECT t_b <> 't_b'::regclass FROM before"),
 ];

@@ -115,3 +115,19 @@ async fn what_cannot_be_is_refused_with_the_reason() {
         assert_eq!(catalog(&scene.direct).await, before);
     }
 }
+
+/// A column whose default is no key of the other table.
+#[tokio::test]
+async fn a_new_column_that_refers_to_nothing_leaves_nothing_behind() {
+    for scene in scenes_with("enforce", STRICT, TREES).await {
+        let before = catalog(&scene.direct).await;
+        let sql = "ALTER TABLE m ADD COLUMN p int DEFAULT 5000 REFERENCES ref";
+        let direct = scene.raw_direct().await.ask(sql).await;
+        assert_eq!(direct.sqlstate(), "23503", "{direct:?}");
+        for protocol in PROTOCOLS {
+            let reply = run(&mut scene.raw().await, protocol, sql).await;
+            assert_eq!(reply.sqlstate(), "23503", "{reply:?}");
+            assert_eq!(catalog(&scene.direct).await, before, "on {}", scene.cluster.version);
+        }
+    }
+}

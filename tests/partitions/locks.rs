@@ -30,8 +30,12 @@ const TRAFFIC: &[&str] = &[
 
 /// How long the traffic waits for locks; it gives up after a second.
 async fn longest_wait(session: &Session) -> Duration {
+    longest_of(session, TRAFFIC).await
+}
+
+async fn longest_of(session: &Session, traffic: &[&str]) -> Duration {
     let mut longest = Duration::ZERO;
-    for sql in TRAFFIC {
+    for sql in traffic {
         let begun = Instant::now();
         session.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
         longest = longest.max(begun.elapsed());
@@ -134,3 +138,38 @@ async fn the_statement_itself_stops_the_traffic() {
         }
     }
 }
+
+/// A reader that does not come to its end, and what stands behind him: those of the other partitions go on in between.
+#[tokio::test]
+async fn what_has_to_wait_for_the_whole_tree_does_so_in_short_tries() {
+    let setup = format!(
+        "{TREES} CREATE INDEX whole ON m (a);
+        CREATE TABLE d (id int) PARTITION BY RANGE (id); CREATE TABLE d_1 PARTITION OF d FOR VALUES FROM (1) TO (100);
+        CREATE TABLE d_d PARTITION OF d DEFAULT; INSERT INTO d SELECT generate_series(1, 199);
+        CREATE TABLE d_3 (id int); INSERT INTO d_3 SELECT generate_series(200, 299)"
+    );
+    for scene in scenes_with("enforce", STRICT, &setup).await {
+        let (reader, traffic) = (scene.cluster.connect(&scene.database).await, scene.cluster.connect(&scene.database).await);
+        traffic.batch_execute("SET lock_timeout = '8s'").await.unwrap();
+        for (read, sql, others) in [
+            ("SELECT count(*) FROM m_3", "DROP INDEX whole", TRAFFIC),
+            ("SELECT count(*) FROM d_d", "CREATE TABLE d_2 PARTITION OF d FOR VALUES FROM (300) TO (400)", OF_D),
+            ("SELECT count(*) FROM d_d", "ALTER TABLE d ATTACH PARTITION d_3 FOR VALUES FROM (200) TO (300)", OF_D),
+        ] {
+            reader.batch_execute(&format!("BEGIN; {read}")).await.unwrap();
+            let mut client = scene.raw().await;
+            let task = tokio::spawn(async move { client.ask(sql).await });
+            let (begun, mut longest) = (Instant::now(), Duration::ZERO);
+            while begun.elapsed() < Duration::from_secs(4) {
+                longest = longest.max(longest_of(&traffic, others).await);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert!(!task.is_finished(), "{sql}: {:?}", task.await);
+            assert!(longest < Duration::from_secs(1), "{sql} on {}: the traffic waited {longest:?}", scene.cluster.version);
+            reader.batch_execute("COMMIT").await.unwrap();
+            assert_eq!(task.await.unwrap().errors, [], "{sql}");
+        }
+    }
+}
+
+const OF_D: &[&str] = &["SELECT count(*) FROM d", "INSERT INTO d VALUES (5)", "INSERT INTO d VALUES (150)", "SELECT count(*) FROM d_1"];

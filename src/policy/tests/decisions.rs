@@ -87,19 +87,23 @@ fn an_exemption_for_one_relation_covers_no_other() {
     let world = World::default().with(table("public", "old", LARGE)).with(index("public", "old", "old_i", LARGE));
     let mut ask =
         on(world.with(testing::RelationFacts { kind: 'p', has_default_partition: true, has_children: true, ..table("public", "m", LARGE) }));
-    for rule in ["drop-table", "drop-index-blocking", "unjudged-statement"] {
+    for rule in ["drop-table", "drop-index-blocking", "unjudged-statement", "new-partition-scanning"] {
         ask.settings.exemptions.push(exemption(rule, Some("public.old")));
     }
-    for sql in
-        ["DROP TABLE old, t", "TRUNCATE old, t", "DROP INDEX old_i, t_b_idx", "VACUUM FULL old, t", "ALTER TABLE m ATTACH PARTITION old DEFAULT"]
-    {
+    for sql in [
+        "DROP TABLE old, t",
+        "TRUNCATE old, t",
+        "DROP INDEX old_i, t_b_idx",
+        "VACUUM FULL old, t",
+        "ALTER TABLE m ATTACH PARTITION old FOR VALUES IN (1)",
+    ] {
         ask.refused(sql);
     }
     ask.passes("DROP TABLE old, e");
     ask.passes("TRUNCATE old");
-    ask.settings.exemptions.push(exemption("unjudged-statement", Some("m")));
-    ask.refused_by("unjudged-statement", "ALTER TABLE m ATTACH PARTITION t DEFAULT");
-    ask.passes("ALTER TABLE m ATTACH PARTITION old DEFAULT");
+    ask.settings.exemptions.push(exemption("new-partition-scanning", Some("m")));
+    ask.refused_by("new-partition-scanning", "ALTER TABLE m ATTACH PARTITION t FOR VALUES IN (1)");
+    ask.passes("ALTER TABLE m ATTACH PARTITION old FOR VALUES IN (1)");
 }
 
 fn exemption(rule: &str, table: Option<&str>) -> Exemption {

@@ -6,6 +6,7 @@ mod decisions;
 mod deferred;
 mod drop_table;
 mod names;
+mod new_partitions;
 mod partitions;
 mod relations;
 mod sessions;

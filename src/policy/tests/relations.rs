@@ -144,9 +144,9 @@ fn a_partition_is_attached_where_nothing_is_read() {
         World::default().with(testing::RelationFacts { kind: 'p', has_children: true, has_default_partition: true, ..table("public", "m", LARGE) });
     let without = World::default().with(testing::RelationFacts { kind: 'p', has_children: true, ..table("public", "m", LARGE) });
     on(without.clone()).passes("CREATE TABLE m1 PARTITION OF m FOR VALUES IN (1)");
-    on(with_default.clone()).refused_by("unjudged-statement", "CREATE TABLE m1 PARTITION OF m FOR VALUES IN (1)");
+    on(with_default.clone()).refused_by("new-partition-scanning", "CREATE TABLE m1 PARTITION OF m FOR VALUES IN (1)");
     on(without.clone()).passes("ALTER TABLE m ATTACH PARTITION e FOR VALUES IN (1)");
     on(without.clone()).passes("CREATE TABLE n (a int); ALTER TABLE m ATTACH PARTITION n FOR VALUES IN (1)");
-    on(without).refused_by("unjudged-statement", "ALTER TABLE m ATTACH PARTITION t FOR VALUES IN (1)");
-    on(with_default).refused_by("unjudged-statement", "ALTER TABLE m ATTACH PARTITION e FOR VALUES IN (1)");
+    on(without).refused_by("new-partition-scanning", "ALTER TABLE m ATTACH PARTITION t FOR VALUES IN (1)");
+    on(with_default).refused_by("new-partition-scanning", "ALTER TABLE m ATTACH PARTITION e FOR VALUES IN (1)");
 }

@@ -35,7 +35,10 @@ pub(super) const REBUILT: &str = "SELECT COALESCE(pg_catalog.json_agg(x.indexrel
      FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) x.indexrelid \
      LEFT JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(NULLIF($1, ''))::pg_catalog.oid \
      WHERE NOT x.indisvalid AND c.relname OPERATOR(pg_catalog.~) '_cc(new|old)[0-9]*$' \
-       AND ($1 OPERATOR(pg_catalog.=) '' OR x.indrelid OPERATOR(pg_catalog.=) t.oid OR x.indrelid OPERATOR(pg_catalog.=) t.reltoastrelid) \
+       AND ($1 OPERATOR(pg_catalog.=) '' OR x.indrelid OPERATOR(pg_catalog.=) t.oid OR x.indrelid OPERATOR(pg_catalog.=) t.reltoastrelid \
+         OR EXISTS (SELECT FROM pg_catalog.pg_partition_tree(t.oid::pg_catalog.regclass) p JOIN pg_catalog.pg_class l \
+           ON l.oid OPERATOR(pg_catalog.=) p.relid::pg_catalog.oid \
+           WHERE x.indrelid OPERATOR(pg_catalog.=) l.oid OR x.indrelid OPERATOR(pg_catalog.=) l.reltoastrelid)) \
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l, pg_catalog.pg_database d \
          WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.relation OPERATOR(pg_catalog.=) x.indrelid AND l.granted \
            AND l.mode OPERATOR(pg_catalog.=) 'ShareUpdateExclusiveLock' AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() \

@@ -158,14 +158,22 @@ impl Runner {
         match pause {
             Some(pause) => {
                 self.waiting.waited += pause;
-                self.phase = Phase::Pause(step);
-                Next::Run(SLEEP.to_owned(), vec![pause.as_secs_f64().to_string()])
+                // What bounds a try would end the pause as well.
+                match self.limits {
+                    Limits::Try(_, Some(_)) => self.set_limits(Limits::Own, Todo::Pause(*step, pause)),
+                    Limits::Try(_, None) | Limits::Own | Limits::Off => self.sleep(step, pause),
+                }
             }
             None => {
                 let error = self.given_up(error);
                 self.failed(&step, error)
             }
         }
+    }
+
+    pub(super) fn sleep(&mut self, step: Box<Step>, pause: Duration) -> Next {
+        self.phase = Phase::Pause(step);
+        Next::Run(SLEEP.to_owned(), vec![pause.as_secs_f64().to_string()])
     }
 
     fn given_up(&self, error: ServerError) -> ServerError {

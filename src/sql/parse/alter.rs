@@ -7,7 +7,7 @@ use pg_query::{Node, NodeEnum};
 
 use super::super::statement::{AlterAction, AlterCommand, AlterTable, AlterType, Statement, Using};
 use super::super::tokens::{self, Kind, Token};
-use super::{ParseError, Source, column, constraint, statement, tree, verify};
+use super::{ParseError, Source, bound, column, constraint, statement, tree, verify};
 
 /// ALTER TABLE of a table, foreign table or materialized view with all its commands; of anything else as a whole.
 pub(super) fn table(source: &Source<'_>, stmt: &AlterTableStmt) -> Result<Statement, ParseError> {
@@ -120,9 +120,9 @@ fn other_action(subtype: AlterTableType, definition: Option<&NodeEnum>) -> Alter
                 AlterAction::Brief("ALTER CONSTRAINT")
             }
         }
-        (AlterTableType::AtAttachPartition, Some(NodeEnum::PartitionCmd(partition))) => match &partition.name {
-            Some(child) => AlterAction::AttachPartition(tree::relation(child)),
-            None => AlterAction::Unjudged("ATTACH PARTITION"),
+        (AlterTableType::AtAttachPartition, Some(NodeEnum::PartitionCmd(partition))) => match (&partition.name, &partition.bound) {
+            (Some(child), Some(spec)) => AlterAction::AttachPartition { child: tree::relation(child), bound: bound::of(spec) },
+            _ => AlterAction::Unjudged("ATTACH PARTITION"),
         },
         (AlterTableType::AtAddInherit, Some(NodeEnum::RangeVar(parent))) => AlterAction::Inherit(tree::relation(parent)),
         (AlterTableType::AtColumnDefault, None) => AlterAction::Brief("DROP DEFAULT"),

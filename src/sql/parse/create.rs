@@ -6,7 +6,7 @@ use pg_query::{Node, NodeEnum};
 use super::super::name::RelationName;
 use super::super::naming;
 use super::super::statement::{CreateIndex, CreateTable, Reindex, ReindexTarget, Statement};
-use super::{figure, tree, walk};
+use super::{bound, figure, tree, walk};
 
 /// CREATE TABLE.
 pub(super) fn table(stmt: &CreateStmt) -> CreateTable {
@@ -18,6 +18,7 @@ pub(super) fn table(stmt: &CreateStmt) -> CreateTable {
         temporary: is_temporary(stmt.relation.as_ref()),
         references: references(stmt),
         partition_of,
+        bound: stmt.partbound.as_ref().map(bound::of),
         inherits: parents,
         like: stmt.table_elts.iter().filter_map(like).collect(),
         from_query: false,
@@ -81,6 +82,7 @@ pub(super) fn from_into(into: &IntoClause, if_not_exists: bool, execute: Option<
         temporary: is_temporary(into.rel.as_ref()),
         references: Vec::new(),
         partition_of: None,
+        bound: None,
         inherits: Vec::new(),
         like: Vec::new(),
         from_query: true,

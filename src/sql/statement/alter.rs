@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::FunctionCall;
+use super::{Bound, FunctionCall};
 use crate::sql::name::RelationName;
 
 /// ALTER TABLE.
@@ -58,8 +58,13 @@ pub enum AlterAction {
     SetNotNull(String),
     /// ALTER COLUMN … TYPE.
     AlterType(AlterType),
-    /// ATTACH PARTITION of this table.
-    AttachPartition(RelationName),
+    /// ATTACH PARTITION.
+    AttachPartition {
+        /// The table that becomes one.
+        child: RelationName,
+        /// The rows that belong into it.
+        bound: Bound,
+    },
     /// DETACH PARTITION without CONCURRENTLY: the partition.
     DetachPartition(RelationName),
     /// INHERIT this table: metadata only under a brief lock, but its DROP … CASCADE takes the child along.

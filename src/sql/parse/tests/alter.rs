@@ -219,7 +219,10 @@ fn alter_type() {
 fn short_commands() {
     assert_eq!(action("ALTER c SET NOT NULL"), AlterAction::SetNotNull("c".into()));
     assert_eq!(action("DETACH PARTITION s.p"), AlterAction::DetachPartition(relation("s.p")));
-    assert_eq!(action("ATTACH PARTITION s.p FOR VALUES IN (1, 2)"), AlterAction::AttachPartition(relation("s.p")));
+    assert_eq!(
+        action("ATTACH PARTITION s.p FOR VALUES IN (1, 2)"),
+        AlterAction::AttachPartition { child: relation("s.p"), bound: bound("FOR VALUES IN (1, 2)").unwrap() }
+    );
     assert_eq!(action("INHERIT s.p"), AlterAction::Inherit(relation("s.p")));
     assert_eq!(action("VALIDATE CONSTRAINT k"), AlterAction::ValidateConstraint("k".into()));
     assert_eq!(action("DROP CONSTRAINT IF EXISTS k"), AlterAction::DropConstraint { name: "k".into(), if_exists: true, cascade: false });
@@ -265,5 +268,8 @@ fn short_commands() {
         assert!(matches!(action(command), AlterAction::Unjudged(_)), "{command}");
     }
     assert_eq!(action("DETACH PARTITION s.p"), AlterAction::DetachPartition(relation("s.p")));
-    assert_eq!(action("ATTACH PARTITION s.p FOR VALUES IN (1, 2)"), AlterAction::AttachPartition(relation("s.p")));
+    assert_eq!(
+        action("ATTACH PARTITION s.p FOR VALUES IN (1, 2)"),
+        AlterAction::AttachPartition { child: relation("s.p"), bound: bound("FOR VALUES IN (1, 2)").unwrap() }
+    );
 }

@@ -170,6 +170,7 @@ fn created_tables() {
         temporary: false,
         references: vec![],
         partition_of: None,
+        bound: None,
         inherits: vec![],
         like: vec![],
         from_query: false,
