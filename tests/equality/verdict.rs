@@ -1,0 +1,120 @@
+//! Whether one migration, sent in one shape, came to the same on both sides.
+//!
+//! * A statement that the proxy refuses is, for the direct run, one that fails in its place.
+//! * Where something failed after a COMMIT, it was told, and once the rows are mended `deferred run` leads to the schema of the whole migration.
+//! * Everything else: the same answers, the same schema, the same rows.
+
+use std::collections::BTreeMap;
+
+use super::case::Case;
+use super::lane::{Lane, Run};
+use super::shape::Shape;
+use super::support::frontend::Reply;
+use super::tally::Tally;
+
+/// Direct runs of a case, by what was sent.
+pub(super) type Known = BTreeMap<(Shape, Vec<String>), Run>;
+
+/// What is counted, and what is wrong.
+pub(super) async fn judge(lane: &Lane, case: &Case, shape: Shape, known: &mut Known) -> (Tally, Result<(), String>) {
+    let run = match lane.through_the_proxy(case, shape).await {
+        Ok(run) => run,
+        Err(why) => return (Tally::default(), Err(why)),
+    };
+    let mut tally = Tally::of(case, shape, &run.replies);
+    let failed_late = run.replies.iter().any(is_told_late);
+    let result = if failed_late { late(lane, case, shape, &run).await } else { same(lane, case, shape, &run, known).await };
+    tally.late = usize::from(failed_late);
+    let promised = lane.promised();
+    lane.forget();
+    (tally, result.and_then(|()| if promised.is_empty() { Ok(()) } else { Err(format!("left in the store: {}", promised.join("\n"))) }))
+}
+
+async fn same(lane: &Lane, case: &Case, shape: Shape, run: &Run, known: &mut Known) -> Result<(), String> {
+    let pieces = replaced(shape.pieces(&case.migration), &run.replies, is_refused);
+    let key = (shape.plain(), pieces.clone());
+    if !known.contains_key(&key) {
+        let direct = lane.directly(case, shape.plain(), &pieces).await?;
+        known.insert(key.clone(), direct);
+    }
+    let direct = &known[&key];
+    let mut wrong = Vec::new();
+    for ((sql, ours), native) in shape.pieces(&case.migration).iter().zip(&run.replies).zip(&direct.replies) {
+        let (ours, native) = (heard(ours), heard(native));
+        if !is_refused_text(&ours) && ours != native {
+            wrong.push(format!("{sql}\n  directly: {native}\n  proxy:    {ours}"));
+        }
+    }
+    wrong.extend(difference(&direct.catalog, &run.catalog));
+    wrong.extend(difference(&direct.contents, &run.contents));
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
+
+/// Directly such a migration would have failed. So it is compared with one without rows, in which what failed for other reasons fails too.
+async fn late(lane: &Lane, case: &Case, shape: Shape, run: &Run) -> Result<(), String> {
+    let settled = lane.settle().await?;
+    let pieces = replaced(shape.pieces(&case.migration), &run.replies, |reply| !reply.errors.is_empty() && !is_told_late(reply));
+    let pieces: Vec<String> = pieces.into_iter().map(|sql| without_rows(&sql)).collect();
+    let direct = lane.directly_without_rows(case, shape.plain(), &pieces).await?;
+    let wrong = difference(&direct.catalog, &settled);
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let heard: Vec<String> = run.replies.iter().zip(&direct.replies).map(|(ours, native)| format!("{} / {}", heard(native), heard(ours))).collect();
+    Err(format!("after a late failure, mended:\n{}\n{}", wrong.join("\n"), heard.join("\n")))
+}
+
+/// In place of what failed stands what fails anywhere.
+fn replaced(pieces: Vec<String>, replies: &[Reply], failed: impl Fn(&Reply) -> bool) -> Vec<String> {
+    pieces.into_iter().zip(replies).map(|(sql, reply)| if failed(reply) { "SELECT 1 / 0".to_owned() } else { sql }).collect()
+}
+
+/// A statement that writes rows does nothing.
+fn without_rows(sql: &str) -> String {
+    let one = |sql: &str| if ["INSERT ", "UPDATE ", "DELETE "].iter().any(|word| sql.starts_with(word)) { "SELECT 1".to_owned() } else { sql.to_owned() };
+    sql.split("; ").map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// What a tool hears: tags, rows, SQLSTATEs, the transaction's state, and what the server says on the side.
+fn heard(reply: &Reply) -> String {
+    let errors: Vec<&str> = reply.errors.iter().map(|(sqlstate, _)| sqlstate.as_str()).collect();
+    let message = reply.errors.first().map_or("", |(_, message)| message);
+    let notices: Vec<&String> = reply.notices.iter().filter(|notice| !notice.starts_with("pgairlock") && !notice.contains(TRUNCATED)).collect();
+    let message = if is_refused(reply) { message } else { "" };
+    format!("{:?} {:?} {errors:?} {} {notices:?} {message}", reply.tags, reply.rows, char::from(reply.status))
+}
+
+/// Comes as often as a text is read, which the proxy has done more often.
+const TRUNCATED: &str = "\" will be truncated to \"";
+
+fn is_refused_text(heard: &str) -> bool {
+    heard.contains("pgairlock")
+}
+
+/// By policy, or because of what waits for the COMMIT.
+pub(super) fn is_refused(reply: &Reply) -> bool {
+    let ours = |(sqlstate, message): &(String, String)| message.starts_with("pgairlock") && ["PA001", "PA002", "0A000"].contains(&sqlstate.as_str());
+    reply.errors.iter().any(ours)
+}
+
+const LATE: &str = "pgairlock: the migration is committed, but";
+
+fn is_told_late(reply: &Reply) -> bool {
+    reply.notices.iter().chain(reply.errors.iter().map(|(_, message)| message)).any(|text| text.starts_with(LATE))
+}
+
+/// Lines that one has and the other has not.
+fn difference(direct: &str, proxied: &str) -> Vec<String> {
+    let only = |sign: &'static str, left: &str, right: &str| -> Vec<String> {
+        let mut others: Vec<&str> = right.lines().collect();
+        let mut only = Vec::new();
+        for line in left.lines() {
+            match others.iter().position(|other| *other == line) {
+                Some(at) => drop(others.swap_remove(at)),
+                None => only.push(format!("{sign} {line}")),
+            }
+        }
+        only
+    };
+    [only("only directly:", direct, proxied), only("only by proxy:", proxied, direct)].concat()
+}
