@@ -95,8 +95,18 @@ impl Lane {
         Err(format!("deferred run: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
     }
 
-    /// What the proxy still has to do here.
-    pub(super) fn promised(&self) -> Vec<String> {
+    /// What the proxy still has to do here. It writes down what has become of a promise while the client hears of it already.
+    pub(super) async fn promised(&self) -> Vec<String> {
+        for _ in 0..200 {
+            if self.open().is_empty() {
+                return Vec::new();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.open()
+    }
+
+    fn open(&self) -> Vec<String> {
         let (store, database) = (self.store(), &self.proxied.database);
         let open = "SELECT id || ' ' || state || ' ' || coalesce(message, '') || ' ' || operations FROM promises
             WHERE state NOT IN ('settled', 'aborted') AND database = ?1";
