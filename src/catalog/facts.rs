@@ -98,6 +98,8 @@ pub struct RelationFacts {
     pub takes_along: Vec<String>,
     /// Names of relations and constraints in its schema that an automatic name may collide with, and of those asked for that exist.
     pub taken_names: Vec<String>,
+    /// Of the names asked for: those that a relation in its schema has.
+    pub taken_by_relations: Vec<String>,
     /// Set when it is an index.
     pub index: Option<IndexOf>,
     /// What its drop would meet: asked where a DROP TABLE names it.

@@ -7,7 +7,7 @@ use crate::sql::statement::{AlterAction, AlterCommand, AlterTable, Constraint, C
 use super::case::Case;
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
 use super::target::Target;
-use super::{alter, unique};
+use super::{alter, natively, unique};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("add-primary-key-blocking"),
@@ -28,6 +28,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     }
     let remedy = match &constraint.kind {
         ConstraintKind::UsingIndex { index, primary: true } => return using_index(case, statement, command, &target, constraint, index),
+        ConstraintKind::Unique(key) if natively::refuses_key(case, statement, &target, constraint, key) => return None,
         ConstraintKind::Unique(key) if key.primary => {
             let name = alter::constraint_name(statement, &target, constraint);
             match target.facts {

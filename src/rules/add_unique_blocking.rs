@@ -5,7 +5,7 @@ use crate::sql::statement::{AlterAction, ConstraintKind};
 
 use super::case::Case;
 use super::rule::{Finding, Remedy, Rule, RuleId};
-use super::{alter, unique};
+use super::{alter, natively, unique};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("add-unique-blocking"),
@@ -26,6 +26,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     }
     let (what, remedy) = match &constraint.kind {
         ConstraintKind::Exclude => ("EXCLUDE", Remedy::Advice(unique::no_online_way())),
+        ConstraintKind::Unique(key) if natively::refuses_key(case, statement, &target, constraint, key) => return None,
         ConstraintKind::Unique(key) if !key.primary => ("UNIQUE", {
             let name = alter::constraint_name(statement, &target, constraint);
             unique::remedy(&target, key, || unique::operations(statement, &target, key, &name), || unique::by_partition(statement, key))

@@ -7,6 +7,7 @@ use crate::sql::rewrite;
 use crate::sql::statement::{CreateIndex, Statement};
 
 use super::case::Case;
+use super::natively;
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
 use super::target::Target;
 
@@ -36,13 +37,8 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
 
 /// Its name is taken: it fails, or is skipped, before it builds anything. What has no transaction around it is told so by the safe form as well.
 fn server_refuses(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> bool {
-    let dropped =
-        |name: &str| case.overlay.deferred().iter().any(|one| matches!(&one.operation, Operation::DropIndex(drop) if drop.index.name == name));
-    case.in_transaction
-        && create
-            .name
-            .as_deref()
-            .is_some_and(|name| target.facts.is_some_and(|facts| facts.taken_names.iter().any(|taken| taken == name)) && !dropped(name))
+    let taken = |name: &str| target.facts.is_some_and(|facts| natively::is_relation(case, facts, name));
+    case.in_transaction && create.name.as_deref().is_some_and(taken)
 }
 
 fn concurrently(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> Remedy {

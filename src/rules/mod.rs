@@ -25,6 +25,7 @@ pub mod duration;
 mod file_or_program_access;
 mod inline;
 mod large_object_access;
+mod natively;
 mod opaque_code;
 mod protected_setting;
 mod reindex_blocking;

@@ -4,9 +4,9 @@ use crate::catalog::locks::{LockMode, Work};
 use crate::sql::name::Identifier;
 use crate::sql::statement::AlterAction;
 
-use super::alter;
 use super::case::Case;
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
+use super::{alter, natively};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("validate-in-transaction"),
@@ -23,7 +23,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let AlterAction::ValidateConstraint(constraint) = &command.action else { return None };
     let target = case.target(&statement.relation);
     let together = statement.commands.iter().any(|other| !matches!(other.action, AlterAction::ValidateConstraint(_)));
-    if target.bears_work() || !(together || case.in_transaction) {
+    if target.bears_work() || !(together || case.in_transaction) || natively::needs_no_validation(case, statement, &target, constraint) {
         return None;
     }
     // Whatever is locked waits for the scan.

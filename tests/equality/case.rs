@@ -24,7 +24,9 @@ impl Case {
 
 fn statements(text: &str) -> Vec<String> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
-    lines.map(|line| line.strip_suffix(';').unwrap_or_else(|| panic!("a statement is one line that ends with a semicolon: {line}")).to_owned()).collect()
+    lines
+        .map(|line| line.strip_suffix(';').unwrap_or_else(|| panic!("a statement is one line that ends with a semicolon: {line}")).to_owned())
+        .collect()
 }
 
 impl fmt::Display for Case {

@@ -213,6 +213,9 @@ SELECT pg_catalog.json_build_object(
       WHERE pg_catalog.starts_with(taken.name::pg_catalog.text, pg_catalog."left"(c.relname::pg_catalog.text, 12))
         OR taken.name OPERATOR(pg_catalog.=) ANY (
           SELECT w.name::pg_catalog.name FROM wanted AS w WHERE w.n OPERATOR(pg_catalog.=) r.n)), '[]'::pg_catalog.json),
+    'taken_by_relations', COALESCE((SELECT pg_catalog.json_agg(o.relname) FROM pg_catalog.pg_class AS o
+      WHERE o.relnamespace OPERATOR(pg_catalog.=) c.relnamespace AND o.relname OPERATOR(pg_catalog.=) ANY (
+        SELECT w.name::pg_catalog.name FROM wanted AS w WHERE w.n OPERATOR(pg_catalog.=) r.n)), '[]'::pg_catalog.json),
     'index', (SELECT pg_catalog.json_build_object(
         'table_schema', CASE WHEN ts.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() THEN 'pg_temp'::pg_catalog.name ELSE ts.nspname END,
         'table', t.relname,

@@ -121,7 +121,8 @@ fn add_foreign_key(random: &mut Random, world: &mut World, at: usize) -> String 
     let name = constraint_name(random, world, at);
     let Some(target) = references(random, world) else { return add_check(random, world, at) };
     let table = &world.tables[at];
-    let numbers: Vec<&str> = table.columns.iter().filter(|column| ["int", "bigint", "positive"].contains(&column.kind.sql)).map(|c| &*c.name).collect();
+    let numbers: Vec<&str> =
+        table.columns.iter().filter(|column| ["int", "bigint", "positive"].contains(&column.kind.sql)).map(|c| &*c.name).collect();
     let column = if random.chance(90) { (*random.pick(&numbers)).to_owned() } else { table.column(random).name.clone() };
     let options = random.weighted(&[(75, ""), (10, " NOT VALID"), (8, " DEFERRABLE INITIALLY DEFERRED"), (7, " ON UPDATE CASCADE")]);
     format!("ADD {name}FOREIGN KEY ({}) REFERENCES {target}{options}", written(random, &column))

@@ -33,7 +33,8 @@ const STATEMENTS: &[(usize, Make)] = &[
 
 pub(super) fn migration(random: &mut Random, world: &mut World) -> Vec<String> {
     let count = random.within(1, 8);
-    let path = random.weighted(&[(85, None), (8, Some("SET search_path = app, public")), (7, Some("SET search_path TO \"Other Schema\", app, public"))]);
+    let path =
+        random.weighted(&[(85, None), (8, Some("SET search_path = app, public")), (7, Some("SET search_path TO \"Other Schema\", app, public"))]);
     let role = random.weighted(&[(92, None), (8, Some("SET ROLE owner"))]);
     let mut migration: Vec<String> = path.into_iter().chain(role).map(str::to_owned).collect();
     for _ in 0..count {

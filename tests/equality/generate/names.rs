@@ -11,7 +11,7 @@ pub(super) const TABLES: &[&str] = &[
     "CamelCase",
     "select",
     "with\"quote",
-    "größe_der_ärzte_und_übrigen_mitwirkenden_an_öffentlichen_häu",
+    "größe_der_ärzte_und_übrigen_mitwirkenden_an_öffentl_häu",
     "a_table_whose_name_takes_all_of_the_sixty_three_bytes_there_are",
     "a_table_whose_name_takes_all_of_the_sixty_three_bytes_there_arf",
 ];

@@ -84,13 +84,15 @@ fn partition(random: &mut Random, full: &str, world: &mut World, sql: &mut Vec<S
 
 fn insert(random: &mut Random, table: &Table) -> Option<String> {
     let values = table.columns.iter().enumerate().map(|(at, column)| {
-        let values = if at == 0 { Values::Distinct } else { random.weighted(&[(50, Values::Distinct), (25, Values::Repeated), (25, Values::WithNulls)]) };
+        let values =
+            if at == 0 { Values::Distinct } else { random.weighted(&[(50, Values::Distinct), (25, Values::Repeated), (25, Values::WithNulls)]) };
         value(&column.kind, values)
     });
     let values: Vec<String> = values.collect();
     let names: Vec<String> = table.columns.iter().map(|column| quoted(&column.name)).collect();
     let rows = table.rows;
-    (rows > 0).then(|| format!("INSERT INTO {} ({}) SELECT {} FROM generate_series(1, {rows}) AS i", full(table), names.join(", "), values.join(", ")))
+    (rows > 0)
+        .then(|| format!("INSERT INTO {} ({}) SELECT {} FROM generate_series(1, {rows}) AS i", full(table), names.join(", "), values.join(", ")))
 }
 
 fn value(kind: &Kind, values: Values) -> String {
@@ -244,5 +246,11 @@ pub(super) fn later_rows(random: &mut Random, table: &Table) -> String {
     let kinds: Vec<String> = table.columns.iter().map(|column| column.kind.value.replace("{i}", "i")).collect();
     let names: Vec<String> = table.columns.iter().map(|column| written(random, &column.name)).collect();
     let first = random.weighted(&[(70, 100), (30, 1)]);
-    format!("INSERT INTO {} ({}) SELECT {} FROM generate_series({first}, {}) AS i", table.written(random), names.join(", "), kinds.join(", "), first + 2)
+    format!(
+        "INSERT INTO {} ({}) SELECT {} FROM generate_series({first}, {}) AS i",
+        table.written(random),
+        names.join(", "),
+        kinds.join(", "),
+        first + 2
+    )
 }

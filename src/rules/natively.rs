@@ -1,0 +1,52 @@
+//! What the server refuses by itself, before it locks for long or reads a row. It is left to it: the client hears at once, and in the server's
+//! words, what would otherwise show after a long build, or after a COMMIT.
+
+use crate::catalog::facts::RelationFacts;
+use crate::deferred::operation::Operation;
+use crate::sql::statement::{AlterAction, AlterTable, Constraint, Unique};
+
+use super::case::Case;
+use super::target::Target;
+use super::unique;
+
+/// A UNIQUE or PRIMARY KEY that cannot be, whatever the rows are.
+pub(super) fn refuses_key(case: &Case<'_>, alter: &AlterTable, target: &Target<'_>, constraint: &Constraint, key: &Unique) -> bool {
+    let twice = key.columns.iter().enumerate().any(|(at, column)| key.columns.iter().skip(at + 1).any(|other| other == column));
+    twice
+        || certain(case, alter, target).is_some_and(|facts| {
+            let second = key.primary && facts.constraints.iter().any(|other| other.kind == 'p');
+            let taken = constraint.name.as_deref().is_some_and(|name| is_taken(case, facts, name) && !unique::is_left_over(target, key, name));
+            second || taken || key.columns.iter().any(|column| case.lacks(target, column))
+        })
+}
+
+/// VALIDATE of what is not there, or cannot be validated; or of what is valid, which reads nothing.
+pub(super) fn needs_no_validation(case: &Case<'_>, alter: &AlterTable, target: &Target<'_>, name: &str) -> bool {
+    let added = alter.commands.iter().any(|command| match &command.action {
+        AlterAction::AddConstraint(constraint) => constraint.name.as_deref().is_none_or(|added| added == name),
+        AlterAction::AddColumn(column) => !column.constraints.is_empty(),
+        _ => false,
+    });
+    let known = certain(case, alter, target).filter(|_| !added);
+    known.is_some_and(|facts| {
+        let found = facts.constraints.iter().find(|constraint| constraint.name == name);
+        found.is_none_or(|constraint| constraint.validated || !['c', 'f', 'n'].contains(&constraint.kind))
+    })
+}
+
+/// The facts, where no part of the string and of the statement changes them first, and nothing is gone on with that was cut off.
+fn certain<'a>(case: &Case<'_>, alter: &AlterTable, target: &Target<'a>) -> Option<&'a RelationFacts> {
+    let drops = alter.commands.iter().any(|command| command.action.drops());
+    target.facts.filter(|_| case.alone && !drops && case.pending.is_empty())
+}
+
+/// Of a constraint of this table, or of a relation in its schema that stays until the key is built.
+fn is_taken(case: &Case<'_>, facts: &RelationFacts, name: &str) -> bool {
+    facts.constraints.iter().any(|other| other.name == name) || is_relation(case, facts, name)
+}
+
+/// A relation in the schema of this one has the name, and keeps it.
+pub(super) fn is_relation(case: &Case<'_>, facts: &RelationFacts, name: &str) -> bool {
+    let drops = |operation: &Operation| matches!(operation, Operation::DropIndex(drop) if drop.index.name == name);
+    facts.taken_by_relations.iter().any(|taken| taken == name) && !case.overlay.deferred().iter().any(|one| drops(&one.operation))
+}
