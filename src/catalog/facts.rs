@@ -100,11 +100,25 @@ pub struct RelationFacts {
     pub taken_names: Vec<String>,
     /// Of the names asked for: those that a relation in its schema has.
     pub taken_by_relations: Vec<String>,
+    /// What the role may not do to it.
+    pub denied: Denied,
     /// Set when it is an index.
     pub index: Option<IndexOf>,
     /// What its drop would meet: asked where a DROP TABLE names it.
     #[serde(skip)]
     pub drop: Option<DropFacts>,
+}
+
+/// What the server refuses to the session's role, whatever else there is to say of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct Denied {
+    /// ALTER TABLE and CREATE INDEX: it belongs to another role.
+    pub alter: bool,
+    /// DROP: its schema does, too.
+    pub drop: bool,
+    /// REINDEX.
+    pub maintain: bool,
 }
 
 /// One column.

@@ -128,7 +128,10 @@ pub(super) fn set_not_null(alter: &AlterTable, target: &Target<'_>, column: &str
 
 fn native_not_null(alter: &AlterTable, target: &Target<'_>, column: &str) -> (String, String) {
     let name = choose(alter, target, &[column.to_owned()], "not_null");
-    let command = format!("ADD CONSTRAINT {} NOT NULL {} NOT VALID", Identifier(&name), Identifier(column));
+    // As the server takes SET NOT NULL of a parent alone.
+    let alone = alter.only && target.facts.is_some_and(|facts| facts.has_children && facts.kind != 'p');
+    let inherit = if alone { " NO INHERIT" } else { "" };
+    let command = format!("ADD CONSTRAINT {} NOT NULL {}{inherit} NOT VALID", Identifier(&name), Identifier(column));
     (name, command)
 }
 

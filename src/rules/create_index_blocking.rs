@@ -35,10 +35,12 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     Some(case.finding(&RULE, &target, consequence, (LockMode::Share, Work::Scan), remedy))
 }
 
-/// Its name is taken: it fails, or is skipped, before it builds anything. What has no transaction around it is told so by the safe form as well.
+/// It fails, or is skipped, before it builds anything. What has no transaction around it is told so by the safe form as well.
 fn server_refuses(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> bool {
     let taken = |name: &str| target.facts.is_some_and(|facts| natively::is_relation(case, facts, name));
-    case.in_transaction && create.name.as_deref().is_some_and(taken)
+    let lacks = || create.key_columns.iter().flatten().any(|column| case.lacks(target, column));
+    let denied = target.facts.is_some_and(|facts| facts.denied.alter);
+    case.in_transaction && (denied || create.unique && !create.btree || create.name.as_deref().is_some_and(taken) || lacks())
 }
 
 fn concurrently(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> Remedy {

@@ -7,36 +7,38 @@ use crate::sql::statement::{AlterAction, AlterTable, Constraint, Unique};
 
 use super::case::Case;
 use super::target::Target;
-use super::unique;
+use super::{alter, unique};
 
 /// A UNIQUE or PRIMARY KEY that cannot be, whatever the rows are.
-pub(super) fn refuses_key(case: &Case<'_>, alter: &AlterTable, target: &Target<'_>, constraint: &Constraint, key: &Unique) -> bool {
+pub(super) fn refuses_key(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, constraint: &Constraint, key: &Unique) -> bool {
     let twice = key.columns.iter().enumerate().any(|(at, column)| key.columns.iter().skip(at + 1).any(|other| other == column));
     twice
-        || certain(case, alter, target).is_some_and(|facts| {
+        || certain(case, statement, target).is_some_and(|facts| {
             let second = key.primary && facts.constraints.iter().any(|other| other.kind == 'p');
             let taken = constraint.name.as_deref().is_some_and(|name| is_taken(case, facts, name) && !unique::is_left_over(target, key, name));
-            second || taken || key.columns.iter().any(|column| case.lacks(target, column))
+            facts.denied.alter || second || taken || key.columns.iter().any(|column| case.lacks(target, column))
         })
 }
 
 /// VALIDATE of what is not there, or cannot be validated; or of what is valid, which reads nothing.
-pub(super) fn needs_no_validation(case: &Case<'_>, alter: &AlterTable, target: &Target<'_>, name: &str) -> bool {
-    let added = alter.commands.iter().any(|command| match &command.action {
-        AlterAction::AddConstraint(constraint) => constraint.name.as_deref().is_none_or(|added| added == name),
-        AlterAction::AddColumn(column) => !column.constraints.is_empty(),
+pub(super) fn needs_no_validation(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, name: &str) -> bool {
+    let added = statement.commands.iter().any(|command| match &command.action {
+        AlterAction::AddConstraint(constraint) => alter::constraint_name(statement, target, constraint) == name,
+        AlterAction::AddColumn(column) => {
+            column.constraints.iter().any(|inline| alter::constraint_name(statement, target, &inline.constraint) == name)
+        }
         _ => false,
     });
-    let known = certain(case, alter, target).filter(|_| !added);
+    let known = certain(case, statement, target).filter(|_| !added);
     known.is_some_and(|facts| {
         let found = facts.constraints.iter().find(|constraint| constraint.name == name);
-        found.is_none_or(|constraint| constraint.validated || !['c', 'f', 'n'].contains(&constraint.kind))
+        facts.denied.alter || found.is_none_or(|constraint| constraint.validated || !['c', 'f', 'n'].contains(&constraint.kind))
     })
 }
 
 /// The facts, where no part of the string and of the statement changes them first, and nothing is gone on with that was cut off.
-fn certain<'a>(case: &Case<'_>, alter: &AlterTable, target: &Target<'a>) -> Option<&'a RelationFacts> {
-    let drops = alter.commands.iter().any(|command| command.action.drops());
+fn certain<'a>(case: &Case<'_>, statement: &AlterTable, target: &Target<'a>) -> Option<&'a RelationFacts> {
+    let drops = statement.commands.iter().any(|command| command.action.drops());
     target.facts.filter(|_| case.alone && !drops && case.pending.is_empty())
 }
 

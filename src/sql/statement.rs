@@ -315,6 +315,8 @@ pub struct CreateIndex {
     pub partial: bool,
     /// NULLS NOT DISTINCT.
     pub nulls_not_distinct: bool,
+    /// USING btree, or nothing.
+    pub btree: bool,
 }
 
 /// DROP INDEX, DROP TABLE.

@@ -20,21 +20,12 @@ pub(super) enum Shape {
 pub(super) const SHAPES: [Shape; 5] = [Shape::Autocommit, Shape::Transaction, Shape::OneString, Shape::Extended, Shape::ExtendedTransaction];
 
 impl Shape {
-    /// The one to which a server answers the same: by which protocol a statement comes makes no difference to what it does.
-    pub(super) fn plain(self) -> Self {
-        match self {
-            Self::Extended => Self::Autocommit,
-            Self::ExtendedTransaction => Self::Transaction,
-            Self::Autocommit | Self::Transaction | Self::OneString => self,
-        }
-    }
-
     /// What is sent, one by one.
     pub(super) fn pieces(self, migration: &[String]) -> Vec<String> {
-        match self.plain() {
-            Self::Transaction => [&["BEGIN".to_owned()], migration, &["COMMIT".to_owned()]].concat(),
+        match self {
+            Self::Transaction | Self::ExtendedTransaction => [&["BEGIN".to_owned()], migration, &["COMMIT".to_owned()]].concat(),
             Self::OneString => vec![migration.join("; ")],
-            _ => migration.to_vec(),
+            Self::Autocommit | Self::Extended => migration.to_vec(),
         }
     }
 

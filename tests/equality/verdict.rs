@@ -32,9 +32,9 @@ pub(super) async fn judge(lane: &Lane, case: &Case, shape: Shape, known: &mut Kn
 
 async fn same(lane: &Lane, case: &Case, shape: Shape, run: &Run, known: &mut Known) -> Result<(), String> {
     let pieces = replaced(shape.pieces(&case.migration), &run.replies, is_refused);
-    let key = (shape.plain(), pieces.clone());
+    let key = (shape, pieces.clone());
     if !known.contains_key(&key) {
-        let direct = lane.directly(case, shape.plain(), &pieces).await?;
+        let direct = lane.directly(case, shape, &pieces).await?;
         known.insert(key.clone(), direct);
     }
     let direct = &known[&key];
@@ -48,7 +48,7 @@ async fn same(lane: &Lane, case: &Case, shape: Shape, run: &Run, known: &mut Kno
             }
             return late(lane, case, shape, run).await;
         }
-        if !is_refused(ours) && heard(ours) != heard(native) && !is_another_fault(sql, ours, native) {
+        if !is_refused(ours) && heard(ours) != heard(native) && !is_another_fault(sql, shape, ours, native) {
             wrong.push(format!("{sql}\n  directly: {}\n  proxy:    {}", heard(native), heard(ours)));
         }
     }
@@ -63,10 +63,13 @@ fn is_found_later(ours: &[Reply], native: &Reply) -> bool {
     deferred && is_about_rows(native) && !ours.last().is_some_and(is_about_rows)
 }
 
-/// Both say that rows are not allowed. Where a statement asks for several things, which of them is found missing first is nobody's promise.
-fn is_another_fault(sql: &str, ours: &Reply, native: &Reply) -> bool {
+/// Both have failed, one of them for rows that are not allowed. Which of several faults is found first is nobody's promise: in a transaction rows
+/// are searched before the server sees the statement, and of what a statement asks for another part may be checked first.
+fn is_another_fault(sql: &str, shape: Shape, ours: &Reply, native: &Reply) -> bool {
     let several = sql.contains(", ADD ") || sql.contains(", ALTER ") || sql.contains(", VALIDATE ") || sql.contains("PRIMARY KEY");
-    several && is_about_rows(ours) && is_about_rows(native)
+    let searched = !matches!(shape, Shape::Autocommit | Shape::Extended) && is_about_rows(ours);
+    let both_fail = !ours.errors.is_empty() && !native.errors.is_empty();
+    both_fail && (searched || several && (is_about_rows(ours) || is_about_rows(native)))
 }
 
 /// Integrity constraint violation.
@@ -79,7 +82,7 @@ async fn late(lane: &Lane, case: &Case, shape: Shape, run: &Run) -> Result<(), S
     let settled = lane.settle().await?;
     let pieces = replaced(shape.pieces(&case.migration), &run.replies, |reply| !reply.errors.is_empty() && !is_told_late(reply));
     let pieces: Vec<String> = pieces.into_iter().map(|sql| without_rows(&sql)).collect();
-    let direct = lane.directly_without_rows(case, shape.plain(), &pieces).await?;
+    let direct = lane.directly_without_rows(case, shape, &pieces).await?;
     let wrong = difference(&direct.catalog, &settled);
     if wrong.is_empty() {
         return Ok(());

@@ -105,6 +105,13 @@ SELECT pg_catalog.json_build_object(
     'persistence', c.relpersistence,
     'has_children', EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid),
     'is_partition', c.relispartition,
+    'denied', pg_catalog.json_build_object(
+        'alter', NOT pg_catalog.pg_has_role(c.relowner, 'USAGE'),
+        'drop', NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') AND NOT pg_catalog.pg_has_role(s.nspowner, 'USAGE'),
+        'maintain', CASE WHEN pg_catalog.current_setting('server_version_num')::pg_catalog.int4 OPERATOR(pg_catalog.<) 170000
+          THEN NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')
+          ELSE NOT pg_catalog.has_table_privilege(COALESCE((
+            SELECT x.indrelid FROM pg_catalog.pg_index AS x WHERE x.indexrelid OPERATOR(pg_catalog.=) c.oid), c.oid), 'MAINTAIN') END),
     'has_default_partition', EXISTS (
       SELECT FROM pg_catalog.pg_partitioned_table AS i
       WHERE i.partrelid OPERATOR(pg_catalog.=) c.oid AND i.partdefid::pg_catalog.int8 OPERATOR(pg_catalog.>) 0),

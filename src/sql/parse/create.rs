@@ -102,6 +102,7 @@ pub(super) fn index(stmt: &IndexStmt) -> CreateIndex {
         key_columns: stmt.index_params.iter().map(key_column).collect(),
         partial: stmt.where_clause.is_some(),
         nulls_not_distinct: stmt.nulls_not_distinct,
+        btree: ["", "btree"].contains(&&*stmt.access_method),
     }
 }
 

@@ -111,9 +111,12 @@ pub(super) fn full(table: &Table) -> String {
     format!("{}.{}", quoted(&table.schema), quoted(&table.name))
 }
 
+/// A statement about a table, where it can be made.
+type Thing = fn(&mut Random, &mut World, usize) -> Option<String>;
+
 /// What else there is about a table.
 fn around(random: &mut Random, world: &mut World, at: usize, sql: &mut Vec<String>) {
-    let things: &[(usize, fn(&mut Random, &mut World, usize) -> Option<String>)] = &[
+    let things: &[(usize, Thing)] = &[
         (60, index),
         (30, unique_index),
         (25, check),

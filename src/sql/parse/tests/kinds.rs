@@ -221,6 +221,7 @@ fn created_indexes() {
             key_columns: Some(vec!["a".into(), "b".into()]),
             partial: true,
             nulls_not_distinct: false,
+            btree: true,
         }
     );
     let keys = |keys: &str| index(&format!("CREATE INDEX ON t USING btree ({keys})")).key_names;
