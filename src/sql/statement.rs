@@ -315,8 +315,8 @@ pub struct CreateIndex {
     pub partial: bool,
     /// NULLS NOT DISTINCT.
     pub nulls_not_distinct: bool,
-    /// USING btree, or nothing.
-    pub btree: bool,
+    /// It asks for what its access method, one of PostgreSQL's own, does not know.
+    pub beyond_method: bool,
 }
 
 /// DROP INDEX, DROP TABLE.

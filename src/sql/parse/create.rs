@@ -1,6 +1,8 @@
 //! CREATE TABLE in its forms, CREATE INDEX, REINDEX.
 
-use pg_query::protobuf::{ConstrType, CreateStmt, CreateTableAsStmt, IndexStmt, IntoClause, RangeVar, ReindexObjectType, ReindexStmt};
+use pg_query::protobuf::{
+    ConstrType, CreateStmt, CreateTableAsStmt, IndexStmt, IntoClause, RangeVar, ReindexObjectType, ReindexStmt, SortByDir, SortByNulls,
+};
 use pg_query::{Node, NodeEnum};
 
 use super::super::name::RelationName;
@@ -102,7 +104,26 @@ pub(super) fn index(stmt: &IndexStmt) -> CreateIndex {
         key_columns: stmt.index_params.iter().map(key_column).collect(),
         partial: stmt.where_clause.is_some(),
         nulls_not_distinct: stmt.nulls_not_distinct,
-        btree: ["", "btree"].contains(&&*stmt.access_method),
+        beyond_method: is_beyond_method(stmt),
+    }
+}
+
+/// Only a B-tree is unique and sorts; what else each method knows stands in its documentation.
+fn is_beyond_method(stmt: &IndexStmt) -> bool {
+    let sorts = |node: &Node| match tree::kind(node) {
+        Some(NodeEnum::IndexElem(key)) => {
+            let default = |value: i32, default: i32| value == default || value == 0;
+            !default(key.ordering, SortByDir::SortbyDefault as i32) || !default(key.nulls_ordering, SortByNulls::SortbyNullsDefault as i32)
+        }
+        _ => false,
+    };
+    let (several, includes) = (stmt.index_params.len() > 1, !stmt.index_including_params.is_empty());
+    match &*stmt.access_method {
+        "hash" => stmt.unique || several || includes || stmt.index_params.iter().any(sorts),
+        "gin" | "brin" => stmt.unique || includes || stmt.index_params.iter().any(sorts),
+        "gist" => stmt.unique || stmt.index_params.iter().any(sorts),
+        "spgist" => stmt.unique || several || stmt.index_params.iter().any(sorts),
+        _ => false,
     }
 }
 

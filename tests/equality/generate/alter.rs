@@ -170,7 +170,17 @@ fn known_constraint(random: &mut Random, world: &World, at: usize) -> String {
 }
 
 fn validate(random: &mut Random, world: &mut World, at: usize) -> String {
-    format!("VALIDATE CONSTRAINT {}", known_constraint(random, world, at))
+    let table = &world.tables[at];
+    let added: Vec<String> = table.constraints.iter().filter(|name| !name.ends_with("_pkey")).cloned().collect();
+    let name = if added.is_empty() || random.chance(10) {
+        known_constraint(random, world, at)
+    } else {
+        {
+            let name = random.pick(&added).clone();
+            written(random, &name)
+        }
+    };
+    format!("VALIDATE CONSTRAINT {name}")
 }
 
 fn drop_constraint(random: &mut Random, world: &mut World, at: usize) -> String {

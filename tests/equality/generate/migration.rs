@@ -11,7 +11,7 @@ type Make = fn(&mut Random, &mut World) -> String;
 
 const STATEMENTS: &[(usize, Make)] = &[
     (26, create_index),
-    (7, drop_index),
+    (6, drop_index),
     (5, reindex),
     (60, alter::table),
     (6, create_table),
@@ -19,7 +19,7 @@ const STATEMENTS: &[(usize, Make)] = &[
     (4, rename_table),
     (6, insert),
     (5, update),
-    (3, savepoint),
+    (5, savepoint),
     (3, setting),
     (3, add_label),
     (4, comment),
@@ -28,7 +28,7 @@ const STATEMENTS: &[(usize, Make)] = &[
     (2, rename_index),
     (2, select),
     (1, create_trigger),
-    (5, failing),
+    (3, failing),
 ];
 
 pub(super) fn migration(random: &mut Random, world: &mut World) -> Vec<String> {
@@ -91,20 +91,17 @@ pub(super) fn condition(random: &mut Random, table: &Table) -> String {
     random.pick(column.kind.checks).replace("{c}", &written(random, &column.name))
 }
 
-/// The name of an index that is there, as far as is known.
+/// The name of an index that is there, as far as is known; otherwise one that PostgreSQL might have given.
 fn known_index(random: &mut Random, world: &World) -> String {
-    let table = &world.tables[world.any(random)];
-    match table.indexes.len() {
-        0 => {
-            let column = &table.column(random).name;
-            let guessed = format!("{}_{column}_idx", table.name);
-            table.beside(random, &guessed)
-        }
-        _ => {
-            let name = random.pick(&table.indexes).clone();
-            table.beside(random, &name)
-        }
+    let with: Vec<&Table> = world.tables.iter().filter(|table| !table.indexes.is_empty()).collect();
+    if with.is_empty() {
+        let table = &world.tables[world.any(random)];
+        let guessed = format!("{}_{}_idx", table.name, table.column(random).name);
+        return table.beside(random, &guessed);
     }
+    let table = with[random.below(with.len())];
+    let name = random.pick(&table.indexes).clone();
+    table.beside(random, &name)
 }
 
 fn drop_index(random: &mut Random, world: &mut World) -> String {
@@ -185,13 +182,17 @@ fn update(random: &mut Random, world: &mut World) -> String {
 }
 
 fn savepoint(random: &mut Random, world: &mut World) -> String {
-    match random.below(4) {
-        0 | 1 => {
+    let last = world.savepoints;
+    match random.below(3) {
+        1 if last > 0 => format!("ROLLBACK TO SAVEPOINT s{last}"),
+        2 if last > 0 => {
+            world.savepoints -= 1;
+            format!("RELEASE SAVEPOINT s{last}")
+        }
+        _ => {
             world.savepoints += 1;
             format!("SAVEPOINT s{}", world.savepoints)
         }
-        2 => format!("ROLLBACK TO SAVEPOINT s{}", world.savepoints.max(1)),
-        _ => format!("RELEASE SAVEPOINT s{}", world.savepoints.max(1)),
     }
 }
 
