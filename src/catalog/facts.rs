@@ -137,6 +137,8 @@ pub struct ColumnFacts {
     pub base_oid: u32,
     /// The modifier that counts: its own, or that of the domain.
     pub base_modifier: i32,
+    /// Its base type has no operator class that a B-tree would take by default (`json`, `point`).
+    pub unsorted: bool,
     /// Its collation is that of its type.
     pub default_collation: bool,
     /// NOT NULL (and, on 18, valid).
@@ -210,6 +212,8 @@ pub struct TypeFacts {
     pub base_oid: u32,
     /// The modifier that the domain gives its base type; −1 otherwise.
     pub base_modifier: i32,
+    /// The base type has no operator class that a B-tree would take by default.
+    pub unsorted: bool,
     /// Types whose values are stored the same, so that a cast from them writes nothing (`pg_cast.castmethod = 'b'`).
     pub binary_from: Vec<u32>,
 }

@@ -46,6 +46,7 @@ pub(crate) fn column(name: &str, oid: u32, modifier: i32, type_text: &str) -> Co
         base_oid: oid,
         base_modifier: modifier,
         type_text: type_text.into(),
+        unsorted: false,
         default_collation: true,
         not_null: name == "id",
     }
@@ -125,6 +126,7 @@ impl Default for World {
             oid,
             base_oid: oid,
             base_modifier: -1,
+            unsorted: false,
             binary_from: binary_from.to_vec(),
             constrained_domain: false,
         };
@@ -136,7 +138,7 @@ impl Default for World {
             ("float8", plain(701, &[])),
             ("timestamptz", plain(1184, &[])),
             ("citext", plain(50_001, &[25, 1043])),
-            ("positive", TypeFacts { oid: 50_002, base_oid: 23, base_modifier: -1, binary_from: vec![], constrained_domain: true }),
+            ("positive", TypeFacts { oid: 50_002, base_oid: 23, base_modifier: -1, unsorted: false, binary_from: vec![], constrained_domain: true }),
         ];
         let builtin = |volatility| {
             vec![FunctionFacts { schema: "pg_catalog".into(), builtin: true, volatility, language: "internal".into(), ..FunctionFacts::default() }]

@@ -40,7 +40,8 @@ fn server_refuses(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) ->
     let taken = |name: &str| target.facts.is_some_and(|facts| natively::is_relation(case, facts, name));
     let lacks = || create.key_columns.iter().flatten().any(|column| case.lacks(target, column));
     let denied = target.facts.is_some_and(|facts| facts.denied.alter);
-    case.in_transaction && (denied || create.beyond_method || create.name.as_deref().is_some_and(taken) || lacks())
+    let unsorted = || create.sorted_by.iter().any(|column| natively::is_unsorted(case, target, column));
+    case.in_transaction && (denied || unsorted() || create.beyond_method || create.name.as_deref().is_some_and(taken) || lacks())
 }
 
 fn concurrently(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> Remedy {

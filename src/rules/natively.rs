@@ -16,8 +16,14 @@ pub(super) fn refuses_key(case: &Case<'_>, statement: &AlterTable, target: &Targ
         || certain(case, statement, target).is_some_and(|facts| {
             let second = key.primary && facts.constraints.iter().any(|other| other.kind == 'p');
             let taken = constraint.name.as_deref().is_some_and(|name| is_taken(case, facts, name) && !unique::is_left_over(target, key, name));
-            facts.denied.alter || second || taken || key.columns.iter().any(|column| case.lacks(target, column))
+            let unsorted = key.columns.iter().any(|column| is_unsorted(case, target, column));
+            facts.denied.alter || second || taken || unsorted || key.columns.iter().any(|column| case.lacks(target, column))
         })
+}
+
+/// A B-tree does not sort the column by itself.
+pub(super) fn is_unsorted(case: &Case<'_>, target: &Target<'_>, column: &str) -> bool {
+    !case.is_changed(target) && target.facts.and_then(|facts| facts.column(column)).is_some_and(|column| column.unsorted)
 }
 
 /// VALIDATE of what is not there, or cannot be validated; or of what is valid, which reads nothing.

@@ -38,12 +38,13 @@ async fn same(lane: &Lane, case: &Case, shape: Shape, run: &Run, known: &mut Kno
         known.insert(key.clone(), direct);
     }
     let direct = &known[&key];
-    let mut wrong = Vec::new();
+    let (mut wrong, mut is_later) = (Vec::new(), false);
     for (at, sql) in shape.pieces(&case.migration).iter().enumerate() {
         let (ours, native) = (&run.replies[at], &direct.replies[at]);
         if is_found_later(&run.replies[..=at], native) {
             // Something else has ended the transaction, so that nobody ever looked.
             if run.replies.last().is_some_and(|last| last.tags == ["ROLLBACK"] || !last.errors.is_empty()) {
+                is_later = true;
                 break;
             }
             return late(lane, case, shape, run).await;
@@ -51,6 +52,9 @@ async fn same(lane: &Lane, case: &Case, shape: Shape, run: &Run, known: &mut Kno
         if !is_refused(ours) && heard(ours) != heard(native) && !is_another_fault(sql, shape, ours, native) {
             wrong.push(format!("{sql}\n  directly: {}\n  proxy:    {}", heard(native), heard(ours)));
         }
+    }
+    if !is_later {
+        wrong.extend(difference(&said(&direct.replies), &said(&run.replies)));
     }
     wrong.extend(difference(&direct.catalog, &run.catalog));
     wrong.extend(difference(&direct.contents, &run.contents));
@@ -103,15 +107,23 @@ fn without_rows(sql: &str) -> String {
     sql.split("; ").map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// What a tool hears: tags, rows, SQLSTATEs, the transaction's state, and what the server says on the side.
+/// What a tool hears: tags, rows, SQLSTATEs, the transaction's state.
 fn heard(reply: &Reply) -> String {
     let errors: Vec<&str> = reply.errors.iter().map(|(sqlstate, _)| sqlstate.as_str()).collect();
-    let notices: Vec<&String> = reply.notices.iter().filter(|notice| !notice.starts_with("pgairlock") && !notice.contains(TRUNCATED)).collect();
-    format!("{:?} {:?} {errors:?} {} {notices:?}", reply.tags, reply.rows, char::from(reply.status))
+    format!("{:?} {:?} {errors:?} {}", reply.tags, reply.rows, char::from(reply.status))
 }
 
-/// Comes as often as a text is read, which the proxy has done more often.
-const TRUNCATED: &str = "\" will be truncated to \"";
+/// What the server says on the side, of all statements together: that of a deferred one comes with the COMMIT.
+fn said(replies: &[Reply]) -> String {
+    let is_left_out = |notice: &String| notice.starts_with("pgairlock") || LEFT_OUT.iter().any(|words| notice.contains(words));
+    let notices: Vec<String> =
+        replies.iter().flat_map(|reply| &reply.notices).filter(|notice| !is_left_out(notice)).map(|notice| format!("NOTICE: {notice}")).collect();
+    notices.join("\n")
+}
+
+/// What the server says of how it was asked: the proxy has had a text read more often, or has asked a question before it in the same batch, which
+/// then counts as a transaction. Nothing else about the statement depends on that.
+const LEFT_OUT: &[&str] = &["\" will be truncated to \"", " can only be used in transaction blocks"];
 
 /// By policy, or because of what waits for the COMMIT.
 pub(super) fn is_refused(reply: &Reply) -> bool {

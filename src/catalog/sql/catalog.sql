@@ -122,6 +122,15 @@ SELECT pg_catalog.json_build_object(
         'type_text', pg_catalog.format_type(a.atttypid, a.atttypmod),
         'base_oid', b.oid::pg_catalog.int8,
         'base_modifier', CASE WHEN a.atttypmod OPERATOR(pg_catalog.>=) 0 THEN a.atttypmod ELSE b.modifier END,
+        'unsorted', EXISTS (
+          SELECT FROM pg_catalog.pg_type AS bt WHERE bt.oid OPERATOR(pg_catalog.=) b.oid
+            AND bt.typtype OPERATOR(pg_catalog.=) 'b' AND bt.typcategory OPERATOR(pg_catalog.<>) 'A')
+          AND NOT EXISTS (
+          SELECT FROM pg_catalog.pg_opclass AS o
+          WHERE o.opcmethod::pg_catalog.int8 OPERATOR(pg_catalog.=) 403 AND o.opcdefault AND (o.opcintype OPERATOR(pg_catalog.=) b.oid OR EXISTS (
+            SELECT FROM pg_catalog.pg_cast AS k
+            WHERE k.castsource OPERATOR(pg_catalog.=) b.oid AND k.casttarget OPERATOR(pg_catalog.=) o.opcintype
+              AND k.castmethod OPERATOR(pg_catalog.=) 'b'))),
         'default_collation', a.attcollation OPERATOR(pg_catalog.=) t.typcollation,
         'not_null', a.attnotnull AND NOT EXISTS (
           SELECT FROM pg_catalog.pg_constraint AS k
@@ -241,6 +250,15 @@ SELECT pg_catalog.json_build_object(
     'constrained_domain', b.demanding,
     'base_oid', b.oid::pg_catalog.int8,
     'base_modifier', b.modifier,
+    'unsorted', EXISTS (
+      SELECT FROM pg_catalog.pg_type AS bt WHERE bt.oid OPERATOR(pg_catalog.=) b.oid
+        AND bt.typtype OPERATOR(pg_catalog.=) 'b' AND bt.typcategory OPERATOR(pg_catalog.<>) 'A')
+      AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_opclass AS o
+      WHERE o.opcmethod::pg_catalog.int8 OPERATOR(pg_catalog.=) 403 AND o.opcdefault AND (o.opcintype OPERATOR(pg_catalog.=) b.oid OR EXISTS (
+        SELECT FROM pg_catalog.pg_cast AS k
+        WHERE k.castsource OPERATOR(pg_catalog.=) b.oid AND k.casttarget OPERATOR(pg_catalog.=) o.opcintype
+          AND k.castmethod OPERATOR(pg_catalog.=) 'b'))),
     'binary_from', COALESCE((SELECT pg_catalog.json_agg(k.castsource::pg_catalog.int8) FROM pg_catalog.pg_cast AS k
       WHERE k.casttarget OPERATOR(pg_catalog.=) b.oid AND k.castmethod OPERATOR(pg_catalog.=) 'b'), '[]'::pg_catalog.json)
   )) FROM types AS t, base AS b WHERE b.root OPERATOR(pg_catalog.=) t.oid),

@@ -91,12 +91,11 @@ fn constraints_beside_a_new_column_are_added_apart() {
     ask().rewrites(
         "ALTER TABLE t ADD COLUMN c int DEFAULT 1 CONSTRAINT \"c k\" CHECK (c > 0) UNIQUE NOT NULL REFERENCES p (id)",
         &[
-            "ALTER TABLE t ADD COLUMN c int DEFAULT 1 NOT NULL",
-            "ALTER TABLE t ADD CONSTRAINT \"c k\" CHECK (c > 0) NOT VALID",
+            "ALTER TABLE t ADD COLUMN c int DEFAULT 1 NOT NULL, ADD CONSTRAINT \"c k\" CHECK (c > 0) NOT VALID, \
+             ADD CONSTRAINT t_c_fkey FOREIGN KEY (c) REFERENCES p (id) NOT VALID",
             "ALTER TABLE t VALIDATE CONSTRAINT \"c k\"",
             "CREATE UNIQUE INDEX CONCURRENTLY t_c_key ON t (c)",
             "ALTER TABLE t ADD CONSTRAINT t_c_key UNIQUE USING INDEX t_c_key",
-            "ALTER TABLE t ADD CONSTRAINT t_c_fkey FOREIGN KEY (c) REFERENCES p (id) NOT VALID",
             "ALTER TABLE t VALIDATE CONSTRAINT t_c_fkey",
         ],
     );

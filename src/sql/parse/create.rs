@@ -104,8 +104,18 @@ pub(super) fn index(stmt: &IndexStmt) -> CreateIndex {
         key_columns: stmt.index_params.iter().map(key_column).collect(),
         partial: stmt.where_clause.is_some(),
         nulls_not_distinct: stmt.nulls_not_distinct,
+        sorted_by: if ["", "btree"].contains(&&*stmt.access_method) {
+            stmt.index_params.iter().filter_map(sorted_column).collect()
+        } else {
+            Vec::new()
+        },
         beyond_method: is_beyond_method(stmt),
     }
+}
+
+fn sorted_column(node: &Node) -> Option<String> {
+    let NodeEnum::IndexElem(key) = tree::kind(node)? else { return None };
+    tree::filled(&key.name).filter(|_| key.opclass.is_empty())
 }
 
 /// Only a B-tree is unique and sorts; what else each method knows stands in its documentation.

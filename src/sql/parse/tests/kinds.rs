@@ -221,6 +221,7 @@ fn created_indexes() {
             key_columns: Some(vec!["a".into(), "b".into()]),
             partial: true,
             nulls_not_distinct: false,
+            sorted_by: vec!["a".into(), "b".into()],
             beyond_method: false,
         }
     );
