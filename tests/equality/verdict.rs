@@ -121,9 +121,9 @@ fn said(replies: &[Reply]) -> String {
     notices.join("\n")
 }
 
-/// What the server says of how it was asked: the proxy has had a text read more often, or has asked a question before it in the same batch, which
-/// then counts as a transaction. Nothing else about the statement depends on that.
-const LEFT_OUT: &[&str] = &["\" will be truncated to \"", " can only be used in transaction blocks"];
+/// What the server says of how it was asked: the proxy has had a text read more often, has asked a question before it in the same batch, which then
+/// counts as a transaction, or has dropped the foreign keys of a table before it. What came of it is compared in any case.
+const LEFT_OUT: &[&str] = &["\" will be truncated to \"", " can only be used in transaction blocks", "drop cascades to "];
 
 /// By policy, or because of what waits for the COMMIT.
 pub(super) fn is_refused(reply: &Reply) -> bool {

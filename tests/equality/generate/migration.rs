@@ -28,6 +28,8 @@ const STATEMENTS: &[(usize, Make)] = &[
     (2, rename_index),
     (2, select),
     (1, create_trigger),
+    (3, create_table_otherwise),
+    (3, rarely),
     (3, failing),
 ];
 
@@ -274,6 +276,54 @@ fn failing(random: &mut Random, world: &mut World) -> String {
         7 => "SELECT 1 / 0".to_owned(),
         _ => format!("ALTER TABLE {target} ADD COLUMN later int DEFAULT 'no number'"),
     }
+}
+
+/// A table made of another, or for this session alone.
+fn create_table_otherwise(random: &mut Random, world: &mut World) -> String {
+    let number = world.number();
+    let at = world.any(random);
+    let source = &world.tables[at];
+    let (from, name) = (source.written(random), format!("made_{number}"));
+    let sql = match random.below(4) {
+        0 => format!("CREATE TABLE {name} (LIKE {from} INCLUDING ALL)"),
+        1 => format!("CREATE TABLE {name} AS SELECT * FROM {from}"),
+        2 => format!("CREATE TEMP TABLE {name} (LIKE {from})"),
+        _ => format!("CREATE TABLE {name} () INHERITS ({from})"),
+    };
+    let columns = source.columns.iter().map(|column| Column { name: column.name.clone(), kind: column.kind }).collect();
+    let schema = "public".to_owned();
+    let (indexes, constraints) = (Vec::new(), Vec::new());
+    world.tables.push(Table { schema, name, columns, indexes, constraints, rows: 0, has_key: false, is_partitioned: false });
+    sql
+}
+
+/// What migrations contain now and then.
+fn rarely(random: &mut Random, world: &mut World) -> String {
+    let number = world.number();
+    let table = &world.tables[world.any(random)];
+    let (target, column) = (table.written(random), table.some_column(random));
+    match random.below(14) {
+        0 => format!("LOCK TABLE {target}"),
+        1 => format!("LOCK TABLE {target} IN SHARE MODE"),
+        2 => format!("CREATE STATISTICS about_{number} ON id, {column} FROM {target}"),
+        3 => "ALTER DOMAIN positive ADD CONSTRAINT bounded CHECK (VALUE < 1000000)".to_owned(),
+        4 => format!("CREATE SEQUENCE counter_{number} OWNED BY {target}.id"),
+        5 => format!("CREATE TYPE kind_{number} AS ENUM ('a', 'b')"),
+        6 => format!("TRUNCATE {target}"),
+        7 => format!("ALTER TABLE {target} SET SCHEMA app"),
+        8 => format!("ALTER INDEX {} SET (fillfactor = 60)", known_index(random, world)),
+        9 => format!("ALTER TABLE {target} CLUSTER ON {}", any_index_name(random, table)),
+        10 => format!("ALTER TABLE {target} ADD CONSTRAINT using_{number} UNIQUE USING INDEX {}", any_index_name(random, table)),
+        11 => format!("CREATE INDEX CONCURRENTLY by_hand_{number} ON {target} ({column})"),
+        12 => format!("ANALYZE {target}"),
+        _ => format!("CREATE MATERIALIZED VIEW stored_{number} AS SELECT {column} FROM {target}"),
+    }
+}
+
+/// Without its schema, as ALTER TABLE names it.
+fn any_index_name(random: &mut Random, table: &Table) -> String {
+    let name = if table.indexes.is_empty() { format!("{}_pkey", table.name) } else { random.pick(&table.indexes).clone() };
+    written(random, &name)
 }
 
 /// A column that a migration adds.
