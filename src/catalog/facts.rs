@@ -96,10 +96,8 @@ pub struct RelationFacts {
     /// What holds rows of its own and goes with it by CASCADE, its children aside: columns of its row type in other tables
     /// (`schema.table.column`), materialized views.
     pub takes_along: Vec<String>,
-    /// Names of relations and constraints in its schema that an automatic name may collide with, and of those asked for that exist.
-    pub taken_names: Vec<String>,
-    /// Of the names asked for: those that a relation in its schema has.
-    pub taken_by_relations: Vec<String>,
+    /// Names in its schema that an automatic name may collide with, and of those asked for the ones that exist.
+    pub taken: Taken,
     /// What the role may not do to it.
     pub denied: Denied,
     /// Set when it is an index.
@@ -107,6 +105,16 @@ pub struct RelationFacts {
     /// What its drop would meet: asked where a DROP TABLE names it.
     #[serde(skip)]
     pub drop: Option<DropFacts>,
+}
+
+/// Names in a schema, by what has them: an index is a relation, its constraint is a constraint, and PostgreSQL looks among the ones or the others.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct Taken {
+    /// Of relations.
+    pub relations: Vec<String>,
+    /// Of constraints.
+    pub constraints: Vec<String>,
 }
 
 /// What the server refuses to the session's role, whatever else there is to say of it.

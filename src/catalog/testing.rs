@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{FunctionCall, Script, TypeName};
 
-pub(crate) use super::facts::{ColumnFacts, ConstraintFacts, IndexFacts, IndexOf, RelationFacts};
+pub(crate) use super::facts::{ColumnFacts, ConstraintFacts, IndexFacts, IndexOf, RelationFacts, Taken};
 use super::facts::{Facts, FunctionFacts, Lookup, Scope, SourceFacts, TypeFacts};
 use super::inquiry::Names;
 use super::path::{Paths, SearchPath};
@@ -85,7 +85,7 @@ pub(crate) fn table(schema: &str, name: &str, bytes: u64) -> RelationFacts {
             ..ConstraintFacts::default()
         }],
         indexes: vec![index(own("pkey"), true, "id"), index(own("b_idx"), false, "b")],
-        taken_names: vec![name.into(), own("pkey"), own("b_idx")],
+        taken: Taken { relations: vec![name.into(), own("pkey"), own("b_idx")], constraints: vec![own("pkey")] },
         ..RelationFacts::default()
     }
 }
@@ -99,7 +99,7 @@ pub(crate) fn index(schema: &str, table: &str, name: &str, bytes: u64) -> Relati
         kind: 'i',
         persistence: 'p',
         bytes: Some(bytes),
-        taken_names: vec![name.into()],
+        taken: Taken { relations: vec![name.into()], constraints: Vec::new() },
         index: Some(of),
         ..RelationFacts::default()
     }

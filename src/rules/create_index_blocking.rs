@@ -9,7 +9,7 @@ use crate::sql::statement::{CreateIndex, Statement};
 use super::case::Case;
 use super::natively;
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
-use super::target::Target;
+use super::target::{Among, Target};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("create-index-blocking"),
@@ -84,7 +84,7 @@ fn is_abandoned(target: &Target<'_>, name: &str) -> bool {
 fn name(create: &CreateIndex, target: &Target<'_>) -> Option<String> {
     create.name.clone().or_else(|| {
         let facts = target.facts.filter(|_| !create.key_names.is_empty())?;
-        Some(naming::choose(&facts.name, &create.key_names, "idx", &|name| target.is_taken(name)))
+        Some(naming::choose(&facts.name, &create.key_names, "idx", &|name| target.is_taken(name, Among::Relations)))
     })
 }
 

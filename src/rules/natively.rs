@@ -56,5 +56,5 @@ fn is_taken(case: &Case<'_>, facts: &RelationFacts, name: &str) -> bool {
 /// A relation in the schema of this one has the name, and keeps it.
 pub(super) fn is_relation(case: &Case<'_>, facts: &RelationFacts, name: &str) -> bool {
     let drops = |operation: &Operation| matches!(operation, Operation::DropIndex(drop) if drop.index.name == name);
-    facts.taken_by_relations.iter().any(|taken| taken == name) && !case.overlay.deferred().iter().any(|one| drops(&one.operation))
+    facts.taken.relations.iter().any(|taken| taken == name) && !case.overlay.deferred().iter().any(|one| drops(&one.operation))
 }

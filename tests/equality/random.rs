@@ -35,6 +35,11 @@ impl Random {
         &from[self.below(from.len())]
     }
 
+    /// Mostly the first.
+    pub(super) fn mostly_first<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        if self.chance(65) { &from[0] } else { self.pick(from) }
+    }
+
     /// One of these, each as often as its number says.
     pub(super) fn weighted<T: Copy>(&mut self, from: &[(usize, T)]) -> T {
         let mut left = self.below(from.iter().map(|(weight, _)| weight).sum());

@@ -64,7 +64,7 @@ async fn same(lane: &Lane, case: &Case, shape: Shape, run: &Run, known: &mut Kno
 /// Rows that are not allowed, of which the proxy says nothing yet: what would have found them was left for after the COMMIT, here or before.
 fn is_found_later(ours: &[Reply], native: &Reply) -> bool {
     let deferred = ours.iter().flat_map(|reply| &reply.notices).any(|notice| notice.starts_with("pgairlock [") && notice.contains("after COMMIT: "));
-    deferred && is_about_rows(native) && !ours.last().is_some_and(is_about_rows)
+    deferred && (is_about_rows(native) || is_too_early(native)) && !ours.last().is_some_and(is_about_rows)
 }
 
 /// Both have failed, one of them for rows that are not allowed. Which of several faults is found first is nobody's promise: in a transaction rows
@@ -74,6 +74,11 @@ fn is_another_fault(sql: &str, shape: Shape, ours: &Reply, native: &Reply) -> bo
     let searched = !matches!(shape, Shape::Autocommit | Shape::Extended) && is_about_rows(ours);
     let both_fail = !ours.errors.is_empty() && !native.errors.is_empty();
     both_fail && (searched || several && (is_about_rows(ours) || is_about_rows(native)))
+}
+
+/// Rows of the same transaction wait to be checked, and what would lock their table for good cannot run: after the COMMIT it can.
+fn is_too_early(reply: &Reply) -> bool {
+    reply.errors.iter().any(|(sqlstate, _)| sqlstate == "55006")
 }
 
 /// Integrity constraint violation.
@@ -122,12 +127,12 @@ fn said(replies: &[Reply]) -> String {
 }
 
 /// What the server says of how it was asked: the proxy has had a text read more often, has asked a question before it in the same batch, which then
-/// counts as a transaction, or has dropped the foreign keys of a table before it. What came of it is compared in any case.
-const LEFT_OUT: &[&str] = &["\" will be truncated to \"", " can only be used in transaction blocks", "drop cascades to "];
+/// counts as a transaction, has dropped the foreign keys of a table before it, or rebuilds CONCURRENTLY. What came of it is compared in any case.
+const LEFT_OUT: &[&str] = &["\" will be truncated to \"", " can only be used in transaction blocks", "drop cascades to ", " has no indexes "];
 
 /// By policy, or because of what waits for the COMMIT.
 pub(super) fn is_refused(reply: &Reply) -> bool {
-    let ours = |(sqlstate, message): &(String, String)| message.starts_with("pgairlock") && ["PA001", "PA002", "0A000"].contains(&sqlstate.as_str());
+    let ours = |(sqlstate, message): &(String, String)| message.starts_with("pgairlock [") || message.starts_with("pgairlock") && sqlstate == "0A000";
     reply.errors.iter().any(ours)
 }
 

@@ -221,17 +221,17 @@ SELECT pg_catalog.json_build_object(
                 SELECT FROM dependents AS w WHERE w.root OPERATOR(pg_catalog.=) c.oid AND w.class OPERATOR(pg_catalog.=) d.class
                   AND w.oid OPERATOR(pg_catalog.=) d.oid AND w.part OPERATOR(pg_catalog.=) 0) END
       ) AS gone), '[]'::pg_catalog.json),
-    'taken_names', COALESCE((SELECT pg_catalog.json_agg(taken.name) FROM (
-        SELECT o.relname AS name FROM pg_catalog.pg_class AS o WHERE o.relnamespace OPERATOR(pg_catalog.=) c.relnamespace
+    'taken', (SELECT pg_catalog.json_build_object(
+        'relations', COALESCE(pg_catalog.json_agg(taken.name) FILTER (WHERE taken.by_relation), '[]'::pg_catalog.json),
+        'constraints', COALESCE(pg_catalog.json_agg(taken.name) FILTER (WHERE NOT taken.by_relation), '[]'::pg_catalog.json))
+      FROM (
+        SELECT o.relname AS name, true AS by_relation FROM pg_catalog.pg_class AS o WHERE o.relnamespace OPERATOR(pg_catalog.=) c.relnamespace
         UNION
-        SELECT o.conname FROM pg_catalog.pg_constraint AS o WHERE o.connamespace OPERATOR(pg_catalog.=) c.relnamespace
+        SELECT o.conname, false FROM pg_catalog.pg_constraint AS o WHERE o.connamespace OPERATOR(pg_catalog.=) c.relnamespace
       ) AS taken
       WHERE pg_catalog.starts_with(taken.name::pg_catalog.text, pg_catalog."left"(c.relname::pg_catalog.text, 12))
         OR taken.name OPERATOR(pg_catalog.=) ANY (
-          SELECT w.name::pg_catalog.name FROM wanted AS w WHERE w.n OPERATOR(pg_catalog.=) r.n)), '[]'::pg_catalog.json),
-    'taken_by_relations', COALESCE((SELECT pg_catalog.json_agg(o.relname) FROM pg_catalog.pg_class AS o
-      WHERE o.relnamespace OPERATOR(pg_catalog.=) c.relnamespace AND o.relname OPERATOR(pg_catalog.=) ANY (
-        SELECT w.name::pg_catalog.name FROM wanted AS w WHERE w.n OPERATOR(pg_catalog.=) r.n)), '[]'::pg_catalog.json),
+          SELECT w.name::pg_catalog.name FROM wanted AS w WHERE w.n OPERATOR(pg_catalog.=) r.n)),
     'index', (SELECT pg_catalog.json_build_object(
         'table_schema', CASE WHEN ts.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() THEN 'pg_temp'::pg_catalog.name ELSE ts.nspname END,
         'table', t.relname,

@@ -74,7 +74,8 @@ fn keys_are_built_concurrently() {
             "ALTER TABLE t ADD CONSTRAINT u UNIQUE USING INDEX u DEFERRABLE INITIALLY DEFERRED",
         ],
     );
-    let keyless = || World::default().altering(|t| (t.taken_names, t.constraints) = (vec!["t".into()], vec![]));
+    let keyless =
+        || World::default().altering(|t| (t.taken, t.constraints) = (testing::Taken { relations: vec!["t".into()], ..Default::default() }, vec![]));
     on(keyless()).rewrites(
         "ALTER TABLE t ADD PRIMARY KEY (id)",
         &["CREATE UNIQUE INDEX CONCURRENTLY t_pkey ON t (id)", "ALTER TABLE t ADD CONSTRAINT t_pkey PRIMARY KEY USING INDEX t_pkey"],
@@ -196,7 +197,10 @@ fn constraints_without_a_name_get_one_each() {
 
 #[test]
 fn a_primary_key_takes_the_not_null_of_its_own_statement() {
-    let keyless = |version| World { version, ..World::default().altering(|t| (t.taken_names, t.constraints) = (vec!["t".into()], vec![])) };
+    let keyless = |version| World {
+        version,
+        ..World::default().altering(|t| (t.taken, t.constraints) = (testing::Taken { relations: vec!["t".into()], ..Default::default() }, vec![]))
+    };
     let build = "CREATE UNIQUE INDEX CONCURRENTLY t_pkey ON t (a)";
     let key = "ALTER TABLE t ADD CONSTRAINT t_pkey PRIMARY KEY USING INDEX t_pkey";
     let native = ["ALTER TABLE t ADD CONSTRAINT pn NOT NULL a NOT VALID", "ALTER TABLE t VALIDATE CONSTRAINT pn", build, key];
@@ -393,10 +397,10 @@ fn a_key_that_cannot_be_is_left_to_the_server() {
     ] {
         ask().passes(sql);
     }
-    on(World::default().altering(|t| t.taken_by_relations.push("p".into()))).passes("ALTER TABLE t ADD CONSTRAINT p UNIQUE (a)");
+    on(World::default().altering(|t| t.taken.relations.push("p".into()))).passes("ALTER TABLE t ADD CONSTRAINT p UNIQUE (a)");
     on(World::default().altering(|t| t.denied.alter = true)).passes("ALTER TABLE t ADD UNIQUE (a)");
     // Only a table's own constraints take a name, and what the statement drops gives it free.
-    on(World::default().altering(|t| t.taken_names.push("k".into()))).rewrite("ALTER TABLE t ADD CONSTRAINT k UNIQUE (a)");
+    on(World::default().altering(|t| t.taken.constraints.push("k".into()))).rewrite("ALTER TABLE t ADD CONSTRAINT k UNIQUE (a)");
     ask().refused("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (a)");
     ask().refused("ALTER TABLE t DROP CONSTRAINT t_pkey; ALTER TABLE t ADD PRIMARY KEY (a)");
 }

@@ -52,17 +52,17 @@ fn rename(random: &mut Random, world: &mut World, at: usize) -> String {
 fn add_column(random: &mut Random, world: &mut World, at: usize) -> String {
     let column = new_column(random, &world.tables[at]);
     let name = written(random, &column.name);
-    let default = match random.below(10) {
-        0..5 => String::new(),
-        5..9 => format!(" DEFAULT {}", column.kind.constant),
+    let default = match random.below(20) {
+        0..10 => String::new(),
+        10..19 => format!(" DEFAULT {}", column.kind.constant),
         _ => format!(" DEFAULT {}", column.kind.computed),
     };
-    let not_null = random.maybe(if default.is_empty() { 5 } else { 40 }, " NOT NULL");
+    let not_null = random.maybe(if default.is_empty() { 2 } else { 40 }, " NOT NULL");
     let constraint = match random.below(20) {
         0..10 => String::new(),
         10..13 => " UNIQUE".to_owned(),
         13 => format!(" CONSTRAINT inline_{} UNIQUE", world.number()),
-        14 => " PRIMARY KEY".to_owned(),
+        14 if !world.tables[at].has_key => " PRIMARY KEY".to_owned(),
         15 | 16 => references(random, world).map_or(String::new(), |target| format!(" REFERENCES {target}")),
         _ => format!(" CHECK ({})", random.pick(column.kind.checks).replace("{c}", &name)),
     };
@@ -86,11 +86,11 @@ fn references(random: &mut Random, world: &World) -> Option<String> {
 fn constraint_name(random: &mut Random, world: &mut World, at: usize) -> String {
     let number = world.number();
     let table = &mut world.tables[at];
-    let name = match random.below(10) {
-        0..5 => return String::new(),
-        5 if !table.constraints.is_empty() => random.pick(&table.constraints).clone(),
-        6 => format!("Constraint {number}"),
-        7 if !table.indexes.is_empty() => random.pick(&table.indexes).clone(),
+    let name = match random.below(20) {
+        0..10 => return String::new(),
+        10 if !table.constraints.is_empty() => random.pick(&table.constraints).clone(),
+        12 | 13 => format!("Constraint {number}"),
+        11 if !table.indexes.is_empty() => random.pick(&table.indexes).clone(),
         _ => format!("constraint_{number}"),
     };
     table.constraints.push(name.clone());
@@ -101,8 +101,9 @@ fn add_unique(random: &mut Random, world: &mut World, at: usize) -> String {
     let name = constraint_name(random, world, at);
     let table = &world.tables[at];
     let mut columns = vec![table.some_ordered_column(random)];
-    if random.chance(30) {
-        columns.push(table.some_ordered_column(random));
+    let second = table.some_ordered_column(random);
+    if random.chance(40) && (second != columns[0] || random.chance(10)) {
+        columns.push(second);
     }
     let include = if random.chance(8) { format!(" INCLUDE ({})", table.some_column(random)) } else { String::new() };
     let deferrable = random.weighted(&[(80, ""), (10, " DEFERRABLE"), (10, " DEFERRABLE INITIALLY DEFERRED")]);
@@ -110,10 +111,14 @@ fn add_unique(random: &mut Random, world: &mut World, at: usize) -> String {
 }
 
 fn add_primary_key(random: &mut Random, world: &mut World, at: usize) -> String {
+    if world.tables[at].has_key && random.chance(85) {
+        return add_unique(random, world, at);
+    }
     let name = constraint_name(random, world, at);
     let table = &world.tables[at];
     let column = table.some_ordered_column(random);
-    let more = if random.chance(30) { format!(", {}", table.some_ordered_column(random)) } else { String::new() };
+    let second = table.some_ordered_column(random);
+    let more = if random.chance(30) && second != column { format!(", {second}") } else { String::new() };
     format!("ADD {name}PRIMARY KEY ({column}{more})")
 }
 
@@ -157,7 +162,7 @@ fn set_default(random: &mut Random, world: &mut World, at: usize) -> String {
 
 fn change_type(random: &mut Random, world: &mut World, at: usize) -> String {
     let column = world.tables[at].column(random);
-    let other = random.pick(column.kind.others);
+    let other = random.mostly_first(column.kind.others);
     format!("ALTER COLUMN {} TYPE {other}", written(random, &column.name))
 }
 

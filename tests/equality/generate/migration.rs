@@ -30,14 +30,14 @@ const STATEMENTS: &[(usize, Make)] = &[
     (1, create_trigger),
     (3, create_table_otherwise),
     (3, rarely),
-    (3, failing),
+    (2, failing),
 ];
 
 pub(super) fn migration(random: &mut Random, world: &mut World) -> Vec<String> {
     let count = random.within(1, 8);
     let path =
         random.weighted(&[(85, None), (8, Some("SET search_path = app, public")), (7, Some("SET search_path TO \"Other Schema\", app, public"))]);
-    let role = random.weighted(&[(92, None), (8, Some("SET ROLE owner"))]);
+    let role = if world.is_owned { Some("SET ROLE owner") } else { random.weighted(&[(98, None), (2, Some("SET ROLE owner"))]) };
     let mut migration: Vec<String> = path.into_iter().chain(role).map(str::to_owned).collect();
     for _ in 0..count {
         let make = random.weighted(STATEMENTS);
@@ -70,18 +70,18 @@ fn create_index(random: &mut Random, world: &mut World) -> String {
     let include = if random.chance(12) { format!(" INCLUDE ({})", table.some_column(random)) } else { String::new() };
     let storage = random.maybe(8, " WITH (fillfactor = 70)");
     let condition = if random.chance(15) { format!(" WHERE {}", condition(random, table)) } else { String::new() };
-    let method = random.weighted(&[(85, ""), (10, " USING btree"), (5, " USING hash")]);
+    let method = random.weighted(&[(88, ""), (10, " USING btree"), (2, " USING hash")]);
     format!("CREATE {unique}INDEX {name}ON {only}{target}{method} ({columns}){include}{storage}{condition}")
 }
 
 /// None, a new one, or one that may be taken.
 fn index_name(random: &mut Random, table: &mut Table, number: usize) -> String {
     let exists = random.maybe(20, "IF NOT EXISTS ");
-    let name = match random.below(10) {
-        0..4 => return String::new(),
-        4 if !table.indexes.is_empty() => random.pick(&table.indexes).clone(),
-        5 => format!("{}_{}_idx", table.name, table.column(random).name).chars().take(63).collect(),
-        6 => format!("Index {number}"),
+    let name = match random.below(20) {
+        0..10 => return String::new(),
+        10 if !table.indexes.is_empty() => random.pick(&table.indexes).clone(),
+        11 => format!("{}_{}_idx", table.name, table.column(random).name).chars().take(63).collect(),
+        12 | 13 => format!("Index {number}"),
         _ => format!("added_{number}"),
     };
     table.indexes.push(name.clone());
@@ -90,7 +90,7 @@ fn index_name(random: &mut Random, table: &mut Table, number: usize) -> String {
 
 pub(super) fn condition(random: &mut Random, table: &Table) -> String {
     let column = table.column(random);
-    random.pick(column.kind.checks).replace("{c}", &written(random, &column.name))
+    random.mostly_first(column.kind.checks).replace("{c}", &written(random, &column.name))
 }
 
 /// The name of an index that is there, as far as is known; otherwise one that PostgreSQL might have given.

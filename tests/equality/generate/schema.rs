@@ -30,6 +30,11 @@ pub(super) fn schema(random: &mut Random, partitions: bool) -> (Vec<String>, Wor
     for at in 0..world.tables.len() {
         around(random, &mut world, at, &mut sql);
     }
+    if random.chance(8) {
+        world.is_owned = true;
+        sql.push("GRANT ALL ON SCHEMA public, app, \"Other Schema\" TO owner".to_owned());
+        sql.extend(world.tables.iter().map(|table| format!("ALTER TABLE {} OWNER TO owner", full(table))));
+    }
     (sql, world)
 }
 
@@ -85,7 +90,7 @@ fn partition(random: &mut Random, full: &str, world: &mut World, sql: &mut Vec<S
 fn insert(random: &mut Random, table: &Table) -> Option<String> {
     let values = table.columns.iter().enumerate().map(|(at, column)| {
         let values =
-            if at == 0 { Values::Distinct } else { random.weighted(&[(50, Values::Distinct), (25, Values::Repeated), (25, Values::WithNulls)]) };
+            if at == 0 { Values::Distinct } else { random.weighted(&[(75, Values::Distinct), (13, Values::Repeated), (12, Values::WithNulls)]) };
         value(&column.kind, values)
     });
     let values: Vec<String> = values.collect();

@@ -65,6 +65,8 @@ impl Table {
 #[derive(Default)]
 pub(super) struct World {
     pub(super) tables: Vec<Table>,
+    /// All tables belong to the role `owner`, which migrates them.
+    pub(super) is_owned: bool,
     pub(super) enum_labels: usize,
     pub(super) savepoints: usize,
     pub(super) made: usize,
