@@ -109,9 +109,11 @@ fn our_command(facts: &mut Facts, action: &AlterAction) {
             let simple = matches!(alter.using, None | Some(Using::Column { .. }));
             facts.push(format!("type of {} using {} simple {simple}", alter.column, alter.using.is_some()));
         }
-        AlterAction::AttachPartition(_) | AlterAction::Inherit(_) | AlterAction::Brief(_) | AlterAction::Unjudged(_) => {
-            facts.push("another command".to_owned())
-        }
+        AlterAction::AttachPartition(_)
+        | AlterAction::DetachPartition(_)
+        | AlterAction::Inherit(_)
+        | AlterAction::Brief(_)
+        | AlterAction::Unjudged(_) => facts.push("another command".to_owned()),
     }
 }
 

@@ -91,6 +91,14 @@ pub struct RelationFacts {
     pub child_indexes: Vec<IndexFacts>,
     /// CHECKs that partitions and children have of their own.
     pub child_checks: Vec<ConstraintFacts>,
+    /// Where it is a partition: the columns by which its parents are partitioned; an expression has an empty name.
+    pub bounded_by: Option<Vec<String>>,
+    /// Where it is partitioned: the columns by which; an expression has an empty name.
+    pub partition_key: Option<Vec<String>>,
+    /// Where it is partitioned: everything below it, sub-partitioned tables included.
+    pub partitions: Vec<PartitionFacts>,
+    /// Names of relations and constraints that an automatic name of something on a partition may collide with.
+    pub partition_names: Vec<NameBeside>,
     /// Foreign keys of *other* tables that reference it: `schema.table` of each, once.
     pub referenced_by: Vec<String>,
     /// What holds rows of its own and goes with it by CASCADE, its children aside: columns of its row type in other tables
@@ -194,6 +202,60 @@ pub struct IndexFacts {
     pub key: Vec<String>,
 }
 
+/// A table below a partitioned one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct PartitionFacts {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// `pg_class.relkind`: `r`, `p` (partitioned itself), `f`.
+    pub kind: char,
+    /// See [`RelationFacts::partition_key`].
+    pub partition_key: Option<Vec<String>>,
+    /// Its columns that are NOT NULL (on 18, be it NOT VALID).
+    pub not_null: Vec<String>,
+    /// The names of its constraints.
+    pub constraints: Vec<String>,
+    /// The columns, in the order of the table, of each foreign key of its own.
+    pub foreign_keys: Vec<Vec<String>>,
+    /// Indexes of its own: those that no index of its parent has taken over.
+    pub indexes: Vec<OwnIndex>,
+}
+
+/// An index that a partition has of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct OwnIndex {
+    /// Its name.
+    pub name: String,
+    /// `indisvalid`.
+    pub valid: bool,
+    /// `indisunique`.
+    pub unique: bool,
+    /// The kind of constraint that it backs: `p`, `u`, `x`.
+    pub constraint: Option<char>,
+    /// A B-tree of columns alone, all rows, default operator classes and collations, NULLs distinct.
+    pub ordinary: bool,
+    /// The columns of its key, in order; expressions have none.
+    pub key: Vec<String>,
+    /// INCLUDE.
+    pub including: Vec<String>,
+}
+
+/// A name in a schema.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct NameBeside {
+    /// The schema.
+    pub schema: String,
+    /// The name.
+    pub name: String,
+    /// A relation has it; otherwise a constraint.
+    pub by_relation: bool,
+}
+
 /// What an index belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
 #[serde(default)]
@@ -276,6 +338,14 @@ impl RelationFacts {
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&ColumnFacts> {
         self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+impl PartitionFacts {
+    /// Its name, wherever the search path points.
+    #[must_use]
+    pub fn qualified(&self) -> RelationName {
+        RelationName::qualified(&*self.schema, &*self.name)
     }
 }
 

@@ -164,7 +164,7 @@ impl Names {
                         self.types.add((path, cast.clone()));
                     }
                 }
-                AlterAction::AttachPartition(other) | AlterAction::Inherit(other) => self.relation(path, other),
+                AlterAction::AttachPartition(other) | AlterAction::DetachPartition(other) | AlterAction::Inherit(other) => self.relation(path, other),
                 AlterAction::ValidateConstraint(_)
                 | AlterAction::DropConstraint { .. }
                 | AlterAction::DropColumn { .. }

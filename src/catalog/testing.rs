@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{FunctionCall, Script, TypeName};
 
-pub(crate) use super::facts::{ColumnFacts, ConstraintFacts, IndexFacts, IndexOf, RelationFacts, Taken};
+pub(crate) use super::facts::{ColumnFacts, ConstraintFacts, IndexFacts, IndexOf, NameBeside, OwnIndex, PartitionFacts, RelationFacts, Taken};
 use super::facts::{Facts, FunctionFacts, Lookup, Scope, SourceFacts, TypeFacts};
 use super::inquiry::Names;
 use super::path::{Paths, SearchPath};

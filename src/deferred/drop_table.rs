@@ -238,7 +238,7 @@ mod tests {
             assert_eq!((&*told(operation.course(&seen, Try::First)), &*told(operation.course(&seen, AGAIN))), (all, again), "{others:?}");
             assert_eq!(operation.is_complete(&seen), again.is_empty(), "{others:?}");
         }
-        assert_eq!(operation.inquiry().last().map(String::as_str), Some(r#"["public.c","public.d"]"#));
+        assert_eq!(operation.inquiry().get(5).map(String::as_str), Some(r#"["public.c","public.d"]"#));
         assert!(operation.drops(&RelationName::qualified("public", "d")) && !operation.drops(&RelationName::qualified("app", "d")));
     }
 

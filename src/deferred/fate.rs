@@ -75,6 +75,10 @@ pub fn evidence(operations: &[Deferred]) -> Option<Vec<String>> {
         | Operation::AttachKey(_)
         | Operation::DropIndex(_)
         | Operation::Reindex(_)
+        | Operation::OnPartition(_)
+        | Operation::Adopt(_)
+        | Operation::Detach(_)
+        | Operation::DropBounds(_)
         | Operation::DropForeignKey(_)
         | Operation::DropTable(_) => false,
     };

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::sql::name::{Identifier, RelationName};
 
+use super::detach::Detach;
 use super::drop_table::{DropForeignKey, DropTable};
+use super::partitions::{Adopt, Object, OnPartition};
 use super::search::Search;
 use super::seen::{Seen, SeenIndex};
 use super::step::{Debris, ErrorMapping, Step};
@@ -28,6 +30,14 @@ pub enum Operation {
     DropIndex(DropIndex),
     /// A concurrent rebuild.
     Reindex(Reindex),
+    /// Any of these on one partition, for the whole table's sake.
+    OnPartition(OnPartition),
+    /// What a partitioned table takes over from its partitions.
+    Adopt(Adopt),
+    /// A partition that leaves its table, concurrently.
+    Detach(Detach),
+    /// The CHECK that stays on a partition that has left so.
+    DropBounds(Detach),
     /// A foreign key that goes before its table.
     DropForeignKey(DropForeignKey),
     /// Tables whose foreign keys are gone.
@@ -176,6 +186,11 @@ impl Operation {
             Self::SetNotNull(set) => std::iter::once(set.add()).chain(set.proving()).collect(),
             Self::DropIndex(drop) => vec![Step::long(&*drop.sql).debris(Debris::HalfDropped(drop.index.clone()))],
             Self::Reindex(reindex) => vec![reindex.step()],
+            Self::OnPartition(part) => part.operation.steps(),
+            Self::Adopt(adopt) => vec![adopt.step()],
+            Self::Detach(detach) => vec![detach.step()],
+            // Its name is PostgreSQL's choice.
+            Self::DropBounds(_) => Vec::new(),
             Self::DropForeignKey(drop) => vec![drop.step()],
             Self::DropTable(drop) => vec![drop.step()],
         }
@@ -206,7 +221,11 @@ impl Operation {
             | Self::Validate(Validate { table, .. })
             | Self::SetNotNull(SetNotNull { table, .. })
             | Self::DropIndex(DropIndex { table, .. })
+            | Self::Adopt(Adopt { table, .. })
+            | Self::Detach(Detach { table, .. })
+            | Self::DropBounds(Detach { table, .. })
             | Self::DropForeignKey(DropForeignKey { table, .. }) => Some(table),
+            Self::OnPartition(part) => part.operation.table(),
             Self::Reindex(reindex) => reindex.table.as_ref(),
             Self::DropTable(drop) => drop.tables.first().map(|table| &table.name),
         }
@@ -218,7 +237,16 @@ impl Operation {
         match self {
             Self::CreateIndex(create) => create.index.is_some(),
             Self::Reindex(reindex) => reindex.table.is_some(),
-            Self::AttachKey(_) | Self::Validate(_) | Self::SetNotNull(_) | Self::DropIndex(_) | Self::DropForeignKey(_) | Self::DropTable(_) => true,
+            Self::OnPartition(part) => part.operation.can_be_found(),
+            Self::AttachKey(_)
+            | Self::Validate(_)
+            | Self::SetNotNull(_)
+            | Self::DropIndex(_)
+            | Self::Adopt(_)
+            | Self::Detach(_)
+            | Self::DropBounds(_)
+            | Self::DropForeignKey(_)
+            | Self::DropTable(_) => true,
         }
     }
 
@@ -243,6 +271,9 @@ impl Operation {
             Self::Validate(validate) => Some(&validate.constraint),
             Self::SetNotNull(set) => Some(&set.helper),
             Self::DropIndex(drop) => Some(&drop.index.name),
+            Self::OnPartition(part) => part.operation.name(),
+            Self::Adopt(adopt) => Some(adopt.name()),
+            Self::Detach(detach) | Self::DropBounds(detach) => Some(&detach.partition.name),
             Self::DropForeignKey(drop) => Some(&drop.constraint),
             Self::Reindex(_) | Self::DropTable(_) => None,
         }
@@ -259,16 +290,28 @@ impl Operation {
             Self::SetNotNull(set) => (None, Some(&set.helper), Some(&set.column)),
             Self::DropIndex(drop) => (Some(drop.index.to_string()), None, None),
             Self::Reindex(reindex) => (reindex.index.as_ref().map(|(index, _)| index.to_string()), None, None),
+            Self::Adopt(Adopt { object: Object::Index(index), .. }) => (Some(index.to_string()), None, None),
+            Self::Adopt(Adopt { object: Object::Constraint(name), .. }) => (None, Some(name), None),
             Self::DropForeignKey(drop) => (None, Some(&drop.constraint), None),
-            Self::DropTable(_) => (None, None, None),
+            Self::DropTable(_) | Self::Detach(_) | Self::DropBounds(_) => (None, None, None),
+            Self::OnPartition(part) => return part.operation.inquiry(),
         };
         let others = match self {
             Self::DropForeignKey(drop) => drop.others(),
             Self::DropTable(drop) => drop.others(),
             _ => Vec::new(),
         };
+        let (partition, checks) = self.partition();
         let text = |value: Option<&String>| value.cloned().unwrap_or_default();
-        vec![table, index.unwrap_or_default(), text(constraint), text(column), json(self.columns()), json(&others)]
+        vec![table, index.unwrap_or_default(), text(constraint), text(column), json(self.columns()), json(&others), partition, json(checks)]
+    }
+
+    /// A partition that is to leave its table, and the CHECKs that it has of its own.
+    fn partition(&self) -> (String, &[String]) {
+        match self {
+            Self::Detach(detach) | Self::DropBounds(detach) => (detach.partition.to_string(), &detach.checks),
+            _ => (String::new(), &[]),
+        }
     }
 
     /// The columns that it cannot do without, as far as they are known.
@@ -277,6 +320,9 @@ impl Operation {
             Self::CreateIndex(create) => create.key.as_deref().unwrap_or_default(),
             Self::SetNotNull(set) => std::slice::from_ref(&set.column),
             Self::AttachKey(attach) => &attach.columns,
+            Self::Adopt(adopt) => &adopt.columns,
+            Self::Detach(detach) | Self::DropBounds(detach) => &detach.columns,
+            Self::OnPartition(part) => part.operation.columns(),
             Self::Validate(_) | Self::DropIndex(_) | Self::Reindex(_) | Self::DropForeignKey(_) | Self::DropTable(_) => &[],
         }
     }
@@ -299,6 +345,10 @@ impl Operation {
             Self::DropIndex(_) if tried != Try::First && seen.index.is_none() => Course::Steps(Vec::new()),
             Self::DropIndex(_) => Course::Steps(self.steps()),
             Self::Reindex(reindex) => reindex.course(seen, tried),
+            Self::OnPartition(part) => part.operation.course(seen, tried),
+            Self::Adopt(adopt) => adopt.course(seen, tried),
+            Self::Detach(detach) => detach.course(seen, tried),
+            Self::DropBounds(detach) => detach.without_bounds(seen),
             Self::DropForeignKey(drop) => drop.course(seen, tried),
             Self::DropTable(drop) => Course::Steps(drop.course(seen, tried)),
         }
@@ -311,6 +361,7 @@ impl Operation {
         match self {
             Self::Validate(validate) if matches!(validate.class, Class::Check | Class::NotNull) => Some(validate.drop()),
             Self::SetNotNull(set) => Some(set.drop_if_exists()),
+            Self::OnPartition(part) => part.operation.clean_up(),
             _ => None,
         }
     }

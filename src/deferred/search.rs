@@ -63,9 +63,16 @@ impl Operation {
                 Need::Definition(vec![validate.table.to_string(), validate.constraint.clone()])
             }
             Self::Validate(validate) => validate.search.clone().map_or(Need::Unsearchable, Need::Search),
-            Self::CreateIndex(_) | Self::AttachKey(_) | Self::DropIndex(_) | Self::Reindex(_) | Self::DropForeignKey(_) | Self::DropTable(_) => {
-                Need::Nothing
-            }
+            Self::OnPartition(part) => part.operation.search(),
+            Self::CreateIndex(_)
+            | Self::AttachKey(_)
+            | Self::DropIndex(_)
+            | Self::Reindex(_)
+            | Self::Adopt(_)
+            | Self::Detach(_)
+            | Self::DropBounds(_)
+            | Self::DropForeignKey(_)
+            | Self::DropTable(_) => Need::Nothing,
         }
     }
 

@@ -16,6 +16,8 @@ pub struct Seen {
     pub not_null: bool,
     /// A column that it needs is not there (any more).
     pub lacks_column: bool,
+    /// The partition that was asked for.
+    pub partition: Option<SeenPartition>,
     /// The oids of further relations that were asked for, in order; none where there is no such relation.
     pub others: Vec<Option<u32>>,
 }
@@ -46,8 +48,20 @@ pub struct SeenConstraint {
     pub validated: bool,
 }
 
-/// Parameters: the table, the index, the constraint's name, the column's name, a JSON array of columns, and one of further relations; what does
-/// not matter is empty. The answer is JSON text.
+/// A table that is, or was, a partition of the table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct SeenPartition {
+    /// It is one of the table that was asked for.
+    pub attached: bool,
+    /// It is being detached (`inhdetachpending`): only FINALIZE goes on with that.
+    pub pending: bool,
+    /// Its own CHECKs of nothing but the columns that were asked for, but for those of the names that were given.
+    pub checks: Vec<String>,
+}
+
+/// Parameters: the table, the index, the constraint's name, the column's name, a JSON array of columns, and one of further relations; the partition,
+/// and a JSON array of the names of CHECKs that it had. What does not matter is empty. The answer is JSON text.
 ///
 /// An index counts as abandoned only when no other session holds the lock of a concurrent build on its table. (An autovacuum holds that lock too;
 /// then it counts as being built, and is looked at again.)
@@ -71,7 +85,17 @@ pub const QUESTION: &str = "SELECT pg_catalog.json_build_object('table', t.oid::
         (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) t.oid \
            AND a.attname OPERATOR(pg_catalog.=) c.name::pg_catalog.name AND NOT a.attisdropped)), \
      'others', COALESCE((SELECT pg_catalog.json_agg(pg_catalog.to_regclass(o.name)::pg_catalog.oid::pg_catalog.int8 ORDER BY o.n) \
-        FROM pg_catalog.json_array_elements_text($6::pg_catalog.json) WITH ORDINALITY o (name, n)), '[]'::pg_catalog.json))::pg_catalog.text \
+        FROM pg_catalog.json_array_elements_text($6::pg_catalog.json) WITH ORDINALITY o (name, n)), '[]'::pg_catalog.json), \
+     'partition', (SELECT pg_catalog.json_build_object('attached', i.inhrelid IS NOT NULL, \
+        'pending', COALESCE(pg_catalog.to_jsonb(i) OPERATOR(pg_catalog.->>) 'inhdetachpending', 'false') OPERATOR(pg_catalog.=) 'true', \
+        'checks', COALESCE((SELECT pg_catalog.json_agg(k.conname ORDER BY k.conname) FROM pg_catalog.pg_constraint k \
+           WHERE k.conrelid OPERATOR(pg_catalog.=) p.oid AND k.contype OPERATOR(pg_catalog.=) 'c' AND k.coninhcount::pg_catalog.int4 OPERATOR(pg_catalog.=) 0 \
+             AND k.conname::pg_catalog.text OPERATOR(pg_catalog.<>) ALL (ARRAY(SELECT pg_catalog.json_array_elements_text($8::pg_catalog.json))) \
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) p.oid \
+                AND a.attnum OPERATOR(pg_catalog.=) ANY (k.conkey) AND a.attname::pg_catalog.text OPERATOR(pg_catalog.<>) ALL \
+                  (ARRAY(SELECT pg_catalog.json_array_elements_text($5::pg_catalog.json))))), '[]'::pg_catalog.json)) \
+        FROM (SELECT pg_catalog.to_regclass(NULLIF($7, ''))::pg_catalog.oid AS oid) p LEFT JOIN pg_catalog.pg_inherits i \
+          ON i.inhrelid OPERATOR(pg_catalog.=) p.oid AND i.inhparent OPERATOR(pg_catalog.=) t.oid WHERE p.oid IS NOT NULL))::pg_catalog.text \
      FROM (SELECT pg_catalog.to_regclass(NULLIF($1, ''))::pg_catalog.oid AS oid) t";
 
 impl Seen {

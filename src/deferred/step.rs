@@ -19,13 +19,20 @@ pub struct Step {
     pub errors: Option<ErrorMapping>,
 }
 
-/// What a failed step leaves: always INVALID indexes.
+/// What a failed step leaves: INVALID indexes, and a partition that is neither here nor there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Debris {
     /// The index that was being built: it is dropped.
     Index(RelationName),
     /// The index that was being dropped: it may be INVALID already, though kept up to date, and then is told to whoever reads the error.
     HalfDropped(RelationName),
+    /// A partition that has begun to leave its table, and cannot but go on.
+    Leaving {
+        /// The table.
+        table: RelationName,
+        /// The partition.
+        partition: RelationName,
+    },
     /// What a rebuild had made beside the old indexes (`…_ccnew`, `…_ccold`), on this table or on any: they are dropped.
     Rebuilt(Option<RelationName>),
 }
@@ -35,6 +42,9 @@ pub enum Debris {
 pub enum Wait {
     /// Takes a strong lock: lock_timeout stays.
     Short,
+    /// Takes strong locks of many tables, one after the other: they are waited for no longer together than for one, and its own work takes so many
+    /// milliseconds at most.
+    Bounded(u64),
     /// Waits without hurting anyone: lock_timeout, statement_timeout and transaction_timeout are off for it.
     Long,
 }
@@ -57,6 +67,7 @@ impl Debris {
         match self {
             Self::Index(index) => Some(format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")),
             Self::HalfDropped(index) => Some(format!("REINDEX INDEX CONCURRENTLY {index}")),
+            Self::Leaving { table, partition } => Some(format!("ALTER TABLE {table} DETACH PARTITION {partition} FINALIZE")),
             Self::Rebuilt(_) => None,
         }
     }

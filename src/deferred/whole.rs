@@ -54,6 +54,10 @@ impl FirstPart {
             | Operation::AttachKey(_)
             | Operation::DropIndex(_)
             | Operation::Reindex(_)
+            | Operation::OnPartition(_)
+            | Operation::Adopt(_)
+            | Operation::Detach(_)
+            | Operation::DropBounds(_)
             | Operation::DropForeignKey(_)
             | Operation::DropTable(_) => false,
         };
@@ -70,8 +74,10 @@ impl Operation {
             Self::AttachKey(_) => seen.constraint.is_none(),
             Self::Validate(validate) => validate.add.is_none() || seen.constraint.is_none(),
             Self::SetNotNull(set) => seen.not_null == set.was_not_null && (!set.in_place || seen.constraint.is_none()),
+            Self::DropIndex(_) | Self::Reindex(_) | Self::Detach(_) | Self::DropBounds(_) | Self::DropTable(_) => true,
+            Self::OnPartition(part) => part.operation.is_fresh(seen),
+            Self::Adopt(adopt) => adopt.is_free(seen),
             Self::DropForeignKey(drop) => drop.is_there(seen),
-            Self::DropIndex(_) | Self::Reindex(_) | Self::DropTable(_) => true,
         }
     }
 
@@ -96,6 +102,17 @@ impl Operation {
             Self::AttachKey(attach) => seen.constraint.iter().map(|_| Step::short(attach.drop())).collect(),
             Self::Validate(validate) if validate.add.is_some() => seen.constraint.iter().map(|_| Step::short(validate.drop())).collect(),
             Self::SetNotNull(set) => set.way_back(seen),
+            // What has begun to leave cannot stay.
+            Self::Detach(detach) => detach.finalize(seen).into_iter().collect(),
+            Self::DropBounds(detach) => return detach.without_bounds(seen),
+            Self::OnPartition(part) => return part.operation.way_back(seen),
+            Self::Adopt(adopt) => {
+                if adopt.is_there(seen) {
+                    vec![Step::short(adopt.drop())]
+                } else {
+                    Vec::new()
+                }
+            }
             Self::DropForeignKey(drop) => return drop.way_back(seen),
             Self::Validate(_) | Self::DropIndex(_) | Self::Reindex(Reindex { .. }) | Self::DropTable(_) => Vec::new(),
         })

@@ -24,7 +24,7 @@ pub(super) fn safe_form(text: &str, parsed: &Parsed, acting: &[&Found], scope: O
     match (&parsed.statement, rewrites.as_slice()) {
         (Statement::AlterTable(alter), rewrites) => {
             let (now, then) = Alter { text, parsed, alter, rewrites, facts: facts(scope, &alter.relation) }.parts()?;
-            Some(SafeForm { now, then, tag }).filter(|form| is_sound(&form.steps()))
+            Some(SafeForm { now, then, tag }).filter(is_sound)
         }
         (Statement::DropTable(_), [_, _, ..]) => Some(SafeForm { now: None, then: one_drop(&rewrites), tag }),
         (_, [(_, rewrite)]) => Some(SafeForm { now: None, then: rewrite.then.clone(), tag }),
@@ -166,6 +166,7 @@ impl Alter<'_> {
             | AlterAction::DropColumn { .. }
             | AlterAction::AlterType(_)
             | AlterAction::AttachPartition(_)
+            | AlterAction::DetachPartition(_)
             | AlterAction::Inherit(_)
             | AlterAction::Brief(_)
             | AlterAction::Unjudged(_) => None,
@@ -193,7 +194,10 @@ fn adds_primary_key(action: &AlterAction) -> bool {
 }
 
 /// Two rules that want the same step, or the same name, do not go together.
-fn is_sound(steps: &[Step]) -> bool {
+fn is_sound(form: &SafeForm) -> bool {
+    // On a partition the name is another's.
+    let of_table = |operation: &&Operation| !matches!(operation, Operation::OnPartition(_));
+    let steps: Vec<Step> = form.now.iter().cloned().chain(form.then.iter().filter(of_table).flat_map(Operation::steps)).collect();
     steps
         .iter()
         .enumerate()

@@ -103,8 +103,8 @@ pub fn decide(script: &Script, facts: &Facts, situation: &Situation<'_>) -> Outc
     let judged: Vec<(Found, Verdict)> = judgement.found.into_iter().map(|found| (found.clone(), rule_on(&found.finding, situation))).collect();
     let acting: Vec<&Found> = judged.iter().filter(|(_, verdict)| *verdict == Verdict::Enforced).map(|(found, _)| found).collect();
     let plan = plan(script, facts, situation, &acting);
-    // The statements of a string that is taken apart are recorded one by one.
-    let taken_apart = situation.mode == Mode::Enforce && plan == Plan::Split;
+    // It is decided again, and recorded then: the statements of a string one by one.
+    let taken_apart = situation.mode == Mode::Enforce && matches!(plan, Plan::Split | Plan::Enclose);
     let record = !taken_apart && (!judged.is_empty() || script.statements.iter().any(is_recorded));
     let strong = strong::of(script, facts, situation, judged.is_empty()).map(LockTimeoutCare::Try);
     let care = match plan {
@@ -188,6 +188,9 @@ fn plan(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Fo
     {
         return Plan::Defer(form);
     }
+    if enclosing_helps(script, facts, situation, acting) {
+        return Plan::Enclose;
+    }
     if split::helps(script, facts, situation, acting) {
         return Plan::Split;
     }
@@ -197,6 +200,14 @@ fn plan(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Fo
         Some(found) => Plan::Refuse(refuse(script, situation, found)),
         None => Plan::Pass,
     }
+}
+
+/// It stands in a batch without BEGIN, and could run in a block.
+fn enclosing_helps(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Found]) -> bool {
+    let [parsed] = script.statements.as_slice() else { return false };
+    let in_batch = situation.extended && situation.in_transaction && !situation.in_block && !situation.failed_transaction;
+    let may_defer = in_batch && situation.promises && situation.settings.defers && !acting.is_empty();
+    may_defer && compose::safe_form(&script.text, parsed, acting, facts.scope(0)).is_some_and(|form| may_wait(&form, acting))
 }
 
 /// Every operation can be found again by name, and is about what the server has resolved.
@@ -239,6 +250,7 @@ fn would_notices(judged: &[(Found, Verdict)], acting: &[&Found], plan: &Plan) ->
         Plan::Rewrite(form) => ("run it as:", message::sql_of(&form.steps())),
         Plan::Defer(form) => ("run it as:", message::now_and_then(form)),
         Plan::Split => ("run the string statement by statement", String::new()),
+        Plan::Enclose => ("run what it can at once, and the rest at the end of the batch", String::new()),
         Plan::Settle { .. } | Plan::Pass | Plan::Edit(_) | Plan::Refuse(_) => ("refuse it", String::new()),
     };
     notices.extend(acting.iter().map(|found| message::would(what, &found.finding, &rest)));

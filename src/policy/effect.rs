@@ -105,7 +105,7 @@ fn alter_table(case: &Case<'_>, alter: &AlterTable) -> Effect {
             ConstraintKind::ForeignKey { references, .. } => Some(references),
             _ => None,
         },
-        AlterAction::AttachPartition(other) | AlterAction::Inherit(other) => Some(other),
+        AlterAction::AttachPartition(other) | AlterAction::DetachPartition(other) | AlterAction::Inherit(other) => Some(other),
         _ => None,
     });
     let relations: Vec<_> = std::iter::once(&alter.relation).chain(parents).collect();

@@ -64,7 +64,7 @@ fn safe_sql(finding: &Finding, prefix: &str, place: Place) -> String {
     if steps.iter().any(|sql| sql.contains(" CONCURRENTLY ")) {
         let these = if steps.len() == 1 { "it" } else { "these one by one," };
         let place = if place == Place::String { "in a file or Query of its own, outside a transaction" } else { "outside a transaction" };
-        return format!("Run {these} {place}: {};", steps.join("; "));
+        return format!("Run {these} {place}: {};", joined(&steps.iter().map(String::as_str).collect::<Vec<_>>()));
     }
     match steps.split_first() {
         Some((_, [_, ..])) if rewrite.then.iter().any(|operation| matches!(operation, Operation::DropTable(_))) => {
@@ -103,7 +103,20 @@ pub(super) fn now_and_then(form: &SafeForm) -> String {
 /// Steps as people read them.
 #[must_use]
 pub fn sql_of(steps: &[Step]) -> String {
-    steps.iter().map(|step| step.sql.as_str()).collect::<Vec<_>>().join("; ")
+    joined(&steps.iter().map(|step| step.sql.as_str()).collect::<Vec<_>>())
+}
+
+/// Statements of one message; a partitioned table may have thousands.
+const MOST_TOLD: usize = 30;
+
+fn joined(statements: &[&str]) -> String {
+    match statements.split_last() {
+        Some((last, before)) if before.len() >= MOST_TOLD => {
+            let told = before.get(..MOST_TOLD - 1).unwrap_or_default();
+            format!("{}; … {} more …; {last}", told.join("; "), before.len() - told.len())
+        }
+        _ => statements.join("; "),
+    }
 }
 
 /// The NOTICE of a further finding that the same rewrite settles.
@@ -165,7 +178,16 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use super::{joined, size};
+
+    #[test]
+    fn of_very_many_statements_some_are_told() {
+        let all: Vec<String> = (1..=100).map(|number| number.to_string()).collect();
+        let told = |most: usize| joined(&all.iter().take(most).map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(told(2), "1; 2");
+        assert!(told(30).ends_with("; 28; 29; 30"));
+        assert!(told(100).ends_with("; 29; … 70 more …; 100"), "{}", told(100));
+    }
 
     #[test]
     fn sizes_read_like_postgresqls() {

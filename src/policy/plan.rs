@@ -55,6 +55,8 @@ pub enum Plan {
     Defer(SafeForm),
     /// Run the string statement by statement, each with a plan of its own, in one transaction.
     Split,
+    /// Make the transaction of the batch a block, and decide there.
+    Enclose,
     /// What it drops is still to be made, and is not made: nothing is sent.
     Settle {
         /// What is not done any more.

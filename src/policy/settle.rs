@@ -3,6 +3,7 @@
 use crate::catalog::facts::{Facts, Lookup};
 use crate::catalog::overlay::{Effect, Overlay};
 use crate::deferred::operation::Operation;
+use crate::deferred::partitions::{Adopt, Object};
 use crate::deferred::promise::{Deferred, Pending};
 use crate::sql::name::RelationName;
 use crate::sql::statement::{AlterAction, AlterCommand, Drop, Parsed, Statement};
@@ -28,22 +29,29 @@ pub(super) fn of(parsed: &Parsed, overlay: &Overlay, pending: &[Pending], facts:
 }
 
 fn dropped_index(index: &RelationName, overlay: &Overlay, pending: &[Pending]) -> Option<Effect> {
-    let backs_a_key =
-        overlay.deferred().iter().any(|deferred| matches!(&deferred.operation, Operation::AttachKey(key) if key.constraint == index.name));
-    if backs_a_key { None } else { one(overlay, pending, &|deferred| is_index(&deferred.operation, index)) }
+    let backs_a_key = |deferred: &Deferred| match &deferred.operation {
+        Operation::AttachKey(key) => key.constraint == index.name,
+        Operation::Adopt(Adopt { object: Object::Constraint(name), .. }) => *name == index.name,
+        _ => false,
+    };
+    if overlay.deferred().iter().any(backs_a_key) { None } else { one(overlay, pending, &|deferred| is_index(deferred, index)) }
 }
 
-fn is_index(operation: &Operation, name: &RelationName) -> bool {
-    let Operation::CreateIndex(create) = operation else { return false };
-    create.index.as_ref().is_some_and(|index| index.name == name.name && (name.schema.is_none() || name.schema == index.schema))
+/// The index, or what is done for it on partitions.
+fn is_index(deferred: &Deferred, name: &RelationName) -> bool {
+    let index = match &deferred.operation {
+        Operation::CreateIndex(create) => create.index.clone(),
+        operation => operation.part_of().map(|whole| deferred.table.sibling(whole)),
+    };
+    index.is_some_and(|index| index.name == name.name && (name.schema.is_none() || name.schema == index.schema))
 }
 
-/// A key that is to be attached, and the index that is built for it.
+/// A key that is to be attached, and the index that is built for it; a constraint, and what is done for it on partitions.
 fn is_key(operation: &Operation, name: &str) -> bool {
     match operation {
         Operation::AttachKey(key) => key.constraint == name,
         Operation::CreateIndex(create) => create.unique && create.index.as_ref().is_some_and(|index| index.name == name),
-        _ => false,
+        operation => operation.part_of() == Some(name),
     }
 }
 
@@ -85,6 +93,7 @@ pub(super) fn beside(parsed: &Parsed, overlay: &Overlay, resolved: impl Fn(&Rela
 fn goes_with(operation: &Operation, action: &AlterAction) -> bool {
     match (action, operation) {
         (AlterAction::DropConstraint { name, .. }, Operation::Validate(validate)) => validate.constraint == *name,
+        (AlterAction::DropConstraint { name, .. }, operation) => operation.part_of() == Some(name),
         (AlterAction::DropColumn { column, .. }, operation) => operation.goes_with_column(column),
         _ => false,
     }

@@ -38,7 +38,9 @@ fn stands_alone(script: &Script, index: usize, parsed: &Parsed) -> bool {
     }
 }
 
-fn is_plain_begin(script: &Script, parsed: &Parsed) -> bool {
+/// BEGIN without a word on the transaction that it begins.
+#[must_use]
+pub fn is_plain_begin(script: &Script, parsed: &Parsed) -> bool {
     let text = script.text.get(parsed.span.clone()).unwrap_or_default().to_ascii_uppercase();
     let words: Vec<&str> = text.split_whitespace().collect();
     matches!(words.as_slice(), ["BEGIN"] | ["BEGIN", "WORK" | "TRANSACTION"] | ["START", "TRANSACTION"])

@@ -1,13 +1,15 @@
 //! ADD PRIMARY KEY: an index built, and NULLs looked for, under AccessExclusive.
 
 use crate::catalog::locks::{LockMode, Work};
-use crate::deferred::operation::Operation;
-use crate::sql::statement::{AlterAction, AlterCommand, AlterTable, Constraint, ConstraintKind, Unique};
+use crate::sql::statement::{AlterAction, AlterCommand, AlterTable, Constraint, ConstraintKind};
 
+use super::alter::{self, Adding};
 use super::case::Case;
+use super::natively;
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
 use super::target::Target;
-use super::{alter, natively, unique};
+use super::tree;
+use super::unique::{self, NotNull};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("add-primary-key-blocking"),
@@ -23,18 +25,20 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let (statement, command) = case.command?;
     let AlterAction::AddConstraint(constraint) = &command.action else { return None };
     let target = case.target(&statement.relation);
-    if target.bears_work() {
+    // The key of a partitioned table alone waits for those of its partitions, and has nothing to build.
+    if target.bears_work() || statement.only && target.is_partitioned() {
         return None;
     }
     let remedy = match &constraint.kind {
         ConstraintKind::UsingIndex { index, primary: true } => return using_index(case, statement, command, &target, constraint, index),
+        ConstraintKind::Unique(key) if tree::is_refused(case, &target, constraint.name.as_deref(), Some(&key.columns), true) => return None,
         ConstraintKind::Unique(key) if natively::refuses_key(case, statement, &target, constraint, key) => return None,
         ConstraintKind::Unique(key) if key.primary => {
             let name = alter::constraint_name(statement, &target, constraint);
             match target.facts {
                 Some(_) => {
-                    let operations = || operations(case, statement, &target, key, &name);
-                    unique::remedy(&target, key, operations, || unique::by_partition(statement, key))
+                    let not_null = not_null(case, statement, &target, &key.columns, &name);
+                    unique::remedy(case, statement, &target, key, &Adding { constraint, name: &name }, not_null)
                 }
                 None => Remedy::Advice(vec![
                     "Make the columns NOT NULL, build the unique index CONCURRENTLY, then ADD CONSTRAINT … PRIMARY KEY USING INDEX.".to_owned(),
@@ -76,15 +80,21 @@ fn using_index(
     Some(case.finding(&RULE, target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
 }
 
+fn not_null(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, key: &[String], name: &str) -> NotNull {
+    let nullable = || nullable(statement, target, key);
+    if !target.is_partitioned() {
+        return NotNull { first: alter::not_null_first(case, statement, target, nullable()), of_whole: Vec::new() };
+    }
+    NotNull {
+        first: alter::not_null_on_partitions(case, statement, target, nullable(), name),
+        of_whole: alter::not_null_of_whole(case, statement, target, nullable(), name),
+    }
+}
+
 /// What the key itself would have to search for NULLs. A column that a valid CHECK proves is marked NOT NULL without a scan.
 fn nullable<'k>(statement: &AlterTable, target: &Target<'_>, key: &'k [String]) -> impl Iterator<Item = &'k String> {
     key.iter().filter(|column| {
         let is_proven = |facts| alter::is_not_null(facts, column) || alter::is_proven_by_check(statement, facts, column);
         !alter::sets_not_null(statement, column) && target.facts.is_some_and(|facts| !is_proven(facts))
     })
-}
-
-fn operations(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, key: &Unique, name: &str) -> Vec<Operation> {
-    let not_null = alter::not_null_first(case, statement, target, nullable(statement, target, &key.columns));
-    not_null.into_iter().chain(unique::operations(statement, target, key, name)).collect()
 }

@@ -3,9 +3,12 @@
 use crate::catalog::locks::{LockMode, Work};
 use crate::sql::statement::{AlterAction, ConstraintKind};
 
+use super::alter::{self, Adding};
 use super::case::Case;
+use super::natively;
 use super::rule::{Finding, Remedy, Rule, RuleId};
-use super::{alter, natively, unique};
+use super::tree;
+use super::unique::{self, NotNull};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("add-unique-blocking"),
@@ -21,15 +24,17 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let (statement, command) = case.command?;
     let AlterAction::AddConstraint(constraint) = &command.action else { return None };
     let target = case.target(&statement.relation);
-    if target.bears_work() {
+    let of_nothing_yet = statement.only && target.is_partitioned();
+    if target.bears_work() || of_nothing_yet && !matches!(constraint.kind, ConstraintKind::Exclude) {
         return None;
     }
     let (what, remedy) = match &constraint.kind {
+        ConstraintKind::Unique(key) if tree::is_refused(case, &target, constraint.name.as_deref(), Some(&key.columns), true) => return None,
         ConstraintKind::Exclude => ("EXCLUDE", Remedy::Advice(unique::no_online_way())),
         ConstraintKind::Unique(key) if natively::refuses_key(case, statement, &target, constraint, key) => return None,
         ConstraintKind::Unique(key) if !key.primary => ("UNIQUE", {
             let name = alter::constraint_name(statement, &target, constraint);
-            unique::remedy(&target, key, || unique::operations(statement, &target, key, &name), || unique::by_partition(statement, key))
+            unique::remedy(case, statement, &target, key, &Adding { constraint, name: &name }, NotNull::default())
         }),
         _ => return None,
     };

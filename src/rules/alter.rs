@@ -1,9 +1,10 @@
 //! What rules on commands of ALTER TABLE share: names, and the pieces of safe sequences.
 
-use crate::catalog::facts::{ConstraintFacts, RelationFacts};
+use crate::catalog::facts::{ConstraintFacts, PartitionFacts, RelationFacts};
 use crate::deferred::operation::{AttachKey, Class, Operation, SetNotNull, Validate};
+use crate::deferred::partitions::Adopt;
 use crate::deferred::search::Search;
-use crate::sql::name::Identifier;
+use crate::sql::name::{Identifier, RelationName};
 use crate::sql::naming;
 use crate::sql::rewrite::{self, Command, Meaning};
 use crate::sql::statement::{AlterAction, AlterCommand, AlterTable, Constraint, ConstraintKind, Unique};
@@ -11,6 +12,7 @@ use crate::sql::statement::{AlterAction, AlterCommand, AlterTable, Constraint, C
 use super::case::Case;
 use super::rule::Rewrite;
 use super::target::{Among, Target};
+use super::tree::Tree;
 use super::unique;
 
 /// `ALTER TABLE t`, with ONLY where the user wrote it.
@@ -171,11 +173,60 @@ pub(super) fn not_null_first<'c>(
         Some(constraint) => validate(alter, constraint),
         None if case.at_least(18) => {
             let (name, command) = native_not_null(alter, target, column);
-            add_and_validate(alter, &name, Class::NotNull, format!("{} {command}", table(alter)))
+            let add = Some(format!("{} {command}", table(alter)));
+            let search = Some(Search::nulls(&alter.relation, alter.only, column));
+            Operation::Validate(Validate { search, ..validation(alter, &name, Class::NotNull, add, false) })
         }
         None => Operation::SetNotNull(by_check(alter, target, column, false)),
     };
     columns.map(one).collect()
+}
+
+/// The same on each partition that has rows, for the key of this name.
+pub(super) fn not_null_on_partitions<'c>(
+    case: &Case<'_>,
+    alter: &AlterTable,
+    target: &Target<'_>,
+    columns: impl Iterator<Item = &'c String>,
+    key: &str,
+) -> Vec<Operation> {
+    let Some(tree) = Tree::of(case, target) else { return Vec::new() };
+    let one = |column: &String| {
+        // One that is there is the whole table's.
+        if waiting_not_null(target, column).is_some() {
+            return not_null_first(case, alter, target, std::iter::once(column));
+        }
+        let nullable = tree.leaves().filter(|leaf| !leaf.not_null.contains(column));
+        let on = |leaf: &PartitionFacts| not_null_first(case, &about(&leaf.qualified()), target, std::iter::once(column));
+        nullable.flat_map(on).map(|operation| operation.on_partition(key)).collect()
+    };
+    columns.flat_map(one).collect()
+}
+
+/// From 18 on NOT NULL has a name, which would be another one on the table where its partitions have the one that it would get.
+pub(super) fn not_null_of_whole<'c>(
+    case: &Case<'_>,
+    alter: &AlterTable,
+    target: &Target<'_>,
+    columns: impl Iterator<Item = &'c String>,
+    key: &str,
+) -> Vec<Operation> {
+    let named = columns.filter(|column| case.at_least(18) && waiting_not_null(target, column).is_none());
+    let one = |column: &String| {
+        let name = choose(alter, target, std::slice::from_ref(column), "not_null");
+        let sql = format!("{} ADD CONSTRAINT {} NOT NULL {}", table(alter), Identifier(&name), Identifier(column));
+        Operation::Adopt(Adopt::constraint(&alter.relation, name, vec![column.clone()], partitions_of(target), sql)).on_partition(key)
+    };
+    named.map(one).collect()
+}
+
+fn partitions_of(target: &Target<'_>) -> usize {
+    target.facts.map_or(0, |facts| facts.partitions.len())
+}
+
+/// An ALTER TABLE of another table, without commands.
+fn about(table: &RelationName) -> AlterTable {
+    AlterTable { relation: table.clone(), if_exists: false, only: false, commands: Vec::new() }
 }
 
 /// A command of the same statement makes the column NOT NULL.
@@ -187,14 +238,19 @@ pub(super) fn sets_not_null(alter: &AlterTable, column: &str) -> bool {
     })
 }
 
-/// `ADD CONSTRAINT … NOT VALID` in the user's own words: a command of ALTER TABLE that adds a constraint, named and unchecked.
-fn not_valid(command: &str, constraint: &Constraint, name: &str) -> Command {
+/// A command that adds a constraint, in the user's own words, but with its name.
+fn named(command: &str, constraint: &Constraint, name: &str) -> Command {
     let sql = match (&constraint.name, command.get(3..)) {
         // The command begins with ADD.
-        (None, Some(definition)) => format!("ADD CONSTRAINT {}{definition} NOT VALID", Identifier(name)),
-        (Some(_), _) | (None, None) => format!("{command} NOT VALID"),
+        (None, Some(definition)) => format!("ADD CONSTRAINT {}{definition}", Identifier(name)),
+        (Some(_), _) | (None, None) => command.to_owned(),
     };
-    Command { sql, meaning: Meaning::NotValid(name.to_owned()) }
+    Command { sql, meaning: Meaning::Named(name.to_owned()) }
+}
+
+/// `ADD CONSTRAINT … NOT VALID` in the user's own words: a command of ALTER TABLE that adds a constraint, named and unchecked.
+fn not_valid(command: &str, constraint: &Constraint, name: &str) -> Command {
+    Command { sql: format!("{} NOT VALID", named(command, constraint, name).sql), meaning: Meaning::NotValid(name.to_owned()) }
 }
 
 /// The constraint of a command, added NOT VALID in its place and validated afterwards.
@@ -254,7 +310,36 @@ pub(super) fn is_proven_by_check(alter: &AlterTable, facts: &RelationFacts, colu
 
 /// A command as a statement of its own, in the user's words.
 pub(super) fn alone(case: &Case<'_>, alter: &AlterTable, command: &AlterCommand) -> Option<String> {
-    let number = alter.commands.iter().position(|other| std::ptr::eq(other, command))?;
     let same = Command { sql: case.slice(&command.span).to_owned(), meaning: Meaning::AsWritten };
-    rewrite::compose_alter(case.text, case.parsed, alter.commands.first()?.span.start, &[(number, same)]).ok()
+    rewrite::compose_alter(case.text, case.parsed, alter.commands.first()?.span.start, &[(number(alter, command)?, same)]).ok()
+}
+
+fn number(alter: &AlterTable, command: &AlterCommand) -> Option<usize> {
+    alter.commands.iter().position(|other| std::ptr::eq(other, command))
+}
+
+/// The constraint of a command, added to a partitioned table whose partitions have it already.
+pub(super) fn adopt(case: &Case<'_>, adding: &Adding<'_>, columns: &[String], partitions: usize) -> Option<Operation> {
+    let (alter, command) = case.command?;
+    let named = named(case.slice(&command.span), adding.constraint, adding.name);
+    let sql = rewrite::compose_alter(case.text, case.parsed, alter.commands.first()?.span.start, &[(number(alter, command)?, named)]).ok()?;
+    Some(Operation::Adopt(Adopt::constraint(&alter.relation, adding.name.to_owned(), columns.to_vec(), partitions, sql)))
+}
+
+/// The foreign key of a command, added to one partition NOT VALID and validated.
+pub(super) fn foreign_key_of_partition(case: &Case<'_>, adding: &Adding<'_>, partition: &RelationName) -> Option<Operation> {
+    let (alter, command) = case.command?;
+    let not_valid = not_valid(case.slice(&command.span), adding.constraint, adding.name);
+    let add = rewrite::alter_of(case.text, case.parsed, partition, &[(number(alter, command)?, not_valid)]).ok()?;
+    let of_partition = about(partition);
+    let search = search(case, &of_partition, command, adding.constraint, adding.name);
+    let validate = validation(&of_partition, adding.name, Class::ForeignKey, Some(add), false);
+    Some(Operation::Validate(Validate { search, ..validate }).on_partition(adding.name))
+}
+
+/// A constraint that a command adds.
+pub(super) struct Adding<'a> {
+    pub(super) constraint: &'a Constraint,
+    /// Its own, or the one that PostgreSQL would choose.
+    pub(super) name: &'a str,
 }

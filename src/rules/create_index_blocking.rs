@@ -2,6 +2,7 @@
 
 use crate::catalog::locks::{LockMode, Work};
 use crate::deferred::operation::{self, Operation};
+use crate::deferred::partitions::{Adopt, Object};
 use crate::sql::naming;
 use crate::sql::rewrite;
 use crate::sql::statement::{CreateIndex, Statement};
@@ -10,6 +11,7 @@ use super::case::Case;
 use super::natively;
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
 use super::target::{Among, Target};
+use super::tree::{self, Leaf, Tree, Wanted};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("create-index-blocking"),
@@ -27,10 +29,14 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     if create.concurrently {
         return skipping_the_invalid(case, create, &target);
     }
-    if target.bears_work() || (target.is_partitioned() && create.only) || server_refuses(case, create, &target) {
+    if target.bears_work()
+        || (target.is_partitioned() && create.only)
+        || server_refuses(case, create, &target)
+        || tree::is_refused(case, &target, create.name.as_deref(), create.key_columns.as_deref(), create.unique)
+    {
         return None;
     }
-    let remedy = if target.is_partitioned() { by_partition(create) } else { concurrently(case, create, &target) };
+    let remedy = if target.is_partitioned() { by_partition(case, create, &target) } else { concurrently(case, create, &target) };
     let consequence = format!("CREATE INDEX on {} blocks every write while it builds", target.name);
     Some(case.finding(&RULE, &target, consequence, (LockMode::Share, Work::Scan), remedy))
 }
@@ -88,12 +94,68 @@ fn name(create: &CreateIndex, target: &Target<'_>) -> Option<String> {
     })
 }
 
-fn by_partition(create: &CreateIndex) -> Remedy {
+/// A partitioned table has no CONCURRENTLY: each partition gets its index first, and the table's own takes them over.
+fn by_partition(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> Remedy {
+    match on_partitions(case, create, target) {
+        Ok(then) => Remedy::Rewrite(Rewrite { instead: None, undo: None, then }),
+        Err(why) => Remedy::Advice(std::iter::once(format!("It cannot be done partition by partition: {why}.")).chain(by_hand(create)).collect()),
+    }
+}
+
+fn on_partitions(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> Result<Vec<Operation>, String> {
+    let tree = Tree::of(case, target).ok_or("its partitions are not known")?;
+    let whole = name(create, target).ok_or("its name is not known")?;
+    if target.is_taken(&whole, Among::Relations) {
+        return Err(format!("the name {whole} is taken"));
+    }
+    if let Some(foreign) = tree.foreign().filter(|_| create.unique) {
+        return Err(format!("{} is a foreign table, which cannot have a unique index", foreign.qualified()));
+    }
+    if let Some(partition) = tree.not_unique_on(create.key_columns.as_deref()).filter(|_| create.unique) {
+        return Err(format!("{} is partitioned by a column that the index has not", partition.qualified()));
+    }
+    let including = create.key_names.get(create.key_columns.as_ref().map_or(0, Vec::len)..).unwrap_or_default();
+    let wanted = Wanted { key: create.key_columns.as_deref(), including, unique: create.unique, constraint: None, ordinary: create.ordinary };
+    let leaves = tree.to_build(&wanted, &whole, &create.key_names, "idx")?;
+    let builds = leaves.iter().map(|leaf| build_on(case, create, leaf, &whole)).collect::<Option<Vec<_>>>();
+    let mut operations = builds.ok_or("the statement cannot be written for a partition")?;
+    operations.push(adopt(case, create, target, &whole, tree.len()).ok_or("the statement cannot be written with its name")?);
+    Ok(operations)
+}
+
+fn build_on(case: &Case<'_>, create: &CreateIndex, leaf: &Leaf, whole: &str) -> Option<Operation> {
+    let sql = rewrite::create_index_on(case.text, case.parsed, &leaf.table, &leaf.name).ok()?;
+    let build = operation::CreateIndex {
+        table: leaf.table.clone(),
+        index: Some(leaf.table.sibling(&*leaf.name)),
+        unique: create.unique,
+        key: create.key_columns.clone(),
+        whole: !create.partial,
+        nulls_not_distinct: create.nulls_not_distinct,
+        sql,
+    };
+    Some(Operation::CreateIndex(build).on_partition(whole))
+}
+
+fn adopt(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>, whole: &str, partitions: usize) -> Option<Operation> {
+    let sql = match &create.name {
+        Some(_) => case.slice(&case.parsed.span).to_owned(),
+        None => rewrite::create_index_named(case.text, case.parsed, whole).ok()?,
+    };
+    Some(Operation::Adopt(Adopt {
+        table: create.table.clone(),
+        object: Object::Index(target.name.sibling(whole)),
+        columns: create.key_columns.clone().unwrap_or_default(),
+        partitions: u64::try_from(partitions).unwrap_or(u64::MAX),
+        sql,
+    }))
+}
+
+fn by_hand(create: &CreateIndex) -> Vec<String> {
     let index = create.name.as_deref().unwrap_or("the_index");
     let unique = if create.unique { "UNIQUE " } else { "" };
-    Remedy::Advice(vec![
-        format!("A partitioned table has no CONCURRENTLY; write: CREATE {unique}INDEX {index} ON ONLY {} (…);", create.table),
-        format!("then for each partition, outside a transaction: CREATE {unique}INDEX CONCURRENTLY … ON the partition (…);"),
-        format!("and: ALTER INDEX {index} ATTACH PARTITION the partition's index;"),
-    ])
+    vec![
+        format!("For each partition, outside a transaction: CREATE {unique}INDEX CONCURRENTLY … ON the partition (…);"),
+        format!("then CREATE {unique}INDEX {index} ON {} (…); takes them over and builds nothing.", create.table),
+    ]
 }

@@ -16,6 +16,7 @@ pub mod case;
 mod code;
 mod concurrently_in_transaction;
 mod create_index_blocking;
+mod detach_partition;
 mod drop_column;
 mod drop_index_blocking;
 mod drop_table;
@@ -36,6 +37,7 @@ pub mod rule;
 mod set_not_null_scan;
 mod special;
 pub mod target;
+mod tree;
 mod type_change;
 mod unique;
 mod unjudged_statement;
@@ -79,6 +81,7 @@ pub fn all() -> &'static [Rule] {
         add_unique_blocking::RULE,
         validate_in_transaction::RULE,
         create_index_blocking::RULE,
+        detach_partition::RULE,
         drop_index_blocking::RULE,
         reindex_blocking::RULE,
         drop_table_foreign_keys::RULE,

@@ -128,10 +128,11 @@ fn will_take(operation: &Operation, among: Among) -> Option<bool> {
     match operation {
         Operation::CreateIndex(_) => (among != Among::Constraints).then_some(true),
         Operation::DropIndex(_) => (among != Among::Constraints).then_some(false),
-        Operation::AttachKey(_) => Some(true),
+        Operation::AttachKey(_) | Operation::Adopt(_) => Some(true),
+        Operation::OnPartition(part) => will_take(&part.operation, among),
         Operation::Validate(_) | Operation::SetNotNull(_) => (among != Among::Relations).then_some(true),
         Operation::DropForeignKey(_) => (among != Among::Relations).then_some(false),
-        Operation::Reindex(_) | Operation::DropTable(_) => None,
+        Operation::Reindex(_) | Operation::DropTable(_) | Operation::Detach(_) | Operation::DropBounds(_) => None,
     }
 }
 

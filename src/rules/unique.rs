@@ -2,28 +2,66 @@
 
 use std::collections::BTreeSet;
 
-use crate::deferred::operation::{CreateIndex, Operation};
-use crate::sql::name::Identifier;
+use crate::deferred::operation::{AttachKey, CreateIndex, Operation};
+use crate::sql::name::{Identifier, RelationName};
 use crate::sql::statement::{AlterTable, Unique};
 
-use super::alter;
+use super::alter::{self, Adding};
+use super::case::Case;
 use super::rule::{Remedy, Rewrite};
-use super::target::Target;
+use super::target::{Among, Target};
+use super::tree::{Tree, Wanted};
 
 /// What adds the constraint under this name.
 pub(super) fn operations(statement: &AlterTable, target: &Target<'_>, unique: &Unique, name: &str) -> Vec<Operation> {
-    let build = CreateIndex {
-        table: statement.relation.clone(),
-        index: Some(target.name.sibling(name)),
+    let table = &statement.relation;
+    let build = build(table, target.name.sibling(name), unique, name);
+    vec![build, alter::attach(statement, name, &unique.columns, using_index(&alter::table(statement), unique, name))]
+}
+
+fn using_index(alter_table: &str, unique: &Unique, name: &str) -> String {
+    let (quoted, kind) = (Identifier(name), if unique.primary { "PRIMARY KEY" } else { "UNIQUE" });
+    format!("{alter_table} ADD CONSTRAINT {quoted} {kind} USING INDEX {quoted}{}", deferral(unique))
+}
+
+/// The unique index on a table, which becomes the constraint's.
+fn build(table: &RelationName, index: RelationName, unique: &Unique, name: &str) -> Operation {
+    Operation::CreateIndex(CreateIndex {
+        table: table.clone(),
+        index: Some(index),
         unique: true,
         key: Some(unique.columns.clone()),
         whole: true,
         nulls_not_distinct: unique.nulls_not_distinct,
-        sql: create_index(statement, unique, name),
-    };
-    let (quoted, kind) = (Identifier(name), if unique.primary { "PRIMARY KEY" } else { "UNIQUE" });
-    let sql = format!("{} ADD CONSTRAINT {quoted} {kind} USING INDEX {quoted}{}", alter::table(statement), deferral(unique));
-    vec![Operation::CreateIndex(build), alter::attach(statement, name, &unique.columns, sql)]
+        sql: create_index(table, unique, name),
+    })
+}
+
+/// On a partitioned table: the constraint on each partition, and then on the table, which takes them over.
+fn on_partitions(case: &Case<'_>, target: &Target<'_>, unique: &Unique, adding: &Adding<'_>) -> Result<Vec<Operation>, String> {
+    let tree = Tree::of(case, target).ok_or("its partitions are not known")?;
+    if let Some(foreign) = tree.foreign() {
+        return Err(format!("{} is a foreign table, which cannot have a unique index", foreign.qualified()));
+    }
+    if let Some(partition) = tree.not_unique_on(Some(&unique.columns)) {
+        return Err(format!("{} is partitioned by a column that the key has not", partition.qualified()));
+    }
+    if target.is_taken(adding.name, Among::Both) {
+        return Err(format!("the name {} is taken", adding.name));
+    }
+    let kind = if unique.primary { 'p' } else { 'u' };
+    let (key, including) = (Some(&*unique.columns), &*unique.including);
+    let wanted = Wanted { key, including, unique: true, constraint: Some(kind), ordinary: !unique.nulls_not_distinct };
+    let names = if unique.primary { Vec::new() } else { [&unique.columns[..], &unique.including].concat() };
+    let mut operations = Vec::new();
+    for leaf in tree.to_build(&wanted, adding.name, &names, if unique.primary { "pkey" } else { "key" })? {
+        let build = build(&leaf.table, leaf.table.sibling(&*leaf.name), unique, &leaf.name);
+        let sql = using_index(&format!("ALTER TABLE {}", leaf.table), unique, &leaf.name);
+        let attach = AttachKey { table: leaf.table, only: false, constraint: leaf.name, columns: unique.columns.clone(), sql };
+        operations.extend([build, Operation::AttachKey(attach)].map(|operation| operation.on_partition(adding.name)));
+    }
+    operations.push(alter::adopt(case, adding, &unique.columns, tree.len()).ok_or("the constraint cannot be added by itself")?);
+    Ok(operations)
 }
 
 /// An index of that name is what a build of this very key left behind when its connection was lost.
@@ -36,9 +74,9 @@ pub(super) fn is_left_over(target: &Target<'_>, key: &Unique, name: &str) -> boo
     })
 }
 
-fn create_index(statement: &AlterTable, unique: &Unique, name: &str) -> String {
+fn create_index(table: &RelationName, unique: &Unique, name: &str) -> String {
     let columns = |columns: &[String]| columns.iter().map(|column| Identifier(column).to_string()).collect::<Vec<_>>().join(", ");
-    let mut sql = format!("CREATE UNIQUE INDEX CONCURRENTLY {} ON {} ({})", Identifier(name), statement.relation, columns(&unique.columns));
+    let mut sql = format!("CREATE UNIQUE INDEX CONCURRENTLY {} ON {} ({})", Identifier(name), table, columns(&unique.columns));
     if !unique.including.is_empty() {
         sql += &format!(" INCLUDE ({})", columns(&unique.including));
     }
@@ -73,20 +111,36 @@ pub(super) fn by_partition(statement: &AlterTable, unique: &Unique) -> Vec<Strin
     ]
 }
 
-/// The online way of a UNIQUE or PRIMARY KEY, where there is one.
-pub(super) fn remedy(
-    target: &Target<'_>,
-    key: &Unique,
-    operations: impl FnOnce() -> Vec<Operation>,
-    by_partition: impl FnOnce() -> Vec<String>,
-) -> Remedy {
+/// What makes the columns of a primary key NOT NULL.
+#[derive(Default)]
+pub(super) struct NotNull {
+    /// On the table, or on each partition.
+    pub(super) first: Vec<Operation>,
+    /// On the table, when its partitions have it.
+    pub(super) of_whole: Vec<Operation>,
+}
+
+impl NotNull {
+    fn around(self, mut key: Vec<Operation>) -> Vec<Operation> {
+        let last = key.pop();
+        self.first.into_iter().chain(key).chain(self.of_whole).chain(last).collect()
+    }
+}
+
+/// The online way of a UNIQUE or PRIMARY KEY, where there is one. What makes its columns NOT NULL comes first.
+pub(super) fn remedy(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, key: &Unique, adding: &Adding<'_>, not_null: NotNull) -> Remedy {
     if key.without_overlaps {
         return Remedy::Advice(no_online_way());
     }
-    if target.is_partitioned() {
-        return Remedy::Advice(by_partition());
+    let operations =
+        if target.is_partitioned() { on_partitions(case, target, key, adding) } else { Ok(operations(statement, target, key, adding.name)) };
+    match operations {
+        Ok(operations) => Remedy::Rewrite(Rewrite { instead: None, undo: None, then: not_null.around(operations) }),
+        Err(why) => {
+            let why = format!("It cannot be done partition by partition: {why}.");
+            Remedy::Advice(std::iter::once(why).chain(by_partition(statement, key)).collect())
+        }
     }
-    Remedy::Rewrite(Rewrite { instead: None, undo: None, then: operations() })
 }
 
 /// For what cannot be built beforehand.

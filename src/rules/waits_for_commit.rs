@@ -2,6 +2,7 @@
 
 use crate::catalog::words::words;
 use crate::deferred::operation::Operation;
+use crate::deferred::partitions::{Adopt, Object};
 use crate::deferred::promise::Deferred;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{AlterAction, Constraint, ConstraintKind, Statement};
@@ -36,8 +37,12 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
 
 fn describe(deferred: &Deferred) -> String {
     let name = deferred.operation.name().unwrap_or_default();
-    let what = match &deferred.operation {
+    let what = match deferred.operation.own() {
         Operation::DropTable(drop) => return format!("the drop of the table {}", drop.others().join(", ")),
+        Operation::Adopt(Adopt { object: Object::Index(_), .. }) => format!("the index {name}"),
+        Operation::Adopt(_) => format!("the constraint {name}"),
+        Operation::OnPartition(_) => String::new(),
+        Operation::Detach(detach) | Operation::DropBounds(detach) => return format!("that the partition {name} leaves {}", detach.of),
         Operation::CreateIndex(_) => format!("the index {name}"),
         Operation::DropIndex(_) => format!("the drop of the index {name}"),
         Operation::AttachKey(_) | Operation::Validate(_) => format!("the constraint {name}"),
@@ -49,6 +54,9 @@ fn describe(deferred: &Deferred) -> String {
 }
 
 fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
+    if is_about_leaving(case, &deferred.operation) {
+        return true;
+    }
     if let Some(needs) = dropped::needs(case, &deferred.operation) {
         return needs;
     }
@@ -80,6 +88,21 @@ fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
     }
 }
 
+/// A change of a partition that is to leave, or another in its place.
+fn is_about_leaving(case: &Case<'_>, operation: &Operation) -> bool {
+    let Operation::Detach(detach) = operation else { return false };
+    let is = |name: &RelationName, known: &RelationName| case.target(name).name == *known || name == known;
+    match &case.parsed.statement {
+        Statement::AlterTable(alter) => {
+            let attaches = case.command.is_some_and(|(_, command)| matches!(command.action, AlterAction::AttachPartition(_)));
+            is(&alter.relation, &detach.partition) || attaches && is(&alter.relation, &detach.of)
+        }
+        Statement::CreateTable(create) => create.partition_of.as_ref().is_some_and(|parent| is(parent, &detach.of)),
+        Statement::DropTable(drop) => drop.relations.iter().any(|name| is(name, &detach.partition)),
+        _ => false,
+    }
+}
+
 /// A key of the same name: it is told that the name is taken, when it is its turn.
 fn takes_its_name(deferred: &Deferred, constraint: &Constraint) -> bool {
     matches!(constraint.kind, ConstraintKind::Unique(_)) && constraint.name.is_some() && constraint.name.as_deref() == deferred.operation.name()
@@ -91,7 +114,7 @@ fn is_table(case: &Case<'_>, deferred: &Deferred, written: &RelationName) -> boo
 }
 
 fn is_unique(operation: &Operation) -> bool {
-    matches!(operation, Operation::CreateIndex(create) if create.unique)
+    matches!(operation.own(), Operation::CreateIndex(create) if create.unique)
 }
 
 /// A foreign key wants the unique index of what it references.
@@ -101,7 +124,7 @@ fn references(case: &Case<'_>, deferred: &Deferred, kind: &ConstraintKind) -> bo
 
 /// Its expressions or its predicate name the column: what becomes of it then is not followed.
 fn may_use(operation: &Operation, column: &str) -> bool {
-    matches!(operation, Operation::CreateIndex(create) if !operation.goes_with_column(column) && words(&create.sql).contains(column))
+    matches!(operation.own(), Operation::CreateIndex(create) if !operation.goes_with_column(column) && words(&create.sql).contains(column))
 }
 
 fn looks_up(case: &Case<'_>) -> bool {

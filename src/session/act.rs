@@ -40,6 +40,7 @@ impl Session {
             Plan::Refuse(refusal) => self.refuse(&subject, &refusal, decided, out),
             Plan::Rewrite(form) => self.rewrite(subject, &outcome, form, decided, out),
             Plan::Split => self.split_up(&subject),
+            Plan::Enclose => self.enclose(subject, out),
             Plan::Pass | Plan::Edit(_) if subject.shape == Shape::Query && self.split.is_none() && self.splits_for_commit(&subject.script) => {
                 self.split_up(&subject);
             }

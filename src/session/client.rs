@@ -17,6 +17,7 @@ use crate::wire::views;
 
 use super::completion::{Completion, Ran};
 use super::effects::{Close, Effects};
+use super::enclosing::Block;
 use super::refusals;
 use super::registry::{Known, Registry};
 use super::replies::{Kind, Owner};
@@ -87,7 +88,7 @@ impl Session {
             b'D' => self.forward(Kind::Describe, Completion::Nothing),
             b'C' => self.close_frame(),
             b'E' => self.execute(now, out),
-            b'S' => Ok(self.sync(out)),
+            b'S' => Ok(self.sync(now, out)),
             b'F' => self.function_call(now, out),
             b'H' | b'd' | b'c' | b'f' => {
                 self.client.approve();
@@ -117,7 +118,11 @@ impl Session {
         Ok(Flow::Next)
     }
 
-    fn sync(&mut self, out: &mut Effects) -> Flow {
+    fn sync(&mut self, now: Instant, out: &mut Effects) -> Flow {
+        if self.block == Block::Ours {
+            self.end_own_block(now, out);
+            return Flow::Next;
+        }
         self.close_before_sync(out);
         self.client.approve();
         self.skipping = false;
@@ -239,6 +244,11 @@ impl Session {
             Known::Nothing => return self.take_up_unread(refusals::unknown_portal(&portal, self.identity.mode), Shape::Execute, now, out),
             Known::NotYet => return Ok(Flow::Wait),
         };
+        if let (Block::Ours, Some(control)) = (self.block, control(&script)) {
+            let control = control.clone();
+            self.control_own_block(script, &control, now, out);
+            return Ok(Flow::Next);
+        }
         if let Some(how) = self.commits_what_waits(&script) {
             return if self.replies.owes_ready() { Ok(Flow::Wait) } else { self.commit(script, Shape::Execute, &how, now, out) };
         }
@@ -260,8 +270,9 @@ impl Session {
         if self.replies.owes_ready() {
             return Ok(Flow::Wait);
         }
-        let Some(alone) = self.sync_follows()? else { return Ok(Flow::Wait) };
-        let in_transaction = self.status != Status::Idle || self.batch.executed || !alone;
+        let in_transaction = self.status != Status::Idle || self.batch.executed;
+        let Some(alone) = (if in_transaction { Some(false) } else { self.sync_follows()? }) else { return Ok(Flow::Wait) };
+        let in_transaction = in_transaction || !alone;
         self.take_up(script, Shape::Execute, in_transaction, now, out)?;
         Ok(Flow::Next)
     }

@@ -24,6 +24,7 @@ pub mod completion;
 mod copying;
 mod deferring;
 pub mod effects;
+mod enclosing;
 mod greeting;
 mod holders;
 mod in_the_way;
@@ -66,6 +67,7 @@ use crate::wire::frames::{FrameError, Inbox};
 
 use batch::Batch;
 use effects::{Close, Effects, Event};
+use enclosing::Block;
 use own::OwnExchange;
 use registry::Registry;
 use replies::Replies;
@@ -129,6 +131,8 @@ pub struct Session {
     status: Status,
     batch: Batch,
     work: Work,
+    /// Whose the open transaction is.
+    block: Block,
     /// The string of several statements that is being run one by one.
     split: Option<Split>,
     own: Option<OwnExchange>,
@@ -206,6 +210,7 @@ impl Session {
             status: Status::Idle,
             batch: Batch::default(),
             work: Work::Open,
+            block: Block::Client,
             split: None,
             own: None,
             copying_in: false,

@@ -71,6 +71,14 @@ pub(super) fn deferred_without_table() -> Refusal {
     simple("PA002", "pgairlock: it is not known which table this statement is about, so that a part of it cannot wait for COMMIT; nothing was run")
 }
 
+/// Its modes would be those of a transaction that has begun by then.
+pub(super) fn begin_in_batch() -> Refusal {
+    simple(
+        "25001",
+        "pgairlock: BEGIN with modes must come before any other statement of its batch; send it first, or end the batch with Sync before it",
+    )
+}
+
 fn simple(sqlstate: &'static str, message: &str) -> Refusal {
     Refusal { sqlstate, message: message.to_owned(), detail: None, hint: None, position: None }
 }

@@ -16,6 +16,7 @@
 //!
 //! Pure: it says which statement to run next and is told how that went.
 
+mod cleaning;
 pub(super) mod sql;
 mod waiting;
 mod whole;
@@ -29,6 +30,7 @@ use crate::deferred::step::{Debris, ErrorMapping, Step, Wait};
 use crate::deferred::whole::FirstPart;
 use crate::policy::plan::SafeForm;
 
+use cleaning::{Clean, left_by_rebuild, to_clean};
 use sql::{ACQUIRE, ALL_BACK, APPLY, BACK, CONTEXT, LIFT, NAP, REBUILT, RELEASE, SAVE, STATE};
 use waiting::Waiting;
 
@@ -231,8 +233,8 @@ enum Limits {
     Own,
     /// None but the deadline for a step.
     Off,
-    /// The session's, but for lock_timeout: a short one, in milliseconds.
-    Try(u64),
+    /// The session's, but for a short lock_timeout and, where many locks are bounded together, a statement_timeout; in milliseconds.
+    Try(u64, Option<u64>),
 }
 
 /// What an advisory lock is for.
@@ -260,26 +262,8 @@ enum Todo {
     Clean(Clean, VecDeque<Clean>),
 }
 
-/// A statement that takes something away.
-#[derive(Debug)]
-struct Clean {
-    sql: String,
-    wait: Wait,
-}
-
-/// Looks at what is INVALID while another session has its table's lock: 5 s.
-const MOST_LOOKS: u32 = 25;
 /// Tries of a statement of ours that fails only when a cancel request hits it.
 const MOST_REPEATS: u32 = 3;
-
-impl Clean {
-    /// A concurrent drop waits for every older transaction, a validation for whoever changes the table, and neither hurts anybody meanwhile.
-    fn of(sql: String) -> Self {
-        let waits = sql.starts_with("DROP INDEX CONCURRENTLY") || sql.contains(" VALIDATE CONSTRAINT ");
-        let wait = if waits { Wait::Long } else { Wait::Short };
-        Self { sql, wait }
-    }
-}
 
 impl Failure {
     /// Another session is at it, and this one did not wait.
@@ -660,7 +644,7 @@ impl Runner {
     fn set_limits(&mut self, limits: Limits, todo: Todo) -> Next {
         self.limits = limits;
         match limits {
-            Limits::Try(ms) => return self.set_try(ms, todo),
+            Limits::Try(lock_ms, whole_ms) => return self.set_try(lock_ms, whole_ms, todo),
             Limits::Off | Limits::Own => self.phase = Phase::Limits(Box::new(todo)),
         }
         if limits == Limits::Off {
@@ -699,100 +683,9 @@ impl Runner {
                 self.undo.extend(step.undo_then.into_iter().chain(step.undo));
                 self.next_item()
             }
-            Err(error) if self.waits_again(&error) => self.ask_who_is_there(Box::new(step), error),
+            Err(error) if self.waits_again(&step, &error) => self.ask_who_is_there(Box::new(step), error),
             Err(error) => self.failed(&step, error),
         }
-    }
-
-    fn failed(&mut self, step: &Step, error: ServerError) -> Next {
-        let taken = error.sqlstate == DUPLICATE_TABLE;
-        self.failure = Some(Failure { error: as_original(error, step.errors.as_ref()), step: step.sql.clone(), left_over: Vec::new() });
-        // What fails as the first of all, and alone would have done something, has done nothing.
-        let nothing_done = self.on_failure == OnFailure::Undo && self.undo.is_empty() && step.undo.is_some();
-        let current = self.current.take().filter(|_| !nothing_done);
-        let own = current.and_then(|operation| operation.clean_up()).map(|sql| Clean { sql, wait: Wait::Short });
-        let mut cleaning: VecDeque<Clean> = own.into_iter().chain(self.undone()).collect();
-        dedup(&mut cleaning);
-        // The name belongs to somebody else, so nothing of that name is ours to remove.
-        match step.debris.clone().filter(|_| !taken) {
-            Some(debris) => {
-                self.tries = 0;
-                self.inspect(debris, cleaning)
-            }
-            None => self.next_clean(cleaning),
-        }
-    }
-
-    /// What takes back the finished steps, latest first; nothing where they stay.
-    fn undone(&mut self) -> VecDeque<Clean> {
-        self.items.clear();
-        let undo = std::mem::take(&mut self.undo).into_iter().rev().map(Clean::of);
-        if self.on_failure == OnFailure::Undo { undo.collect() } else { VecDeque::new() }
-    }
-
-    fn inspect(&mut self, debris: Debris, rest: VecDeque<Clean>) -> Next {
-        let next = match &debris {
-            Debris::Index(index) | Debris::HalfDropped(index) => Next::Run(STATE.to_owned(), vec![index.to_string()]),
-            Debris::Rebuilt(table) => Next::Run(REBUILT.to_owned(), vec![table.as_ref().map(ToString::to_string).unwrap_or_default()]),
-        };
-        self.phase = Phase::Inspect(debris, rest);
-        next
-    }
-
-    fn inspected(&mut self, debris: Debris, mut rest: VecDeque<Clean>, answer: Answered) -> Next {
-        let state = match (&debris, &answer) {
-            (Debris::Index(_) | Debris::HalfDropped(_), Ok(state)) => state.as_deref().unwrap_or("gone"),
-            (Debris::Rebuilt(_), Ok(names)) => {
-                left_by_rebuild(names.as_deref()).into_iter().rev().for_each(|sql| rest.push_front(Clean::of(sql)));
-                return self.next_clean(rest);
-            }
-            (_, Err(_)) => "busy",
-        };
-        self.tries += 1;
-        match (state, debris.remedy()) {
-            ("gone" | "valid", _) => self.next_clean(rest),
-            // Whoever has the lock of the table (a VACUUM that stood behind the build) may have it for long.
-            ("busy", _) if self.tries < MOST_LOOKS => {
-                self.phase = Phase::Doze(debris, rest);
-                Next::Run(NAP.to_owned(), Vec::new())
-            }
-            ("abandoned", Some(sql)) if matches!(debris, Debris::Index(_)) => {
-                rest.push_front(Clean { sql, wait: Wait::Long });
-                self.next_clean(rest)
-            }
-            (_, remedy) => {
-                self.leave(remedy);
-                self.next_clean(rest)
-            }
-        }
-    }
-
-    fn leave(&mut self, sql: Option<String>) {
-        if let Some(failure) = &mut self.failure {
-            failure.left_over.extend(sql);
-        }
-    }
-
-    fn next_clean(&mut self, mut cleaning: VecDeque<Clean>) -> Next {
-        let Some(clean) = cleaning.pop_front() else {
-            self.tries = 0;
-            return self.release();
-        };
-        let limits = if clean.wait == Wait::Long { Limits::Off } else { Limits::Own };
-        if limits == self.limits { self.run_clean(clean, cleaning) } else { self.set_limits(limits, Todo::Clean(clean, cleaning)) }
-    }
-
-    fn run_clean(&mut self, clean: Clean, rest: VecDeque<Clean>) -> Next {
-        let sql = clean.sql.clone();
-        self.phase = Phase::Clean(clean, rest);
-        Next::Run(sql, Vec::new())
-    }
-
-    fn cleaned(&mut self, clean: Clean, rest: VecDeque<Clean>, succeeded: bool) -> Next {
-        if !succeeded {
-            self.leave(Some(clean.sql));
-        }
-        self.next_clean(rest)
     }
 }
 
@@ -800,23 +693,6 @@ impl Runner {
 const BUSY: &str = "55006";
 const WAITING: &str = "waiting for another session that changes the same table";
 const LOCK_NOT_AVAILABLE: &str = "55P03";
-const DUPLICATE_TABLE: &str = "42P07";
-
-fn to_clean(first: Option<&Clean>, rest: &VecDeque<Clean>) -> Vec<String> {
-    first.into_iter().chain(rest).map(|clean| clean.sql.clone()).collect()
-}
-
-/// What drops the indexes of the answer to [`REBUILT`].
-fn left_by_rebuild(names: Option<&str>) -> Vec<String> {
-    let names: Vec<String> = names.and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default();
-    names.into_iter().map(|name| format!("DROP INDEX CONCURRENTLY {name}")).collect()
-}
-
-/// Each once, where it stands first.
-fn dedup(cleaning: &mut VecDeque<Clean>) {
-    let mut seen = std::collections::HashSet::new();
-    cleaning.retain(|clean| seen.insert(clean.sql.clone()));
-}
 
 fn as_original(error: ServerError, mapping: Option<&ErrorMapping>) -> ServerError {
     match mapping {

@@ -1,5 +1,6 @@
 //! Sequences of statements, as a server would answer them.
 
+use super::cleaning::MOST_LOOKS;
 use super::sql::SLEEP;
 use super::*;
 use crate::catalog::locks::LockMode;

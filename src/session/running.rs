@@ -114,6 +114,7 @@ impl Session {
                 self.split_own_finished(exchange.error.as_ref(), out);
                 Ok(())
             }
+            Work::Enclosing(enclosing) => self.enclosing(enclosing, exchange, out),
             Work::Polling(polling) => self.polling(polling, exchange, now, out),
             Work::Trying(trying) => self.trying_on(trying, exchange, now, out),
             Work::Deferring(deferring) => self.deferring(deferring, exchange, now, out),

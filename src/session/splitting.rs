@@ -12,7 +12,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::policy::plan::Notice;
 use crate::policy::split::can_be_split;
 use crate::sql::parse;
 use crate::sql::statement::{Parsed, Script, Statement, TransactionControl};
@@ -20,6 +19,7 @@ use crate::wire::{errors, messages};
 
 use super::committing::{Commits, commits};
 use super::effects::Effects;
+use super::enclosing::{Block, commit_script, no_transaction, tag_of_begin};
 use super::own::Ending;
 use super::work::{Shape, Subject, Work};
 use super::{Progress, Session, Status};
@@ -139,17 +139,14 @@ impl Session {
         use TransactionControl as Control;
         let name = match control {
             Control::Begin => {
-                let starts =
-                    script.text.get(parsed.span.clone()).is_some_and(|text| text.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("start")));
-                self.say(messages::command_complete(if starts { "START TRANSACTION" } else { "BEGIN" }), out);
+                self.say(messages::command_complete(tag_of_begin(script, parsed)), out);
                 if let Some(split) = &mut self.split {
                     split.implicit = false;
                 }
                 return Ok(());
             }
             Control::Commit { .. } | Control::Rollback { .. } => {
-                let message = "there is no transaction in progress".to_owned();
-                self.say_notice(&Notice { severity: "WARNING", sqlstate: "25P01", message, detail: None }, out);
+                self.say_notice(&no_transaction(), out);
                 return self.part(script, parsed, now, out);
             }
             Control::Savepoint(_) => "SAVEPOINT",
@@ -197,7 +194,7 @@ impl Session {
             return Ok(());
         }
         split.at = At::Last;
-        let script = Arc::new(parse::script("COMMIT", usize::MAX).unwrap_or_else(|_| Script { text: Arc::from("COMMIT"), statements: Vec::new() }));
+        let script = commit_script();
         match commits(&script).filter(|_| self.commits_what_waits(&script).is_some()) {
             Some(how) => {
                 let subject = Subject { script, frame: Some(messages::query("COMMIT")), shape: Shape::Query, in_transaction: true, since: now };
@@ -242,6 +239,6 @@ impl Session {
 
     /// What the COMMIT behind the last statement answers, nobody has asked for.
     pub(super) fn commit_is_unasked(&self) -> bool {
-        self.split.as_ref().is_some_and(|split| split.at == At::Last)
+        self.block == Block::Ending || self.split.as_ref().is_some_and(|split| split.at == At::Last)
     }
 }

@@ -14,6 +14,7 @@ use crate::sql::statement::Script;
 use super::committing::Committing;
 use super::completion::Decided;
 use super::deferring::Deferring;
+use super::enclosing::Enclosing;
 use super::polling::Polling;
 use super::resuming::Resuming;
 use super::runner::Runner;
@@ -60,6 +61,8 @@ pub(super) enum Work {
     Committing(Box<Committing>),
     /// BEGIN, COMMIT or ROLLBACK around the statements of one string.
     Splitting,
+    /// The transaction of a batch without BEGIN becomes a block of ours, or that ends.
+    Enclosing(Enclosing),
     /// Portals are being closed that another session's build would wait for.
     Quieting,
     /// What earlier transactions were promised.
@@ -131,6 +134,7 @@ impl Work {
         match self {
             Self::Running(_) | Self::Recording(..) | Self::Resuming(_) => false,
             Self::Committing(committing) => committing.may_be_abandoned(),
+            Self::Enclosing(enclosing) => !enclosing.is_asked_for(),
             _ => true,
         }
     }

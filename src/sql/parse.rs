@@ -36,7 +36,7 @@ use pg_query::protobuf::RawStmt;
 use thiserror::Error;
 
 use super::statement::{Parsed, Script, Statement};
-pub(in crate::sql) use verify::{Change, adds_apart, consists_of, differs_only_by};
+pub(in crate::sql) use verify::{Change, adds_apart, consists_of, consists_of_on, differs_only_by};
 use walk::Found;
 
 /// Comments nested deeper than this are not parsed: the time for them grows with the square of the depth.

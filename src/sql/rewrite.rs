@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use thiserror::Error;
 
-use super::name::Identifier;
-use super::parse::{Change, adds_apart, consists_of, differs_only_by};
+use super::name::{Identifier, RelationName};
+use super::parse::{Change, adds_apart, consists_of, consists_of_on, differs_only_by};
 use super::statement::{InlineConstraint, Parsed};
 use super::tokens::{self, Kind, Token};
 
@@ -25,6 +25,8 @@ pub enum RewriteError {
 pub enum Meaning {
     /// The same.
     AsWritten,
+    /// The same constraint under this name.
+    Named(String),
     /// The same constraint under this name, NOT VALID.
     NotValid(String),
     /// The same column without the constraints that stand in these places of the script.
@@ -51,6 +53,16 @@ pub fn compose_alter(text: &str, parsed: &Parsed, first: usize, commands: &[(usi
     let list: Vec<&str> = commands.iter().map(|(_, command)| command.sql.as_str()).collect();
     let composed = format!("{beginning} {}", list.join(", "));
     if consists_of(text, &parsed.span, &composed, commands) { Ok(composed) } else { Err(RewriteError::Different) }
+}
+
+/// The same commands as an ALTER TABLE of another table.
+///
+/// # Errors
+/// When the result does not mean exactly that.
+pub fn alter_of(text: &str, parsed: &Parsed, table: &RelationName, commands: &[(usize, Command)]) -> Result<String, RewriteError> {
+    let list: Vec<&str> = commands.iter().map(|(_, command)| command.sql.as_str()).collect();
+    let composed = format!("ALTER TABLE {table} {}", list.join(", "));
+    if consists_of_on(text, &parsed.span, &composed, commands, table) { Ok(composed) } else { Err(RewriteError::Different) }
 }
 
 /// A part of the text without what stands in these places. Every piece that stays ends with a token: a comment beside what is taken out goes too,
@@ -109,12 +121,41 @@ pub fn create_index_concurrently(text: &str, parsed: &Parsed, name: Option<&str>
         Some(name) => format!(" CONCURRENTLY {}", Identifier(name)),
         None => " CONCURRENTLY".to_owned(),
     };
-    let after = |tokens: &[Token]| match tokens {
+    insert(text, parsed, after_index, &addition, Change::CreateIndex(name))
+}
+
+/// `CREATE INDEX ON …` with a name.
+///
+/// # Errors
+/// When the statement is no CREATE INDEX, or has a name already.
+pub fn create_index_named(text: &str, parsed: &Parsed, name: &str) -> Result<String, RewriteError> {
+    insert(text, parsed, after_index, &format!(" {}", Identifier(name)), Change::NameIndex(name))
+}
+
+fn after_index(tokens: &[Token]) -> Option<usize> {
+    match tokens {
         [create, unique, index, ..] if words(&[create, unique, index], &["CREATE", "UNIQUE", "INDEX"]) => Some(index.span.end),
         [create, index, ..] if words(&[create, index], &["CREATE", "INDEX"]) => Some(index.span.end),
         _ => None,
-    };
-    insert(text, parsed, after, &addition, Change::CreateIndex(name))
+    }
+}
+
+/// `CREATE INDEX …` as `CREATE INDEX CONCURRENTLY …` of another table, under this name.
+///
+/// # Errors
+/// When the statement is no CREATE INDEX, or its table's name is not found.
+pub fn create_index_on(text: &str, parsed: &Parsed, table: &RelationName, name: &str) -> Result<String, RewriteError> {
+    let statement = text.get(parsed.span.clone()).ok_or(RewriteError::NoPlace)?;
+    let tokens = tokens::significant(statement, &(0..statement.len())).map_err(|_| RewriteError::NoPlace)?;
+    let at = |word: &str| tokens.iter().position(|token| token.depth == 0 && token.kind.is_keyword(word)).ok_or(RewriteError::NoPlace);
+    let (index, on) = (at("INDEX")?, at("ON")?);
+    let rest = tokens.get(on..).unwrap_or_default();
+    let ends = |token: &&Token| token.depth == 0 && (token.kind == Kind::Open || token.kind.is_keyword("USING"));
+    let behind = rest.iter().find(ends).ok_or(RewriteError::NoPlace)?.span.start;
+    let last = rest.iter().rev().find(|token| token.span.end <= behind).ok_or(RewriteError::NoPlace)?.span.end;
+    let from = tokens.get(index).ok_or(RewriteError::NoPlace)?.span.end;
+    let edited = apply(statement, &[(from..last, format!(" CONCURRENTLY {} ON {table}", Identifier(name)))]);
+    if differs_only_by(statement, &edited, Change::CreateIndexOn(table, name)) { Ok(edited) } else { Err(RewriteError::Different) }
 }
 
 /// `DROP INDEX …` as `DROP INDEX CONCURRENTLY …`.
@@ -184,12 +225,38 @@ mod tests {
     }
 
     #[test]
+    fn an_index_is_made_on_another_table() {
+        let table = RelationName::qualified("S", "leaf");
+        for (text, expected) in [
+            ("CREATE INDEX i ON t (a)", "CREATE INDEX CONCURRENTLY leaf_i ON \"S\".leaf (a)"),
+            ("create unique index if not exists \"I\" on only t.t -- x\n (a)", "create unique index CONCURRENTLY leaf_i ON \"S\".leaf -- x\n (a)"),
+            ("CREATE INDEX ON t * USING gin(a) WHERE b", "CREATE INDEX CONCURRENTLY leaf_i ON \"S\".leaf USING gin(a) WHERE b"),
+            ("CREATE INDEX \"on\" ON \"using\"(a)", "CREATE INDEX CONCURRENTLY leaf_i ON \"S\".leaf(a)"),
+            ("DROP INDEX i", ""),
+        ] {
+            assert_eq!(create_index_on(text, &first(text), &table, "leaf_i").unwrap_or_default(), expected);
+        }
+    }
+
+    #[test]
+    fn a_command_is_given_to_another_table() {
+        let text = "ALTER TABLE ONLY t ADD CHECK (a > 0), ADD UNIQUE (a)";
+        let of = |command: Command| alter_of(text, &first(text), &RelationName::unqualified("leaf"), &[(0, command)]);
+        let named = |sql: &str| of(Command { sql: sql.to_owned(), meaning: Meaning::Named("k".to_owned()) });
+        assert_eq!(named("ADD CONSTRAINT k CHECK (a > 0)").unwrap(), "ALTER TABLE leaf ADD CONSTRAINT k CHECK (a > 0)");
+        assert_eq!(named("ADD CONSTRAINT k CHECK (a > 1)"), Err(RewriteError::Different));
+        assert_eq!(named("ADD CONSTRAINT l CHECK (a > 0)"), Err(RewriteError::Different));
+    }
+
+    #[test]
     fn an_index_without_a_name_gets_the_chosen_one() {
         let text = "CREATE INDEX ON t (a)";
         assert_eq!(create_index_concurrently(text, &first(text), Some("t_a_idx")).unwrap(), "CREATE INDEX CONCURRENTLY t_a_idx ON t (a)");
         assert_eq!(create_index_concurrently(text, &first(text), Some("T x")).unwrap(), "CREATE INDEX CONCURRENTLY \"T x\" ON t (a)");
         let named = "CREATE INDEX i ON t (a)";
         assert_eq!(create_index_concurrently(named, &first(named), Some("j")), Err(RewriteError::Different));
+        assert_eq!(create_index_named(text, &first(text), "t_a_idx").unwrap(), "CREATE INDEX t_a_idx ON t (a)");
+        assert_eq!(create_index_named(named, &first(named), "j"), Err(RewriteError::Different));
     }
 
     #[test]

@@ -313,6 +313,8 @@ pub struct CreateIndex {
     pub key_columns: Option<Vec<String>>,
     /// WHERE.
     pub partial: bool,
+    /// A B-tree of columns alone, all rows, default operator classes and collations, NULLs distinct.
+    pub ordinary: bool,
     /// NULLS NOT DISTINCT.
     pub nulls_not_distinct: bool,
     /// Columns that a B-tree is to sort by the default of their type.

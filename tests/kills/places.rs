@@ -48,7 +48,7 @@ fn kinds(places: &[Place], both: bool) -> Vec<Place> {
 
 /// While a step is worked on: in a transaction only behind its COMMIT, since it has locks of its own before.
 fn within(scenario: Scenario, places: &[Place]) -> Vec<Place> {
-    let begun = if matches!(scenario, Scenario::Transaction | Scenario::Extended) {
+    let begun = if matches!(scenario, Scenario::Transaction | Scenario::Extended | Scenario::Batch) {
         places.iter().position(|place| place.name == "reply COMMIT").unwrap()
     } else {
         0
@@ -89,7 +89,10 @@ pub(super) fn chosen(scenario: Scenario, names: &[String], long: bool) -> Vec<(V
         these(Victim::Backend, &within),
         these(Victim::Server, &decisive),
         these(Victim::Server, &within),
-        these(Victim::Number, &only(&|name| matches!(scenario, Scenario::Transaction | Scenario::Extended) && name == "send COMMIT")),
+        these(
+            Victim::Number,
+            &only(&|name| matches!(scenario, Scenario::Transaction | Scenario::Extended | Scenario::Batch) && name == "send COMMIT"),
+        ),
     ]
     .concat()
 }

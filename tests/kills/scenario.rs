@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::support::frontend::Reply;
+use super::support::frontend::{Reply, statement, sync};
 use super::support::scene::set_up;
 use super::support::{Cluster, Proxy, RawClient, Session, catalog, directory};
 
@@ -55,10 +55,12 @@ pub(super) enum Scenario {
     Extended,
     /// The same, each by itself.
     ExtendedAutocommit,
+    /// The migration and its version row in one batch of the extended protocol, without BEGIN.
+    Batch,
 }
 
-pub(super) const SCENARIOS: [Scenario; 5] =
-    [Scenario::Transaction, Scenario::Autocommit, Scenario::Resuming, Scenario::Extended, Scenario::ExtendedAutocommit];
+pub(super) const SCENARIOS: [Scenario; 6] =
+    [Scenario::Transaction, Scenario::Autocommit, Scenario::Resuming, Scenario::Extended, Scenario::ExtendedAutocommit, Scenario::Batch];
 
 /// Who dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,6 +154,11 @@ impl Scenario {
             return Ok(());
         }
         let version = "UPDATE alembic_version SET version_num = '1'";
+        if self == Self::Batch {
+            let batch: Vec<u8> = self.migration().iter().map(|(sql, _)| *sql).chain([version]).flat_map(statement).collect();
+            let reply = client.exchange(&[batch, sync()].concat(), 1).await.remove(0);
+            return seen("the batch", reply).map(drop);
+        }
         for sql in ["BEGIN"].into_iter().chain(self.migration().iter().map(|(sql, _)| *sql)).chain([version, "COMMIT"]) {
             self.ask(&mut client, sql).await?;
         }

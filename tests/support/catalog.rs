@@ -12,27 +12,35 @@ use super::Session;
 const QUESTIONS: &[&str] = &[
     "SELECT format('schema %s owner=%s acl=%s', nspname, nspowner::regrole, nspacl)
      FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'",
-    "SELECT format('relation %s %s kind=%s owner=%s acl=%s persistence=%s options=%s replica_identity=%s security=%s,%s method=%s of=%s partition=%s %s',
+    "SELECT format('relation %s %s kind=%s owner=%s acl=%s persistence=%s options=%s replica_identity=%s security=%s,%s method=%s of=%s',
         n.nspname, c.relname, c.relkind, c.relowner::regrole, c.relacl, c.relpersistence, c.reloptions, c.relreplident, c.relrowsecurity,
-        c.relforcerowsecurity, (SELECT amname FROM pg_am WHERE oid = c.relam), nullif(c.reloftype, 0)::regtype, pg_get_expr(c.relpartbound, c.oid),
-        pg_get_partkeydef(c.oid))
+        c.relforcerowsecurity, (SELECT amname FROM pg_am WHERE oid = c.relam), nullif(c.reloftype, 0)::regtype)
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND OURS",
-    "SELECT format('inherits %s from %s, %s%s', i.inhrelid::regclass, i.inhparent::regclass, i.inhseqno, to_jsonb(i) ->> 'inhdetachpending')
-     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent JOIN pg_namespace n ON n.oid = c.relnamespace WHERE OURS",
-    "SELECT format('column %s %s.%s %s %s not_null=%s default=%s identity=%s generated=%s collation=%s storage=%s acl=%s statistics=%s options=%s inherited=%s,%s compression=%s',
+    // What belongs to what: a partition to its table, by which bounds; an index of a partition to the table's.
+    "SELECT format('part %s %s of=%s %s by=%s', n.nspname, c.relname, (SELECT string_agg(i.inhparent::regclass::text, ' ') FROM pg_inherits i
+        WHERE i.inhrelid = c.oid), pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid))
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE (c.relkind = 'p' OR c.oid IN (SELECT inhrelid FROM pg_inherits)) AND OURS",
+    "SELECT format('inherited %s %s.%s own=%s from=%s', n.nspname, c.relname, a.attname, a.attislocal, a.attinhcount)
+     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE a.attinhcount > 0 AND NOT a.attisdropped AND OURS",
+    "SELECT format('inherited constraint %s %s.%s own=%s from=%s %s', n.nspname, c.relname, k.conname, k.conislocal, k.coninhcount,
+        (SELECT p.conrelid::regclass || '.' || p.conname FROM pg_constraint p WHERE p.oid = k.conparentid))
+     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE (k.coninhcount > 0 OR k.conparentid <> 0) AND OURS",
+    "SELECT format('column %s %s.%s %s %s not_null=%s default=%s identity=%s generated=%s collation=%s storage=%s acl=%s statistics=%s options=%s compression=%s',
         n.nspname, c.relname, a.attname,
         (SELECT count(*) FROM pg_attribute b WHERE b.attrelid = a.attrelid AND b.attnum BETWEEN 1 AND a.attnum AND NOT b.attisdropped),
         format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated,
-        nullif(a.attcollation, 0)::regcollation, a.attstorage, a.attacl, a.attstattarget, a.attoptions, a.attislocal, a.attinhcount,
+        nullif(a.attcollation, 0)::regcollation, a.attstorage, a.attacl, a.attstattarget, a.attoptions,
         to_jsonb(a) ->> 'attcompression')
      FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
      WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c', 'i', 'I') AND OURS",
     // From 18 on NOT NULL is a constraint, too, with a name, NO INHERIT and NOT VALID.
-    "SELECT format('constraint %s %s.%s %s validated=%s inherited=%s,%s,%s no_inherit=%s deferrable=%s,%s index=%s', n.nspname, c.relname, k.conname,
-        pg_get_constraintdef(k.oid), k.convalidated, k.conislocal, k.coninhcount, (SELECT conname FROM pg_constraint WHERE oid = k.conparentid),
-        k.connoinherit, k.condeferrable, k.condeferred, nullif(k.conindid, 0)::regclass)
+    "SELECT format('constraint %s %s.%s %s validated=%s deferrable=%s,%s index=%s', n.nspname, c.relname, k.conname,
+        pg_get_constraintdef(k.oid), k.convalidated, k.condeferrable, k.condeferred, nullif(k.conindid, 0)::regclass)
      FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE OURS",
     "SELECT format('index %s %s owner=%s valid=%s ready=%s live=%s unique=%s primary=%s immediate=%s clustered=%s replica_identity=%s', n.nspname,

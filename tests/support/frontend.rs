@@ -35,6 +35,17 @@ pub fn execute(portal: &str) -> Vec<u8> {
     frame(b'E', format!("{portal}\0\0\0\0\0").as_bytes()).to_vec()
 }
 
+/// Execute of so many rows at most.
+pub fn execute_rows(portal: &str, rows: u32) -> Vec<u8> {
+    let mut body = format!("{portal}\0").into_bytes();
+    body.extend(rows.to_be_bytes());
+    frame(b'E', &body).to_vec()
+}
+
+pub fn flush() -> Vec<u8> {
+    frame(b'H', b"").to_vec()
+}
+
 pub fn sync() -> Vec<u8> {
     frame(b'S', b"").to_vec()
 }

@@ -4,6 +4,15 @@ descendants AS (
   UNION
   SELECT d.root, i.inhrelid FROM descendants AS d, pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) d.oid
 ),
+partition_keys AS (
+  SELECT p.partrelid AS oid, COALESCE((SELECT pg_catalog.json_agg(COALESCE(a.attname, '') ORDER BY k.n)
+    FROM pg_catalog.unnest(p.partattrs::pg_catalog.int2[]) WITH ORDINALITY AS k (number, n)
+      LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) p.partrelid AND a.attnum OPERATOR(pg_catalog.=) k.number),
+    '[]'::pg_catalog.json) AS columns
+  FROM pg_catalog.pg_partitioned_table AS p
+  WHERE EXISTS (SELECT FROM relations AS r WHERE r.oid OPERATOR(pg_catalog.=) p.partrelid)
+    OR EXISTS (SELECT FROM descendants AS d WHERE d.oid OPERATOR(pg_catalog.=) p.partrelid)
+),
 dependents AS (
   SELECT r.oid AS root, 1259::pg_catalog.oid AS class, r.oid, 0 AS part FROM relations AS r
   UNION
@@ -202,6 +211,75 @@ SELECT pg_catalog.json_build_object(
       FROM descendants AS t, pg_catalog.pg_constraint AS k
       WHERE t.root OPERATOR(pg_catalog.=) c.oid AND k.conrelid OPERATOR(pg_catalog.=) t.oid
         AND k.contype OPERATOR(pg_catalog.=) 'c' AND k.coninhcount OPERATOR(pg_catalog.=) 0), '[]'::pg_catalog.json),
+    'bounded_by', CASE WHEN c.relispartition THEN (
+      SELECT pg_catalog.json_agg(DISTINCT COALESCE(a.attname, ''))
+      FROM pg_catalog.pg_partition_ancestors(c.oid) AS up (relid) CROSS JOIN pg_catalog.pg_partitioned_table AS p
+        CROSS JOIN pg_catalog.unnest(p.partattrs::pg_catalog.int2[]) AS k (number)
+        LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) p.partrelid AND a.attnum OPERATOR(pg_catalog.=) k.number
+      WHERE p.partrelid OPERATOR(pg_catalog.=) up.relid::pg_catalog.oid AND up.relid::pg_catalog.oid OPERATOR(pg_catalog.<>) c.oid) END,
+    'partition_key', (SELECT k.columns FROM partition_keys AS k WHERE k.oid OPERATOR(pg_catalog.=) c.oid),
+    'partitions', CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'p' THEN COALESCE((
+      SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+        'schema', ps.nspname,
+        'name', p.relname,
+        'kind', p.relkind,
+        'partition_key', partition_keys.columns,
+        'not_null', COALESCE((SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
+          WHERE a.attrelid OPERATOR(pg_catalog.=) p.oid AND a.attnotnull AND a.attnum OPERATOR(pg_catalog.>) 0), '[]'::pg_catalog.json),
+        'constraints', COALESCE((SELECT pg_catalog.json_agg(k.conname) FROM pg_catalog.pg_constraint AS k
+          WHERE k.conrelid OPERATOR(pg_catalog.=) p.oid), '[]'::pg_catalog.json),
+        'foreign_keys', COALESCE((SELECT pg_catalog.json_agg((
+            SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
+            WHERE a.attrelid OPERATOR(pg_catalog.=) p.oid AND a.attnum OPERATOR(pg_catalog.=) ANY (k.conkey)))
+          FROM pg_catalog.pg_constraint AS k
+          WHERE k.conrelid OPERATOR(pg_catalog.=) p.oid AND k.contype OPERATOR(pg_catalog.=) 'f'
+            AND k.conparentid::pg_catalog.int8 OPERATOR(pg_catalog.=) 0), '[]'::pg_catalog.json),
+        'indexes', COALESCE((SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+            'name', ic.relname,
+            'valid', x.indisvalid,
+            'unique', x.indisunique,
+            'constraint', (SELECT k.contype FROM pg_catalog.pg_constraint AS k
+              WHERE k.conindid OPERATOR(pg_catalog.=) x.indexrelid AND k.conrelid OPERATOR(pg_catalog.=) p.oid
+                AND k.contype OPERATOR(pg_catalog.<>) 'f' LIMIT 1),
+            'ordinary', x.indexprs IS NULL AND x.indpred IS NULL AND am.amname OPERATOR(pg_catalog.=) 'btree'
+              AND COALESCE(pg_catalog.to_jsonb(x) OPERATOR(pg_catalog.->>) 'indnullsnotdistinct', 'false') OPERATOR(pg_catalog.=) 'false'
+              AND NOT EXISTS (SELECT FROM pg_catalog.unnest(x.indclass::pg_catalog.oid[]) AS o (oid), pg_catalog.pg_opclass AS oc
+                WHERE oc.oid OPERATOR(pg_catalog.=) o.oid AND NOT oc.opcdefault)
+              AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest(x.indcollation::pg_catalog.oid[]), pg_catalog.unnest(x.indkey::pg_catalog.int2[]))
+                    AS o (collation_oid, number),
+                  pg_catalog.pg_attribute AS a
+                WHERE a.attrelid OPERATOR(pg_catalog.=) p.oid AND a.attnum OPERATOR(pg_catalog.=) o.number
+                  AND o.collation_oid IS NOT NULL AND o.collation_oid OPERATOR(pg_catalog.<>) a.attcollation),
+            'key', COALESCE((SELECT pg_catalog.json_agg(a.attname ORDER BY o.n)
+              FROM pg_catalog.unnest(x.indkey::pg_catalog.int2[]) WITH ORDINALITY AS o (number, n), pg_catalog.pg_attribute AS a
+              WHERE a.attrelid OPERATOR(pg_catalog.=) p.oid AND a.attnum OPERATOR(pg_catalog.=) o.number
+                AND o.n OPERATOR(pg_catalog.<=) x.indnkeyatts), '[]'::pg_catalog.json),
+            'including', COALESCE((SELECT pg_catalog.json_agg(a.attname ORDER BY o.n)
+              FROM pg_catalog.unnest(x.indkey::pg_catalog.int2[]) WITH ORDINALITY AS o (number, n), pg_catalog.pg_attribute AS a
+              WHERE a.attrelid OPERATOR(pg_catalog.=) p.oid AND a.attnum OPERATOR(pg_catalog.=) o.number
+                AND o.n OPERATOR(pg_catalog.>) x.indnkeyatts), '[]'::pg_catalog.json)
+          ) ORDER BY ic.relname)
+          FROM pg_catalog.pg_index AS x, pg_catalog.pg_class AS ic, pg_catalog.pg_am AS am
+          WHERE x.indrelid OPERATOR(pg_catalog.=) p.oid AND ic.oid OPERATOR(pg_catalog.=) x.indexrelid AND NOT ic.relispartition
+            AND am.oid OPERATOR(pg_catalog.=) ic.relam), '[]'::pg_catalog.json)
+      ) ORDER BY p.oid)
+      FROM descendants AS t, pg_catalog.pg_class AS p LEFT JOIN partition_keys ON partition_keys.oid OPERATOR(pg_catalog.=) p.oid,
+        pg_catalog.pg_namespace AS ps
+      WHERE t.root OPERATOR(pg_catalog.=) c.oid AND p.oid OPERATOR(pg_catalog.=) t.oid
+        AND ps.oid OPERATOR(pg_catalog.=) p.relnamespace), '[]'::pg_catalog.json) ELSE '[]'::pg_catalog.json END,
+    'partition_names', CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'p' THEN COALESCE((
+      SELECT pg_catalog.json_agg(pg_catalog.json_build_object('schema', beside.schema, 'name', taken.name, 'by_relation', taken.by_relation))
+      FROM (SELECT DISTINCT p.relnamespace AS oid, ps.nspname AS schema, pg_catalog."left"(p.relname::pg_catalog.text, 12) AS beginning
+          FROM descendants AS t, pg_catalog.pg_class AS p, pg_catalog.pg_namespace AS ps
+          WHERE t.root OPERATOR(pg_catalog.=) c.oid AND p.oid OPERATOR(pg_catalog.=) t.oid
+            AND ps.oid OPERATOR(pg_catalog.=) p.relnamespace) AS beside,
+        LATERAL (
+          SELECT o.relname AS name, true AS by_relation FROM pg_catalog.pg_class AS o WHERE o.relnamespace OPERATOR(pg_catalog.=) beside.oid
+            AND pg_catalog.starts_with(o.relname::pg_catalog.text, beside.beginning)
+          UNION
+          SELECT o.conname, false FROM pg_catalog.pg_constraint AS o WHERE o.connamespace OPERATOR(pg_catalog.=) beside.oid
+            AND pg_catalog.starts_with(o.conname::pg_catalog.text, beside.beginning)
+        ) AS taken), '[]'::pg_catalog.json) ELSE '[]'::pg_catalog.json END,
     'referenced_by', COALESCE((SELECT pg_catalog.json_agg(DISTINCT
         fs.nspname::pg_catalog.text OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) f.relname::pg_catalog.text)
       FROM pg_catalog.pg_constraint AS k, pg_catalog.pg_class AS f, pg_catalog.pg_namespace AS fs

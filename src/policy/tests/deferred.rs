@@ -92,6 +92,19 @@ fn a_string_is_taken_apart_where_that_helps() {
 }
 
 #[test]
+fn a_batch_without_begin_is_enclosed_where_that_helps() {
+    let ask = Ask { in_transaction: true, in_block: false, extended: true, ..in_block() };
+    for sql in ["CREATE INDEX i ON t (a)", "ALTER TABLE t ADD CONSTRAINT k UNIQUE (a)"] {
+        let outcome = ask.of(sql);
+        assert_eq!((outcome.decision.plan, outcome.record), (Plan::Enclose, false), "{sql}");
+    }
+    ask.refused_by("alter-column-type", "ALTER TABLE t ALTER COLUMN b TYPE int USING b::int");
+    ask.passes("CREATE TABLE fresh (id int)");
+    let warns = Ask { mode: Mode::Warn, in_transaction: true, in_block: false, extended: true, ..in_block() };
+    assert_eq!(warns.of("CREATE INDEX i ON t (a)").would, Some(Plan::Enclose));
+}
+
+#[test]
 fn the_part_that_a_transaction_can_hold_is_split_off() {
     assert_eq!(in_block().defers("CREATE INDEX ON t (a)"), " | CREATE INDEX CONCURRENTLY t_a_idx ON t (a)");
     assert_eq!(

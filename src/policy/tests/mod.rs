@@ -6,6 +6,7 @@ mod decisions;
 mod deferred;
 mod drop_table;
 mod names;
+mod partitions;
 mod relations;
 mod sessions;
 mod strong;
@@ -82,6 +83,11 @@ fn script(sql: &str) -> Script {
 }
 
 impl Ask {
+    /// Among other statements of the extended protocol, without BEGIN.
+    fn in_batch(&self) -> bool {
+        self.extended && self.in_transaction && !self.in_block
+    }
+
     fn of(&self, sql: &str) -> Outcome {
         let script = script(sql);
         let prepared = Known(self.prepared.clone());
@@ -95,7 +101,7 @@ impl Ask {
             mode: self.mode,
             in_transaction: self.in_transaction,
             in_block: self.in_block,
-            promises: self.in_block,
+            promises: self.in_block || self.in_batch(),
             failed_transaction: self.failed,
             overlay: &self.overlay,
             pending: &self.pending,

@@ -24,6 +24,12 @@ pub(super) const STATE: &str = "SELECT CASE WHEN x.indisvalid THEN 'valid' WHEN 
        AND d.oid OPERATOR(pg_catalog.=) l.database AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) THEN 'busy' ELSE 'abandoned' END \
      FROM pg_catalog.pg_index x WHERE x.indexrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)::pg_catalog.oid";
 
+/// `leaving`, where a partition has begun to leave its table; nothing otherwise.
+pub(super) const LEAVING: &str = "SELECT 'leaving' FROM pg_catalog.pg_inherits i \
+     WHERE i.inhparent OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)::pg_catalog.oid \
+       AND i.inhrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($2)::pg_catalog.oid \
+       AND pg_catalog.to_jsonb(i) OPERATOR(pg_catalog.->>) 'inhdetachpending' OPERATOR(pg_catalog.=) 'true'";
+
 /// What rebuilds have left on a table, or on any: a JSON array of names.
 pub(super) const REBUILT: &str = "SELECT COALESCE(pg_catalog.json_agg(x.indexrelid::pg_catalog.regclass::pg_catalog.text), '[]'::pg_catalog.json)::pg_catalog.text \
      FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) x.indexrelid \

@@ -39,6 +39,14 @@ impl Default for Waiting {
     }
 }
 
+impl ServerError {
+    /// A statement_timeout, and no cancel request, which has the same SQLSTATE. In a server that speaks another language than English a request counts
+    /// as one.
+    fn is_timeout(&self) -> bool {
+        self.sqlstate == "57014" && !self.message.contains("user request")
+    }
+}
+
 impl Runner {
     /// How it waits, and for what the first step does; the seed is any text of the session.
     #[must_use]
@@ -64,7 +72,7 @@ impl Runner {
     /// A step begins.
     pub(super) fn begin_waiting(&mut self, step: &Step) {
         let total_ms = self.total_ms();
-        let waits = step.wait == Wait::Short && total_ms > 0;
+        let waits = step.wait != Wait::Long && total_ms > 0;
         let longest_ms = self.own_lock_timeout().map_or(self.waiting.patience.longest_ms, |own| own.min(self.waiting.patience.longest_ms));
         let patience = Patience { longest_ms, ..self.waiting.patience };
         self.waiting.tries = waits.then(|| Tries::new(patience, total_ms, &self.waiting.seed));
@@ -76,10 +84,14 @@ impl Runner {
     pub(super) fn limits_of(&mut self, step: &Step) -> Limits {
         match (&self.waiting.tries, step.wait) {
             (_, Wait::Long) => Limits::Off,
-            (None, Wait::Short) => Limits::Own,
+            (None, Wait::Short | Wait::Bounded(_)) => Limits::Own,
             (Some(tries), Wait::Short) => {
                 self.waiting.timeout_ms = tries.timeout_ms(self.waiting.waited);
-                Limits::Try(self.waiting.timeout_ms)
+                Limits::Try(self.waiting.timeout_ms, None)
+            }
+            (Some(tries), Wait::Bounded(work_ms)) => {
+                self.waiting.timeout_ms = tries.timeout_ms(self.waiting.waited);
+                Limits::Try(self.waiting.timeout_ms, Some(self.waiting.timeout_ms.saturating_add(work_ms)))
             }
         }
     }
@@ -101,20 +113,22 @@ impl Runner {
         crate::wire::startup_settings::milliseconds(text.as_bytes()).filter(|ms| *ms > 0)
     }
 
-    /// What the session had, but for lock_timeout.
-    pub(super) fn set_try(&mut self, ms: u64, todo: Todo) -> Next {
+    /// What the session had, but for these.
+    pub(super) fn set_try(&mut self, lock_ms: u64, whole_ms: Option<u64>, todo: Todo) -> Next {
         let saved = self.saved.as_deref().and_then(|saved| serde_json::from_str::<serde_json::Value>(saved).ok());
         let mut limits = saved.filter(serde_json::Value::is_object).unwrap_or_else(|| serde_json::json!({}));
         if let Some(limits) = limits.as_object_mut() {
-            limits.insert("lock_timeout".to_owned(), ms.to_string().into());
+            limits.insert("lock_timeout".to_owned(), lock_ms.to_string().into());
+            limits.extend(whole_ms.map(|ms| ("statement_timeout".to_owned(), ms.to_string().into())));
         }
         self.phase = Phase::Limits(Box::new(todo));
         Next::Run(BACK.to_owned(), vec![limits.to_string()])
     }
 
-    /// The step did not get its lock: who is there is asked, as far as it is known where.
-    pub(super) fn waits_again(&self, error: &ServerError) -> bool {
-        self.waiting.tries.is_some() && error.sqlstate == LOCK_NOT_AVAILABLE
+    /// The step did not get its lock, or not all of its locks in time: who is there is asked, as far as it is known where.
+    pub(super) fn waits_again(&self, step: &Step, error: &ServerError) -> bool {
+        let bounded = matches!(step.wait, Wait::Bounded(_));
+        self.waiting.tries.is_some() && (error.sqlstate == LOCK_NOT_AVAILABLE || bounded && error.is_timeout())
     }
 
     pub(super) fn ask_who_is_there(&mut self, step: Box<Step>, error: ServerError) -> Next {

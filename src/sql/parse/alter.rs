@@ -109,6 +109,10 @@ fn other_action(subtype: AlterTableType, definition: Option<&NodeEnum>) -> Alter
         (AlterTableType::AtDetachPartition, Some(NodeEnum::PartitionCmd(partition))) if partition.concurrent => {
             AlterAction::Brief("DETACH PARTITION … CONCURRENTLY")
         }
+        (AlterTableType::AtDetachPartition, Some(NodeEnum::PartitionCmd(partition))) => match &partition.name {
+            Some(child) => AlterAction::DetachPartition(tree::relation(child)),
+            None => AlterAction::Unjudged("DETACH PARTITION"),
+        },
         (AlterTableType::AtAlterConstraint, Some(NodeEnum::AtalterConstraint(change))) if !change.alter_inheritability => {
             if change.alter_enforceability && change.is_enforced {
                 AlterAction::Unjudged("ALTER CONSTRAINT … ENFORCED")

@@ -103,6 +103,7 @@ pub(super) fn index(stmt: &IndexStmt) -> CreateIndex {
         key_names: naming::distinct(keys.filter_map(key_name)),
         key_columns: stmt.index_params.iter().map(key_column).collect(),
         partial: stmt.where_clause.is_some(),
+        ordinary: is_ordinary(stmt),
         nulls_not_distinct: stmt.nulls_not_distinct,
         sorted_by: if ["", "btree"].contains(&&*stmt.access_method) {
             stmt.index_params.iter().filter_map(sorted_column).collect()
@@ -135,6 +136,12 @@ fn is_beyond_method(stmt: &IndexStmt) -> bool {
         "spgist" => stmt.unique || several || stmt.index_params.iter().any(sorts),
         _ => false,
     }
+}
+
+/// A B-tree of columns, with what comes by default otherwise. The order of its keys does not matter to whoever takes one index for another.
+fn is_ordinary(stmt: &IndexStmt) -> bool {
+    let plain = |node: &Node| matches!(tree::kind(node), Some(NodeEnum::IndexElem(key)) if key.expr.is_none() && key.collation.is_empty() && key.opclass.is_empty());
+    stmt.access_method == "btree" && stmt.where_clause.is_none() && !stmt.nulls_not_distinct && stmt.index_params.iter().all(plain)
 }
 
 fn key_column(node: &Node) -> Option<String> {

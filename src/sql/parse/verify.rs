@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use pg_query::protobuf::{AlterTableStmt, ConstrType, Constraint, DefElem, IndexStmt, RawStmt, String as Text};
+use pg_query::protobuf::{AlterTableStmt, ConstrType, Constraint, DefElem, IndexStmt, RangeVar, RawStmt, String as Text};
 use pg_query::{Node, NodeEnum};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::super::name::RelationName;
 use super::super::rewrite::{Command, Meaning};
 use super::{ParseError, Source, statements, tree};
 
@@ -15,6 +16,10 @@ use super::{ParseError, Source, statements, tree};
 pub(in crate::sql) enum Change<'a> {
     /// CREATE INDEX became CONCURRENTLY, and got this name when one is given.
     CreateIndex(Option<&'a str>),
+    /// CREATE INDEX got this name.
+    NameIndex(&'a str),
+    /// CREATE INDEX became CONCURRENTLY on another table, under this name, however the original was named; IF NOT EXISTS is left out.
+    CreateIndexOn(&'a RelationName, &'a str),
     /// DROP INDEX became CONCURRENTLY.
     DropIndex,
     /// REINDEX became CONCURRENTLY.
@@ -31,10 +36,33 @@ pub(in crate::sql) fn differs_only_by(original: &str, edited: &str, change: Chan
 pub(in crate::sql) fn consists_of(text: &str, span: &Range<usize>, composed: &str, commands: &[(usize, Command)]) -> bool {
     let original = text.get(span.clone()).and_then(alter_table);
     let (Some(mut expected), Some(found)) = (original, alter_table(composed)) else { return false };
-    let intended = commands.iter().map(|(number, command)| intended(expected.cmds.get(*number)?, span.start, command)).collect::<Option<Vec<_>>>();
-    let Some(intended) = intended else { return false };
-    expected.cmds = intended;
+    let Some(cmds) = all_intended(&expected, span.start, commands) else { return false };
+    expected.cmds = cmds;
     same(&expected, &found)
+}
+
+/// The same, as a statement about another table.
+pub(in crate::sql) fn consists_of_on(text: &str, span: &Range<usize>, composed: &str, commands: &[(usize, Command)], table: &RelationName) -> bool {
+    let original = text.get(span.clone()).and_then(alter_table);
+    let (Some(mut expected), Some(found)) = (original, alter_table(composed)) else { return false };
+    let Some(cmds) = all_intended(&expected, span.start, commands) else { return false };
+    expected.cmds = cmds;
+    expected.missing_ok = false;
+    name_table(expected.relation.as_mut(), table) && same(&expected, &found)
+}
+
+fn all_intended(original: &AlterTableStmt, start: usize, commands: &[(usize, Command)]) -> Option<Vec<Node>> {
+    commands.iter().map(|(number, command)| intended(original.cmds.get(*number)?, start, command)).collect()
+}
+
+/// Another table in the place of the one that is named.
+fn name_table(relation: Option<&mut RangeVar>, table: &RelationName) -> bool {
+    let Some(relation) = relation else { return false };
+    relation.catalogname.clear();
+    relation.schemaname = table.schema.clone().unwrap_or_default();
+    relation.relname.clone_from(&table.name);
+    relation.inh = true;
+    true
 }
 
 fn alter_table(text: &str) -> Option<AlterTableStmt> {
@@ -49,6 +77,7 @@ fn intended(original: &Node, start: usize, command: &Command) -> Option<Node> {
     let mut node = original.clone();
     match &command.meaning {
         Meaning::AsWritten => {}
+        Meaning::Named(name) => name.clone_into(&mut constraint_of(&mut node)?.conname),
         Meaning::NotValid(name) => make_not_valid(constraint_of(&mut node)?, name),
         Meaning::Without(places) => {
             let Some(NodeEnum::ColumnDef(column)) = definition_of(&mut node)? else { return None };
@@ -141,6 +170,15 @@ fn only_statement(text: &str) -> Option<NodeEnum> {
 fn make(statement: &mut NodeEnum, change: Change<'_>) -> bool {
     match (statement, change) {
         (NodeEnum::IndexStmt(stmt), Change::CreateIndex(name)) => make_concurrent(stmt, name),
+        (NodeEnum::IndexStmt(stmt), Change::NameIndex(name)) if stmt.idxname.is_empty() => {
+            name.clone_into(&mut stmt.idxname);
+            true
+        }
+        (NodeEnum::IndexStmt(stmt), Change::CreateIndexOn(table, name)) => {
+            name.clone_into(&mut stmt.idxname);
+            stmt.if_not_exists = false;
+            !std::mem::replace(&mut stmt.concurrent, true) && name_table(stmt.relation.as_mut(), table)
+        }
         (NodeEnum::DropStmt(stmt), Change::DropIndex) => !std::mem::replace(&mut stmt.concurrent, true),
         (NodeEnum::ReindexStmt(stmt), Change::Reindex) if !tree::switched_on(&stmt.params, "concurrently") => {
             stmt.params.push(switch("concurrently"));

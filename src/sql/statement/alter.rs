@@ -60,11 +60,13 @@ pub enum AlterAction {
     AlterType(AlterType),
     /// ATTACH PARTITION of this table.
     AttachPartition(RelationName),
+    /// DETACH PARTITION without CONCURRENTLY: the partition.
+    DetachPartition(RelationName),
     /// INHERIT this table: metadata only under a brief lock, but its DROP … CASCADE takes the child along.
     Inherit(RelationName),
     /// Metadata only under a brief lock (DROP NOT NULL, SET DEFAULT, OWNER TO, SET STATISTICS …): what it is called.
     Brief(&'static str),
-    /// No rule of ours judges it (SET LOGGED, DETACH PARTITION …): what it is called.
+    /// No rule of ours judges it (SET LOGGED, SET TABLESPACE …): what it is called.
     Unjudged(&'static str),
 }
 

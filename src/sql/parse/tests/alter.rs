@@ -218,6 +218,7 @@ fn alter_type() {
 #[test]
 fn short_commands() {
     assert_eq!(action("ALTER c SET NOT NULL"), AlterAction::SetNotNull("c".into()));
+    assert_eq!(action("DETACH PARTITION s.p"), AlterAction::DetachPartition(relation("s.p")));
     assert_eq!(action("ATTACH PARTITION s.p FOR VALUES IN (1, 2)"), AlterAction::AttachPartition(relation("s.p")));
     assert_eq!(action("INHERIT s.p"), AlterAction::Inherit(relation("s.p")));
     assert_eq!(action("VALIDATE CONSTRAINT k"), AlterAction::ValidateConstraint("k".into()));
@@ -256,7 +257,6 @@ fn short_commands() {
         "SET UNLOGGED",
         "SET TABLESPACE x",
         "SET ACCESS METHOD heap",
-        "DETACH PARTITION p",
         "ALTER c SET EXPRESSION AS (a + 1)",
         "ALTER CONSTRAINT k ENFORCED",
         "ALTER CONSTRAINT k INHERIT",
@@ -264,5 +264,6 @@ fn short_commands() {
     ] {
         assert!(matches!(action(command), AlterAction::Unjudged(_)), "{command}");
     }
+    assert_eq!(action("DETACH PARTITION s.p"), AlterAction::DetachPartition(relation("s.p")));
     assert_eq!(action("ATTACH PARTITION s.p FOR VALUES IN (1, 2)"), AlterAction::AttachPartition(relation("s.p")));
 }

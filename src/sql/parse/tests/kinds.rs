@@ -220,6 +220,7 @@ fn created_indexes() {
             key_names: vec!["a".into(), "b".into()],
             key_columns: Some(vec!["a".into(), "b".into()]),
             partial: true,
+            ordinary: false,
             nulls_not_distinct: false,
             sorted_by: vec!["a".into(), "b".into()],
             beyond_method: false,
