@@ -61,7 +61,8 @@ fn chosen(alter: &AlterTable, target: &Target<'_>, constraint: &Constraint, befo
 
 /// What a lost build of this key left behind gives its name back.
 fn key_name(alter: &AlterTable, target: &Target<'_>, key: &Unique) -> String {
-    let columns = if key.primary { Vec::new() } else { [&key.columns[..], &key.including].concat() };
+    // A column that is there twice is numbered, as in an index.
+    let columns = if key.primary { Vec::new() } else { naming::distinct([&key.columns[..], &key.including].concat().into_iter()) };
     let is_taken = |name: &str| target.is_taken(name, Among::Both) && !unique::is_left_over(target, key, name);
     naming::choose(table_name(alter, target), &columns, if key.primary { "pkey" } else { "key" }, &is_taken)
 }

@@ -3,10 +3,11 @@
 
 use crate::catalog::facts::RelationFacts;
 use crate::deferred::operation::Operation;
+use crate::sql::name::RelationName;
 use crate::sql::statement::{AlterAction, AlterTable, Constraint, Unique};
 
 use super::case::Case;
-use super::target::Target;
+use super::target::{Standing, Target};
 use super::{alter, unique};
 
 /// A UNIQUE or PRIMARY KEY that cannot be, whatever the rows are.
@@ -19,6 +20,22 @@ pub(super) fn refuses_key(case: &Case<'_>, statement: &AlterTable, target: &Targ
             let unsorted = key.columns.iter().any(|column| is_unsorted(case, target, column));
             facts.denied.alter || second || taken || unsorted || key.columns.iter().any(|column| case.lacks(target, column))
         })
+}
+
+/// A foreign key that cannot be, whatever the rows are.
+pub(super) fn refuses_foreign_key(
+    case: &Case<'_>,
+    statement: &AlterTable,
+    target: &Target<'_>,
+    constraint: &Constraint,
+    columns: &[String],
+    references: &RelationName,
+) -> bool {
+    certain(case, statement, target).is_some_and(|facts| {
+        let taken = constraint.name.as_deref().is_some_and(|name| facts.constraints.iter().any(|other| other.name == name));
+        let missing = case.target(references).standing == Standing::Missing;
+        facts.denied.alter || taken || missing || columns.iter().any(|column| case.lacks(target, column))
+    })
 }
 
 /// A B-tree does not sort the column by itself.

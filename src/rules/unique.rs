@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::deferred::operation::{AttachKey, CreateIndex, Operation};
 use crate::sql::name::{Identifier, RelationName};
+use crate::sql::naming;
 use crate::sql::statement::{AlterTable, Unique};
 
 use super::alter::{self, Adding};
@@ -52,7 +53,7 @@ fn on_partitions(case: &Case<'_>, target: &Target<'_>, unique: &Unique, adding: 
     let kind = if unique.primary { 'p' } else { 'u' };
     let (key, including) = (Some(&*unique.columns), &*unique.including);
     let wanted = Wanted { key, including, unique: true, constraint: Some(kind), ordinary: !unique.nulls_not_distinct };
-    let names = if unique.primary { Vec::new() } else { [&unique.columns[..], &unique.including].concat() };
+    let names = if unique.primary { Vec::new() } else { naming::distinct([&unique.columns[..], &unique.including].concat().into_iter()) };
     let mut operations = Vec::new();
     for leaf in tree.to_build(&wanted, adding.name, &names, if unique.primary { "pkey" } else { "key" })? {
         let build = build(&leaf.table, leaf.table.sibling(&*leaf.name), unique, &leaf.name);

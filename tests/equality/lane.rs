@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::case::Case;
-use super::shape::Shape;
+use super::shape::{Piece, Shape};
 use super::support::catalog::contents;
 use super::support::frontend::Reply;
 use super::support::scene::set_up;
@@ -65,13 +65,13 @@ impl Lane {
     }
 
     /// Without the proxy. What the pieces are is the caller's business.
-    pub(super) async fn directly(&self, case: &Case, shape: Shape, pieces: &[String]) -> Result<Run, String> {
+    pub(super) async fn directly(&self, case: &Case, shape: Shape, pieces: &[Piece]) -> Result<Run, String> {
         self.direct.begin(case).await?;
         self.direct.run(shape, pieces).await
     }
 
     /// The same without a single row in the beginning.
-    pub(super) async fn directly_without_rows(&self, case: &Case, shape: Shape, pieces: &[String]) -> Result<Run, String> {
+    pub(super) async fn directly_without_rows(&self, case: &Case, shape: Shape, pieces: &[Piece]) -> Result<Run, String> {
         self.direct.begin(case).await?;
         self.direct.truncate().await?;
         self.direct.run(shape, pieces).await
@@ -152,7 +152,7 @@ impl Side {
         }
     }
 
-    async fn run(&self, shape: Shape, pieces: &[String]) -> Result<Run, String> {
+    async fn run(&self, shape: Shape, pieces: &[Piece]) -> Result<Run, String> {
         let mut client = RawClient::log_in(self.port, &self.database).await;
         let replies = shape.send(&mut client, pieces).await;
         drop(client);

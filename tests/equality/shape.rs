@@ -1,7 +1,7 @@
 //! The ways in which a tool sends its migration.
 
 use super::support::RawClient;
-use super::support::frontend::Reply;
+use super::support::frontend::{Reply, statement, sync};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Shape {
@@ -15,26 +15,43 @@ pub(super) enum Shape {
     Extended,
     /// The same between BEGIN and COMMIT.
     ExtendedTransaction,
+    /// Parse, Bind and Execute for each, and one Sync behind all of them.
+    OneBatch,
 }
 
-pub(super) const SHAPES: [Shape; 5] = [Shape::Autocommit, Shape::Transaction, Shape::OneString, Shape::Extended, Shape::ExtendedTransaction];
+pub(super) const SHAPES: [Shape; 6] =
+    [Shape::Autocommit, Shape::Transaction, Shape::OneString, Shape::Extended, Shape::ExtendedTransaction, Shape::OneBatch];
+
+/// Statements that are answered together.
+pub(super) type Piece = Vec<String>;
 
 impl Shape {
+    /// All statements are answered, and fail, together.
+    pub(super) fn is_whole(self) -> bool {
+        matches!(self, Self::OneString | Self::OneBatch)
+    }
+
     /// What is sent, one by one.
-    pub(super) fn pieces(self, migration: &[String]) -> Vec<String> {
-        match self {
-            Self::Transaction | Self::ExtendedTransaction => [&["BEGIN".to_owned()], migration, &["COMMIT".to_owned()]].concat(),
-            Self::OneString => vec![migration.join("; ")],
-            Self::Autocommit | Self::Extended => migration.to_vec(),
+    pub(super) fn pieces(self, migration: &[String]) -> Vec<Piece> {
+        if self.is_whole() {
+            return vec![migration.to_vec()];
         }
+        let in_block = matches!(self, Self::Transaction | Self::ExtendedTransaction);
+        let (begin, commit) = if in_block { (Some("BEGIN".to_owned()), Some("COMMIT".to_owned())) } else { (None, None) };
+        begin.into_iter().chain(migration.iter().cloned()).chain(commit).map(|sql| vec![sql]).collect()
     }
 
     /// Sends the pieces, each when the one before it is answered, whatever the answer.
-    pub(super) async fn send(self, client: &mut RawClient, pieces: &[String]) -> Vec<Reply> {
+    pub(super) async fn send(self, client: &mut RawClient, pieces: &[Piece]) -> Vec<Reply> {
         let mut replies = Vec::new();
-        for sql in pieces {
-            let extended = matches!(self, Self::Extended | Self::ExtendedTransaction);
-            replies.push(if extended { client.ask_extended(sql).await } else { client.ask(sql).await });
+        for piece in pieces {
+            replies.push(match self {
+                Self::Autocommit | Self::Transaction | Self::OneString => client.ask(&piece.join("; ")).await,
+                Self::Extended | Self::ExtendedTransaction | Self::OneBatch => {
+                    let messages: Vec<u8> = piece.iter().flat_map(|sql| statement(sql)).chain(sync()).collect();
+                    client.exchange(&messages, 1).await.remove(0)
+                }
+            });
         }
         replies
     }

@@ -30,8 +30,8 @@ impl Tally {
         let statements = case.migration.len();
         let refused = replies.iter().filter(|reply| is_refused(reply)).count();
         let failed = replies.iter().filter(|reply| !reply.errors.is_empty()).count() - refused;
-        // A string is refused, or fails, as a whole.
-        let each = if shape == Shape::OneString { statements } else { 1 };
+        // What is sent together is refused, or fails, as a whole.
+        let each = if shape.is_whole() { statements } else { 1 };
         let deferred = with("after COMMIT: ");
         Self { runs: 1, statements, rewritten: with("runs as: "), deferred, refused: refused * each, failed: failed * each, late: 0 }
     }

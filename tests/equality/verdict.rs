@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use super::case::Case;
 use super::lane::{Lane, Run};
-use super::shape::Shape;
+use super::shape::{Piece, Shape};
 use super::support::frontend::Reply;
 use super::tally::Tally;
 
 /// Direct runs of a case, by what was sent.
-pub(super) type Known = BTreeMap<(Shape, Vec<String>), Run>;
+pub(super) type Known = BTreeMap<(Shape, Vec<Piece>), Run>;
 
 /// What is counted, and what is wrong.
 pub(super) async fn judge(lane: &Lane, case: &Case, shape: Shape, known: &mut Known) -> (Tally, Result<(), String>) {
@@ -39,7 +39,8 @@ async fn same(lane: &Lane, case: &Case, shape: Shape, run: &Run, known: &mut Kno
     }
     let direct = &known[&key];
     let (mut wrong, mut is_later) = (Vec::new(), false);
-    for (at, sql) in shape.pieces(&case.migration).iter().enumerate() {
+    for (at, piece) in shape.pieces(&case.migration).iter().enumerate() {
+        let sql = piece.join("; ");
         let (ours, native) = (&run.replies[at], &direct.replies[at]);
         if is_found_later(&run.replies[..=at], native) {
             // Something else has ended the transaction, so that nobody ever looked.
@@ -49,7 +50,7 @@ async fn same(lane: &Lane, case: &Case, shape: Shape, run: &Run, known: &mut Kno
             }
             return late(lane, case, shape, run).await;
         }
-        if !is_refused(ours) && heard(ours) != heard(native) && !is_another_fault(sql, shape, ours, native) {
+        if !is_refused(ours) && heard(ours) != heard(native) && !is_another_fault(&sql, shape, ours, native) {
             wrong.push(format!("{sql}\n  directly: {}\n  proxy:    {}", heard(native), heard(ours)));
         }
     }
@@ -90,7 +91,7 @@ fn is_about_rows(reply: &Reply) -> bool {
 async fn late(lane: &Lane, case: &Case, shape: Shape, run: &Run) -> Result<(), String> {
     let settled = lane.settle().await?;
     let pieces = replaced(shape.pieces(&case.migration), &run.replies, |reply| !reply.errors.is_empty() && !is_told_late(reply));
-    let pieces: Vec<String> = pieces.into_iter().map(|sql| without_rows(&sql)).collect();
+    let pieces: Vec<Piece> = pieces.into_iter().map(|piece| piece.iter().map(|sql| without_rows(sql)).collect()).collect();
     let direct = lane.directly_without_rows(case, shape, &pieces).await?;
     let wrong = difference(&direct.catalog, &settled);
     if wrong.is_empty() {
@@ -101,15 +102,13 @@ async fn late(lane: &Lane, case: &Case, shape: Shape, run: &Run) -> Result<(), S
 }
 
 /// In place of what failed stands what fails anywhere.
-fn replaced(pieces: Vec<String>, replies: &[Reply], failed: impl Fn(&Reply) -> bool) -> Vec<String> {
-    pieces.into_iter().zip(replies).map(|(sql, reply)| if failed(reply) { "SELECT 1 / 0".to_owned() } else { sql }).collect()
+fn replaced(pieces: Vec<Piece>, replies: &[Reply], failed: impl Fn(&Reply) -> bool) -> Vec<Piece> {
+    pieces.into_iter().zip(replies).map(|(piece, reply)| if failed(reply) { vec!["SELECT 1 / 0".to_owned()] } else { piece }).collect()
 }
 
 /// A statement that writes rows does nothing.
 fn without_rows(sql: &str) -> String {
-    let one =
-        |sql: &str| if ["INSERT ", "UPDATE ", "DELETE "].iter().any(|word| sql.starts_with(word)) { "SELECT 1".to_owned() } else { sql.to_owned() };
-    sql.split("; ").map(one).collect::<Vec<_>>().join("; ")
+    if ["INSERT ", "UPDATE ", "DELETE "].iter().any(|word| sql.starts_with(word)) { "SELECT 1".to_owned() } else { sql.to_owned() }
 }
 
 /// What a tool hears: tags, rows, SQLSTATEs, the transaction's state.

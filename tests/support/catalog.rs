@@ -82,7 +82,7 @@ const QUESTIONS: &[&str] = &[
     // What goes with what: an index with its constraint, a sequence with its column.
     "SELECT format('%s %s depends on %s %s (%s)', o.type, o.identity, r.type, r.identity, d.deptype)
      FROM pg_depend d, pg_identify_object(d.classid, d.objid, d.objsubid) o, pg_identify_object(d.refclassid, d.refobjid, d.refobjsubid) r
-     WHERE d.objid >= 16384 AND concat(o.identity, r.identity) !~ 'pg_toast|ConstraintTrigger_|\"_RETURN\"'",
+     WHERE d.objid >= 16384 AND concat(o.identity, r.identity) !~ 'pg_toast|pg_temp_|ConstraintTrigger_|\"_RETURN\"'",
 ];
 
 const OURS: &str = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";

@@ -13,9 +13,6 @@ use super::random::Random;
 /// The same case for the same seed.
 pub(super) fn case(seed: u64) -> Case {
     let mut random = Random::of(seed);
-    let (schema, mut world) = schema::schema(&mut random, PARTITIONS);
+    let (schema, mut world) = schema::schema(&mut random);
     Case { name: format!("seed {seed}"), schema, migration: migration::migration(&mut random, &mut world) }
 }
-
-/// Whether some of the tables are partitioned.
-const PARTITIONS: bool = false;

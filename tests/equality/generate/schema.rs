@@ -21,10 +21,10 @@ enum Values {
     WithNulls,
 }
 
-pub(super) fn schema(random: &mut Random, partitions: bool) -> (Vec<String>, World) {
+pub(super) fn schema(random: &mut Random) -> (Vec<String>, World) {
     let (mut sql, mut world) = (TYPES.iter().map(ToString::to_string).collect::<Vec<_>>(), World::default());
     for _ in 0..random.within(1, 3) {
-        let partitioned = partitions && random.chance(25);
+        let partitioned = random.chance(20);
         table(random, &mut world, partitioned, &mut sql);
     }
     for at in 0..world.tables.len() {
