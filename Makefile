@@ -9,6 +9,9 @@ VERSION ?= 15
 # Which tool runs against itself in `make race`, and how often.
 TOOL ?= both
 ROUNDS ?= 20
+# `make equality`: how many migrations, and the number that the first is made of.
+CASES ?= 1000
+SEED ?= 1
 # `make deploy-day`: which tools, on how many rows, how often, and how many milliseconds the application may wait through the proxy.
 DEPLOY ?= alembic,flyway,golang-migrate
 ROWS ?= 2000000
@@ -34,7 +37,7 @@ help: ## this list
 	@echo 'usage: make TASK'
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
 	@echo
-	@echo 'settings: VERSION=$(VERSION) (tools, race, queue), TOOL=$(TOOL), ROUNDS=$(ROUNDS) (race), DEPLOY, ROWS, REPETITIONS, LIMIT (deploy-day), PGAIRLOCK_TEST_VERSIONS="$(PGAIRLOCK_TEST_VERSIONS)" (test, kills), DEMO_PG, DEMO_ROWS, DEMO_STAY=1 (demo)'
+	@echo 'settings: VERSION=$(VERSION) (tools, race, queue), TOOL=$(TOOL), ROUNDS=$(ROUNDS) (race), DEPLOY, ROWS, REPETITIONS, LIMIT (deploy-day), PGAIRLOCK_TEST_VERSIONS="$(PGAIRLOCK_TEST_VERSIONS)" (test, kills, equality), CASES, SEED (equality), DEMO_PG, DEMO_ROWS, DEMO_STAY=1 (demo)'
 
 .PHONY: build
 build: ## the optimised binary: target/release/pgairlock
@@ -100,6 +103,12 @@ kills: ## proxy, client, session or server die at every step: whether the next r
 	@scripts/install test
 	@for version in $(PGAIRLOCK_TEST_VERSIONS); do scripts/postgres "$$version" >/dev/null; done
 	PGAIRLOCK_KILLS=long cargo test --locked --test kills -- --nocapture
+
+.PHONY: equality
+equality: ## migrations that are made up, directly and through the proxy, in every shape: make equality CASES=1000 SEED=1
+	@scripts/install test
+	@for version in $(PGAIRLOCK_TEST_VERSIONS); do scripts/postgres "$$version" >/dev/null; done
+	PGAIRLOCK_EQUALITY_CASES=$(CASES) PGAIRLOCK_EQUALITY_SEED=$(SEED) cargo test --locked --test equality -- --nocapture
 
 .PHONY: bench
 bench: ## how fast frames pass that need no decision

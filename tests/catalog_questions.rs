@@ -89,7 +89,7 @@ async fn relations_are_told_as_they_are() {
         let index = users.indexes.iter().find(|index| index.name == "by_expression").unwrap();
         assert_eq!((index.plain, index.columns.as_slice()), (false, ["email".to_owned()].as_slice()));
         for name in ["users_pkey", "positive"] {
-            assert!(users.taken_names.iter().any(|taken| taken == name), "{name}: {:?}", users.taken_names);
+            assert!(users.taken.relations.iter().chain(&users.taken.constraints).any(|taken| taken == name), "{name}: {:?}", users.taken);
         }
         let strange = relation(scope, Some("public"), r#"Täb "x""#);
         assert_eq!(strange.constraints.iter().find(|constraint| constraint.kind == 'f').unwrap().references.as_deref(), Some("public.users"));

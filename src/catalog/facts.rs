@@ -105,8 +105,10 @@ pub struct RelationFacts {
     /// What holds rows of its own and goes with it by CASCADE, its children aside: columns of its row type in other tables
     /// (`schema.table.column`), materialized views.
     pub takes_along: Vec<String>,
-    /// Names of relations and constraints in its schema that an automatic name may collide with, and of those asked for that exist.
-    pub taken_names: Vec<String>,
+    /// Names in its schema that an automatic name may collide with, and of those asked for the ones that exist.
+    pub taken: Taken,
+    /// What the role may not do to it.
+    pub denied: Denied,
     /// Set when it is an index.
     pub index: Option<IndexOf>,
     /// What its drop would meet: asked where a DROP TABLE names it.
@@ -115,6 +117,28 @@ pub struct RelationFacts {
     /// What a new partition of it would meet: asked where a statement gives it one.
     #[serde(skip)]
     pub joining: Vec<JoiningFacts>,
+}
+
+/// Names in a schema, by what has them: an index is a relation, its constraint is a constraint, and PostgreSQL looks among the ones or the others.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct Taken {
+    /// Of relations.
+    pub relations: Vec<String>,
+    /// Of constraints.
+    pub constraints: Vec<String>,
+}
+
+/// What the server refuses to the session's role, whatever else there is to say of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct Denied {
+    /// ALTER TABLE and CREATE INDEX: it belongs to another role.
+    pub alter: bool,
+    /// DROP: its schema does, too.
+    pub drop: bool,
+    /// REINDEX.
+    pub maintain: bool,
 }
 
 /// One column.
@@ -133,6 +157,8 @@ pub struct ColumnFacts {
     pub base_oid: u32,
     /// The modifier that counts: its own, or that of the domain.
     pub base_modifier: i32,
+    /// Its base type has no operator class that a B-tree would take by default (`json`, `point`).
+    pub unsorted: bool,
     /// Its collation is that of its type.
     pub default_collation: bool,
     /// NOT NULL (and, on 18, valid).
@@ -230,6 +256,8 @@ pub struct NameBeside {
     pub schema: String,
     /// The name.
     pub name: String,
+    /// A relation has it; otherwise a constraint.
+    pub by_relation: bool,
 }
 
 /// What an index belongs to.
@@ -258,6 +286,8 @@ pub struct TypeFacts {
     pub base_oid: u32,
     /// The modifier that the domain gives its base type; −1 otherwise.
     pub base_modifier: i32,
+    /// The base type has no operator class that a B-tree would take by default.
+    pub unsorted: bool,
     /// Types whose values are stored the same, so that a cast from them writes nothing (`pg_cast.castmethod = 'b'`).
     pub binary_from: Vec<u32>,
 }

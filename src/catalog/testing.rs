@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{FunctionCall, Script, TypeName};
 
-pub(crate) use super::facts::{ColumnFacts, ConstraintFacts, IndexFacts, IndexOf, NameBeside, OwnIndex, PartitionFacts, RelationFacts};
+pub(crate) use super::facts::{ColumnFacts, ConstraintFacts, IndexFacts, IndexOf, NameBeside, OwnIndex, PartitionFacts, RelationFacts, Taken};
 use super::facts::{Facts, FunctionFacts, Lookup, Scope, SourceFacts, TypeFacts};
 use super::inquiry::Names;
 use super::path::{Paths, SearchPath};
@@ -46,6 +46,7 @@ pub(crate) fn column(name: &str, oid: u32, modifier: i32, type_text: &str) -> Co
         base_oid: oid,
         base_modifier: modifier,
         type_text: type_text.into(),
+        unsorted: false,
         default_collation: true,
         not_null: name == "id",
     }
@@ -84,7 +85,7 @@ pub(crate) fn table(schema: &str, name: &str, bytes: u64) -> RelationFacts {
             ..ConstraintFacts::default()
         }],
         indexes: vec![index(own("pkey"), true, "id"), index(own("b_idx"), false, "b")],
-        taken_names: vec![name.into(), own("pkey"), own("b_idx")],
+        taken: Taken { relations: vec![name.into(), own("pkey"), own("b_idx")], constraints: vec![own("pkey")] },
         ..RelationFacts::default()
     }
 }
@@ -98,7 +99,7 @@ pub(crate) fn index(schema: &str, table: &str, name: &str, bytes: u64) -> Relati
         kind: 'i',
         persistence: 'p',
         bytes: Some(bytes),
-        taken_names: vec![name.into()],
+        taken: Taken { relations: vec![name.into()], constraints: Vec::new() },
         index: Some(of),
         ..RelationFacts::default()
     }
@@ -125,6 +126,7 @@ impl Default for World {
             oid,
             base_oid: oid,
             base_modifier: -1,
+            unsorted: false,
             binary_from: binary_from.to_vec(),
             constrained_domain: false,
         };
@@ -136,7 +138,7 @@ impl Default for World {
             ("float8", plain(701, &[])),
             ("timestamptz", plain(1184, &[])),
             ("citext", plain(50_001, &[25, 1043])),
-            ("positive", TypeFacts { oid: 50_002, base_oid: 23, base_modifier: -1, binary_from: vec![], constrained_domain: true }),
+            ("positive", TypeFacts { oid: 50_002, base_oid: 23, base_modifier: -1, unsorted: false, binary_from: vec![], constrained_domain: true }),
         ];
         let builtin = |volatility| {
             vec![FunctionFacts { schema: "pg_catalog".into(), builtin: true, volatility, language: "internal".into(), ..FunctionFacts::default() }]

@@ -483,7 +483,9 @@ impl SetNotNull {
     /// The command that adds the CHECK.
     #[must_use]
     pub fn add_command(&self) -> String {
-        format!("ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID", Identifier(&self.helper), Identifier(&self.column))
+        // What is said of the parent alone is not to reach its children, and a CHECK must, or say that it does not.
+        let inherit = if self.only { " NO INHERIT" } else { "" };
+        format!("ADD CONSTRAINT {} CHECK ({} IS NOT NULL){inherit} NOT VALID", Identifier(&self.helper), Identifier(&self.column))
     }
 
     /// Takes the CHECK away, wherever the sequence stopped.

@@ -97,7 +97,7 @@ fn set_not_null_goes_on_where_it_stopped() {
     };
     let (validate, set_it, drop) =
         ("ALTER TABLE t VALIDATE CONSTRAINT h", "ALTER TABLE ONLY t ALTER COLUMN c SET NOT NULL", "ALTER TABLE ONLY t DROP CONSTRAINT h");
-    let add = "ALTER TABLE ONLY t ADD CONSTRAINT h CHECK (c IS NOT NULL) NOT VALID";
+    let add = "ALTER TABLE ONLY t ADD CONSTRAINT h CHECK (c IS NOT NULL) NO INHERIT NOT VALID";
     let not_null = |seen: Seen| Seen { not_null: true, ..seen };
     for (seen, expected) in [
         (constraint(false), format!("{validate}; {set_it}; {drop}")),

@@ -36,18 +36,20 @@ pub(super) fn of(script: &Script, facts: &Facts, situation: &Situation<'_>) -> O
     if !(situation.extended || is_tried) {
         return None;
     }
-    refuses_a_transaction(script, parsed).map(|tag| ByItself { tag, wait: Wait::Short, table: None })
+    minds_a_transaction(script, parsed).map(|tag| ByItself { tag, wait: Wait::Short, table: None })
 }
 
 fn locks_strongly(parsed: &Parsed) -> bool {
     matches!(parsed.statement, Statement::Reindex(_) | Statement::Unjudged { what: "VACUUM FULL" | "CLUSTER", .. })
 }
 
-/// What the server refuses inside of a transaction, in some of its forms at least: its tag.
-fn refuses_a_transaction(script: &Script, parsed: &Parsed) -> Option<&'static str> {
+/// What the server takes otherwise inside of a transaction, in some of its forms at least: its tag.
+fn minds_a_transaction(script: &Script, parsed: &Parsed) -> Option<&'static str> {
     match &parsed.statement {
         Statement::Brief("VACUUM") | Statement::Unjudged { what: "VACUUM FULL", .. } => Some("VACUUM"),
         Statement::Brief(what @ "DROP TABLESPACE") => Some(what),
+        // It is the other way round: behind a question of ours it would pass, and its lock be gone when it is answered.
+        Statement::LockTable { .. } => Some("LOCK TABLE"),
         // A partitioned table is rebuilt partition by partition.
         Statement::Reindex(_) => Some("REINDEX"),
         Statement::Unjudged { what: what @ ("CLUSTER" | "CREATE DATABASE" | "DROP DATABASE" | "CREATE TABLESPACE"), .. } => Some(what),

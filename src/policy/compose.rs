@@ -1,7 +1,7 @@
 //! One plan of steps for a statement with several findings.
 
 use crate::catalog::facts::{RelationFacts, Scope};
-use crate::deferred::operation::Operation;
+use crate::deferred::operation::{Class, Operation};
 use crate::deferred::step::Step;
 use crate::rules::rule::{Remedy, Rewrite};
 use crate::sql::name::{Identifier, RelationName};
@@ -95,8 +95,14 @@ struct Part {
 
 impl Alter<'_> {
     fn parts(&self) -> Option<(Option<Step>, Vec<Operation>)> {
-        let parts = (0..self.alter.commands.len()).map(|index| self.part(index)).collect::<Option<Vec<Part>>>()?;
-        let kept: Vec<(usize, Command)> = parts.iter().enumerate().filter_map(|(index, part)| Some((index, part.kept.clone()?))).collect();
+        let mut parts = (0..self.alter.commands.len()).map(|index| self.part(index)).collect::<Option<Vec<Part>>>()?;
+        let beside: Vec<Vec<Command>> = parts.iter_mut().map(|part| self.beside(part)).collect();
+        let kept = parts
+            .iter()
+            .zip(beside)
+            .enumerate()
+            .flat_map(|(index, (part, beside))| part.kept.iter().cloned().chain(beside).map(move |command| (index, command)));
+        let kept: Vec<(usize, Command)> = kept.collect();
         // A primary key wants what the other commands make NOT NULL.
         let (keys, others): (Vec<_>, Vec<_>) = parts.iter().zip(&self.alter.commands).partition(|(_, command)| adds_primary_key(&command.action));
         let then = others.into_iter().chain(keys).flat_map(|(part, _)| part.then.iter().cloned()).collect();
@@ -112,6 +118,21 @@ impl Alter<'_> {
             None => None,
         };
         Some((Some(now), then))
+    }
+
+    /// What is added beside a new column and validated later stands in the same statement: the server says at once what cannot be, and whoever waits
+    /// waits once. It goes with its column.
+    fn beside(&self, part: &mut Part) -> Vec<Command> {
+        let mut commands = Vec::new();
+        for operation in part.then.iter_mut().filter(|_| part.kept.is_some()) {
+            let Operation::Validate(validate) = operation else { continue };
+            let of_column = !validate.in_place && matches!(validate.class, Class::Check | Class::ForeignKey);
+            if let Some(add) = validate.add.as_deref().filter(|_| of_column) {
+                commands.push(Command { sql: self.without_prefix(add).to_owned(), meaning: Meaning::Own });
+                validate.in_place = true;
+            }
+        }
+        commands
     }
 
     fn part(&self, index: usize) -> Option<Part> {

@@ -61,6 +61,10 @@ pub(super) fn of(script: &Script, facts: &Facts, situation: &Situation<'_>, brie
     let found = |name: &RelationName| facts.scope(0).and_then(|scope| scope.relations.get(name));
     let relations: Vec<RelationName> = named(parsed).into_iter().filter_map(|name| others_use(name, found(name), situation)).collect();
     let may_ask = !matches!(parsed.statement, Statement::LockTable { .. });
+    // Outside of a block the server refuses LOCK TABLE; among statements of ours it would not, and the lock be gone when it is answered.
+    if !may_ask && !situation.in_block {
+        return None;
+    }
     (!relations.is_empty()).then(|| StrongLock {
         relations,
         mode: mode(&parsed.statement),

@@ -9,6 +9,7 @@ use super::alter;
 use super::case::Case;
 use super::inline::Addition;
 use super::rule::{Certainty, Finding, Remedy, Rule, RuleId};
+use super::target::Among;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("add-column-rewrite"),
@@ -54,8 +55,9 @@ fn stored(addition: &Addition<'_>) -> Option<Reason> {
 fn sequence(addition: &Addition<'_>) -> Option<Reason> {
     let (column, table) = (addition.column, alter::table(addition.statement));
     let (name, relation) = (Identifier(&column.column), &addition.statement.relation);
-    let sequence =
-        relation.sibling(naming::choose(&relation.name, std::slice::from_ref(&column.column), "seq", &|name| addition.target.is_taken(name)));
+    let sequence = relation.sibling(naming::choose(&relation.name, std::slice::from_ref(&column.column), "seq", &|name| {
+        addition.target.is_taken(name, Among::Relations)
+    }));
     let value = sequence.to_string();
     let value = Literal(&value);
     column.sequence.then(|| Reason {

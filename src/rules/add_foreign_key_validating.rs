@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::catalog::locks::{LockMode, Work};
 use crate::deferred::operation::{Class, Operation};
-use crate::sql::name::Identifier;
+use crate::sql::name::{Identifier, RelationName};
 use crate::sql::statement::{AlterAction, ConstraintKind};
 
 use super::alter::{self, Adding};
 use super::case::Case;
+use super::natively;
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
 use super::target::Target;
 use super::tree::Tree;
@@ -26,16 +27,22 @@ pub(super) const RULE: Rule = Rule {
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let (statement, command) = case.command?;
     let AlterAction::AddConstraint(constraint) = &command.action else { return None };
-    let ConstraintKind::ForeignKey { references, columns, .. } = &constraint.kind else { return None };
+    let ConstraintKind::ForeignKey { references, columns, referenced_columns } = &constraint.kind else { return None };
     let target = case.target(&statement.relation);
-    if constraint.not_valid || target.bears_work() {
+    if constraint.not_valid || target.bears_work() || natively::refuses_foreign_key(case, statement, &target, constraint, columns, references) {
         return None;
     }
     let name = alter::constraint_name(statement, &target, constraint);
     let parent = case.target(references).name;
     let consequence = format!("ADD FOREIGN KEY on {} blocks writes to it and to {parent} while every row is checked", target.name);
     let remedy = if target.is_partitioned() && !case.at_least(18) {
-        match on_partitions(case, &target, columns, &Adding { constraint, name: &name }) {
+        match on_partitions(
+            case,
+            &target,
+            columns,
+            &Referenced { table: references, columns: referenced_columns },
+            &Adding { constraint, name: &name },
+        ) {
             Ok(then) => Remedy::Rewrite(Rewrite { instead: None, undo: None, then }),
             Err(why) => Remedy::Advice(vec![
                 format!("It cannot be done partition by partition: {why}."),
@@ -53,8 +60,17 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// Before 18 a partitioned table has no NOT VALID foreign key: each partition gets it first, and the table's own takes them over.
-fn on_partitions(case: &Case<'_>, target: &Target<'_>, columns: &[String], adding: &Adding<'_>) -> Result<Vec<Operation>, String> {
+fn on_partitions(
+    case: &Case<'_>,
+    target: &Target<'_>,
+    columns: &[String],
+    referenced: &Referenced<'_>,
+    adding: &Adding<'_>,
+) -> Result<Vec<Operation>, String> {
     let tree = Tree::of(case, target).ok_or("its partitions are not known")?;
+    if !referenced.fits(case, target, columns) {
+        return Err("it is not certain that the types of both sides go together".to_owned());
+    }
     if let Some(foreign) = tree.foreign() {
         return Err(format!("{} is a foreign table, which cannot have a foreign key", foreign.qualified()));
     }
@@ -71,3 +87,29 @@ fn on_partitions(case: &Case<'_>, target: &Target<'_>, columns: &[String], addin
     let whole = std::iter::once_with(|| alter::adopt(case, adding, columns, tree.len()));
     each.chain(whole).collect::<Option<Vec<_>>>().ok_or_else(|| "the constraint cannot be added by itself".to_owned())
 }
+
+/// The other side of a foreign key, as written.
+struct Referenced<'a> {
+    table: &'a RelationName,
+    columns: &'a [String],
+}
+
+impl Referenced<'_> {
+    /// PostgreSQL can certainly compare the columns: otherwise it would say so only when the work on the partitions begins.
+    fn fits(&self, case: &Case<'_>, target: &Target<'_>, columns: &[String]) -> bool {
+        let parent = case.target(self.table);
+        let (Some(from), Some(to)) = (target.facts, parent.facts) else { return false };
+        let key = to.constraints.iter().find(|key| key.kind == 'p').map(|key| &*key.columns);
+        let others = if self.columns.is_empty() { key.unwrap_or_default() } else { self.columns };
+        let is_whole = |oid: u32| [INT2, INT4, INT8].contains(&oid);
+        let go_together = |(one, other): (&String, &String)| {
+            let (one, other) = (from.column(one).map(|column| column.base_oid), to.column(other).map(|column| column.base_oid));
+            one.is_some() && (one == other || one.is_some_and(is_whole) && other.is_some_and(is_whole))
+        };
+        columns.len() == others.len() && columns.iter().zip(others).all(go_together)
+    }
+}
+
+const INT2: u32 = 21;
+const INT4: u32 = 23;
+const INT8: u32 = 20;

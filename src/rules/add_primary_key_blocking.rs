@@ -5,6 +5,7 @@ use crate::sql::statement::{AlterAction, AlterCommand, AlterTable, Constraint, C
 
 use super::alter::{self, Adding};
 use super::case::Case;
+use super::natively;
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
 use super::target::Target;
 use super::tree;
@@ -31,6 +32,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let remedy = match &constraint.kind {
         ConstraintKind::UsingIndex { index, primary: true } => return using_index(case, statement, command, &target, constraint, index),
         ConstraintKind::Unique(key) if tree::is_refused(case, &target, constraint.name.as_deref(), Some(&key.columns), true) => return None,
+        ConstraintKind::Unique(key) if natively::refuses_key(case, statement, &target, constraint, key) => return None,
         ConstraintKind::Unique(key) if key.primary => {
             let name = alter::constraint_name(statement, &target, constraint);
             match target.facts {

@@ -5,6 +5,7 @@ use crate::sql::statement::{AlterAction, ConstraintKind};
 
 use super::alter::{self, Adding};
 use super::case::Case;
+use super::natively;
 use super::rule::{Finding, Remedy, Rule, RuleId};
 use super::tree;
 use super::unique::{self, NotNull};
@@ -30,6 +31,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let (what, remedy) = match &constraint.kind {
         ConstraintKind::Unique(key) if tree::is_refused(case, &target, constraint.name.as_deref(), Some(&key.columns), true) => return None,
         ConstraintKind::Exclude => ("EXCLUDE", Remedy::Advice(unique::no_online_way())),
+        ConstraintKind::Unique(key) if natively::refuses_key(case, statement, &target, constraint, key) => return None,
         ConstraintKind::Unique(key) if !key.primary => ("UNIQUE", {
             let name = alter::constraint_name(statement, &target, constraint);
             unique::remedy(case, statement, &target, key, &Adding { constraint, name: &name }, NotNull::default())

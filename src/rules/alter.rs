@@ -11,7 +11,7 @@ use crate::sql::statement::{AlterAction, AlterCommand, AlterTable, Constraint, C
 
 use super::case::Case;
 use super::rule::Rewrite;
-use super::target::Target;
+use super::target::{Among, Target};
 use super::tree::Tree;
 use super::unique;
 
@@ -43,8 +43,11 @@ fn names_before(alter: &AlterTable, target: &Target<'_>, constraint: &Constraint
 }
 
 fn chosen(alter: &AlterTable, target: &Target<'_>, constraint: &Constraint, before: &[String]) -> String {
-    let is_taken = |name: &str| target.is_taken(name) || before.iter().any(|taken| taken == name);
-    let choose = |columns: &[String], suffix: &str| naming::choose(table_name(alter, target), columns, suffix, &is_taken);
+    let choose = |columns: &[String], suffix: &str| {
+        let among = if suffix == "excl" { Among::Both } else { Among::Constraints };
+        let is_taken = |name: &str| target.is_taken(name, among) || before.iter().any(|taken| taken == name);
+        naming::choose(table_name(alter, target), columns, suffix, &is_taken)
+    };
     match &constraint.kind {
         // PostgreSQL names a CHECK after its column when there is exactly one.
         ConstraintKind::Check { columns, .. } => choose(if columns.len() == 1 { columns } else { &[] }, "check"),
@@ -58,8 +61,9 @@ fn chosen(alter: &AlterTable, target: &Target<'_>, constraint: &Constraint, befo
 
 /// What a lost build of this key left behind gives its name back.
 fn key_name(alter: &AlterTable, target: &Target<'_>, key: &Unique) -> String {
-    let columns = if key.primary { Vec::new() } else { [&key.columns[..], &key.including].concat() };
-    let is_taken = |name: &str| target.is_taken(name) && !unique::is_left_over(target, key, name);
+    // A column that is there twice is numbered, as in an index.
+    let columns = if key.primary { Vec::new() } else { naming::distinct([&key.columns[..], &key.including].concat().into_iter()) };
+    let is_taken = |name: &str| target.is_taken(name, Among::Both) && !unique::is_left_over(target, key, name);
     naming::choose(table_name(alter, target), &columns, if key.primary { "pkey" } else { "key" }, &is_taken)
 }
 
@@ -67,9 +71,9 @@ fn table_name<'a>(alter: &'a AlterTable, target: &Target<'a>) -> &'a str {
     target.facts.map_or(alter.relation.name.as_str(), |facts| facts.name.as_str())
 }
 
-/// A name that PostgreSQL would choose on this table.
+/// A name that PostgreSQL would choose for a constraint of this table.
 pub(super) fn choose(alter: &AlterTable, target: &Target<'_>, columns: &[String], suffix: &str) -> String {
-    naming::choose(table_name(alter, target), columns, suffix, &|name| target.is_taken(name))
+    naming::choose(table_name(alter, target), columns, suffix, &|name| target.is_taken(name, Among::Constraints))
 }
 
 /// VALIDATE CONSTRAINT of one that was there before: reads the whole table and disturbs nobody.
@@ -130,7 +134,10 @@ pub(super) fn set_not_null(alter: &AlterTable, target: &Target<'_>, column: &str
 
 fn native_not_null(alter: &AlterTable, target: &Target<'_>, column: &str) -> (String, String) {
     let name = choose(alter, target, &[column.to_owned()], "not_null");
-    let command = format!("ADD CONSTRAINT {} NOT NULL {} NOT VALID", Identifier(&name), Identifier(column));
+    // As the server takes SET NOT NULL of a parent alone.
+    let alone = alter.only && target.facts.is_some_and(|facts| facts.has_children && facts.kind != 'p');
+    let inherit = if alone { " NO INHERIT" } else { "" };
+    let command = format!("ADD CONSTRAINT {} NOT NULL {}{inherit} NOT VALID", Identifier(&name), Identifier(column));
     (name, command)
 }
 
@@ -148,7 +155,7 @@ fn by_check(alter: &AlterTable, target: &Target<'_>, column: &str, in_place: boo
 
 fn check_name(target: &Target<'_>, table_name: &str, column: &str) -> String {
     let of_table = |name: &str| target.facts.is_some_and(|facts| facts.constraints.iter().any(|constraint| constraint.name == name));
-    naming::choose(&format!("{OURS}{table_name}"), &[column.to_owned()], "nn", &|name| target.is_taken(name) || of_table(name))
+    naming::choose(&format!("{OURS}{table_name}"), &[column.to_owned()], "nn", &|name| target.is_taken(name, Among::Constraints) || of_table(name))
 }
 
 /// Our own CHECK that proves the column, left behind by a run that lost its connection.

@@ -8,8 +8,9 @@ use crate::sql::rewrite;
 use crate::sql::statement::{CreateIndex, Statement};
 
 use super::case::Case;
+use super::natively;
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
-use super::target::Target;
+use super::target::{Among, Target};
 use super::tree::{self, Leaf, Tree, Wanted};
 
 pub(super) const RULE: Rule = Rule {
@@ -40,15 +41,13 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     Some(case.finding(&RULE, &target, consequence, (LockMode::Share, Work::Scan), remedy))
 }
 
-/// Its name is taken: it fails, or is skipped, before it builds anything. What has no transaction around it is told so by the safe form as well.
+/// It fails, or is skipped, before it builds anything. What has no transaction around it is told so by the safe form as well.
 fn server_refuses(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> bool {
-    let dropped =
-        |name: &str| case.overlay.deferred().iter().any(|one| matches!(&one.operation, Operation::DropIndex(drop) if drop.index.name == name));
-    case.in_transaction
-        && create
-            .name
-            .as_deref()
-            .is_some_and(|name| target.facts.is_some_and(|facts| facts.taken_names.iter().any(|taken| taken == name)) && !dropped(name))
+    let taken = |name: &str| target.facts.is_some_and(|facts| natively::is_relation(case, facts, name));
+    let lacks = || create.key_columns.iter().flatten().any(|column| case.lacks(target, column));
+    let denied = target.facts.is_some_and(|facts| facts.denied.alter);
+    let unsorted = || create.sorted_by.iter().any(|column| natively::is_unsorted(case, target, column));
+    case.in_transaction && (denied || unsorted() || create.beyond_method || create.name.as_deref().is_some_and(taken) || lacks())
 }
 
 fn concurrently(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> Remedy {
@@ -91,7 +90,7 @@ fn is_abandoned(target: &Target<'_>, name: &str) -> bool {
 fn name(create: &CreateIndex, target: &Target<'_>) -> Option<String> {
     create.name.clone().or_else(|| {
         let facts = target.facts.filter(|_| !create.key_names.is_empty())?;
-        Some(naming::choose(&facts.name, &create.key_names, "idx", &|name| target.is_taken(name)))
+        Some(naming::choose(&facts.name, &create.key_names, "idx", &|name| target.is_taken(name, Among::Relations)))
     })
 }
 
@@ -106,7 +105,7 @@ fn by_partition(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> R
 fn on_partitions(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> Result<Vec<Operation>, String> {
     let tree = Tree::of(case, target).ok_or("its partitions are not known")?;
     let whole = name(create, target).ok_or("its name is not known")?;
-    if target.is_taken(&whole) {
+    if target.is_taken(&whole, Among::Relations) {
         return Err(format!("the name {whole} is taken"));
     }
     if let Some(foreign) = tree.foreign().filter(|_| create.unique) {

@@ -30,9 +30,9 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::None), remedy(case, drop, &target)).about_table_of(&target))
 }
 
-/// PostgreSQL itself refuses to drop the index of a constraint.
+/// PostgreSQL itself refuses to drop the index of a constraint, or of another role, and what is no index.
 fn is_refused_anyway(target: &Target<'_>) -> bool {
-    target.facts.and_then(|facts| facts.index.as_ref()).is_some_and(|index| index.constraint.is_some())
+    target.facts.is_some_and(|facts| facts.denied.drop || facts.index.as_ref().is_none_or(|index| index.constraint.is_some()))
 }
 
 /// That of a partitioned table has no concurrent form. Its locks are many but brief: they are tried for, as those of every other statement.

@@ -18,6 +18,8 @@ pub(super) struct Addition<'a> {
     pub(super) command: &'a AlterCommand,
     pub(super) column: &'a AddColumn,
     pub(super) target: Target<'a>,
+    /// No B-tree sorts its type by itself: the server refuses a key on it at once.
+    unsorted: bool,
 }
 
 impl<'a> Addition<'a> {
@@ -28,7 +30,8 @@ impl<'a> Addition<'a> {
         let target = case.target(&statement.relation);
         let known = target.facts.is_some_and(|facts| facts.column(&column.column).is_some());
         let exists = column.if_not_exists && known && !case.is_changed(&target) && statement.commands.len() == 1;
-        (!target.bears_work() && !exists).then_some(Self { statement, command, column, target })
+        let unsorted = case.type_facts(&column.type_name).is_some_and(|facts| facts.unsorted);
+        (!target.bears_work() && !exists).then_some(Self { statement, command, column, target, unsorted })
     }
 
     /// `public.t.c`, for people.
@@ -46,7 +49,7 @@ impl<'a> Addition<'a> {
         match &constraint.kind {
             ConstraintKind::Check { .. } => !constraint.not_valid,
             ConstraintKind::ForeignKey { .. } => !constraint.not_valid && self.fills(),
-            ConstraintKind::Unique(key) => !key.primary,
+            ConstraintKind::Unique(key) => !key.primary && !self.unsorted,
             ConstraintKind::UsingIndex { .. } | ConstraintKind::Exclude | ConstraintKind::NotNull { .. } => false,
         }
     }

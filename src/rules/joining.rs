@@ -9,7 +9,7 @@ use crate::sql::{naming, parse, rewrite};
 
 use super::alter::OURS;
 use super::bounds::Bounds;
-use super::target::Target;
+use super::target::{Among, Target};
 
 /// A partition and the table that gets it.
 pub(super) struct Joining<'a> {
@@ -101,12 +101,12 @@ impl Joining<'_> {
 
     /// The one that PostgreSQL would choose.
     fn name(&self, child: &Target<'_>, index: &WantedIndex, names: &[String]) -> String {
-        let (columns, suffix) = match index.constraint {
-            Some('p') => (&[][..], "pkey"),
-            Some(_) => (&*index.names, "key"),
-            None => (&*index.names, "idx"),
+        let (columns, suffix, among) = match index.constraint {
+            Some('p') => (&[][..], "pkey", Among::Both),
+            Some(_) => (&*index.names, "key", Among::Both),
+            None => (&*index.names, "idx", Among::Relations),
         };
-        naming::choose(&self.partition.name, columns, suffix, &|name| child.is_taken(name) || names.iter().any(|taken| taken == name))
+        naming::choose(&self.partition.name, columns, suffix, &|name| child.is_taken(name, among) || names.iter().any(|taken| taken == name))
     }
 
     fn index(&self, child: &Target<'_>, index: &WantedIndex, name: &str) -> Result<Vec<Operation>, String> {

@@ -1,5 +1,6 @@
 //! REINDEX without CONCURRENTLY.
 
+use crate::catalog::facts::RelationFacts;
 use crate::catalog::locks::{LockMode, Work};
 use crate::deferred::operation::{Operation, Reindex};
 use crate::sql::name::RelationName;
@@ -39,7 +40,8 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
 
 fn one(case: &Case<'_>, what: &str, name: &RelationName) -> Option<Finding> {
     let target = case.target(name);
-    if target.bears_work() || is_refused_anyway(case, &target) {
+    let cannot_be = |facts: &RelationFacts| facts.denied.maintain || facts.index.is_some() != (what == "INDEX");
+    if target.bears_work() || is_refused_anyway(case, &target) || target.facts.is_some_and(cannot_be) {
         return None;
     }
     let consequence = format!("REINDEX {what} {} blocks writes to its table while it builds", target.name);

@@ -1,6 +1,7 @@
 //! A relation that a statement names, and how much a lock or work on it would hurt.
 
 use crate::catalog::facts::{Lookup, RelationFacts};
+use crate::deferred::operation::Operation;
 use crate::deferred::promise::Deferred;
 use crate::sql::name::RelationName;
 
@@ -98,9 +99,41 @@ impl<'a> Target<'a> {
 
     /// A name is taken beside it. Unknown is free: the server will say.
     #[must_use]
-    pub fn is_taken(&self, name: &str) -> bool {
-        let awaited = self.deferred.iter().any(|deferred| deferred.table.schema == self.name.schema && deferred.operation.name() == Some(name));
-        awaited || self.facts.is_some_and(|facts| facts.taken_names.iter().any(|taken| taken == name))
+    pub fn is_taken(&self, name: &str, among: Among) -> bool {
+        let beside = self.deferred.iter().filter(|deferred| deferred.table.schema == self.name.schema && deferred.operation.name() == Some(name));
+        // What is left for after the COMMIT is done in order: the last that has to do with the name says whether it will be taken.
+        let awaited = beside.rev().find_map(|deferred| will_take(&deferred.operation, among));
+        awaited.unwrap_or_else(|| {
+            let has = |names: &[String]| names.iter().any(|taken| taken == name);
+            self.facts.is_some_and(|facts| {
+                among != Among::Constraints && has(&facts.taken.relations) || among != Among::Relations && has(&facts.taken.constraints)
+            })
+        })
+    }
+}
+
+/// Where PostgreSQL looks whether a name that it would choose is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Among {
+    /// For an index.
+    Relations,
+    /// For a CHECK, a foreign key, a NOT NULL.
+    Constraints,
+    /// For a UNIQUE or PRIMARY KEY, which is an index, too.
+    Both,
+}
+
+/// Whether the name of an operation will be taken by it, or free; none where it is of the other kind.
+fn will_take(operation: &Operation, among: Among) -> Option<bool> {
+    match operation {
+        Operation::CreateIndex(_) => (among != Among::Constraints).then_some(true),
+        Operation::DropIndex(_) => (among != Among::Constraints).then_some(false),
+        Operation::AttachKey(_) | Operation::Adopt(_) => Some(true),
+        Operation::OnPartition(part) => will_take(&part.operation, among),
+        Operation::ForJoin(part) => will_take(&part.operation, among),
+        Operation::Validate(_) | Operation::SetNotNull(_) | Operation::Prove(_) => (among != Among::Relations).then_some(true),
+        Operation::DropForeignKey(_) | Operation::DropProof(_) => (among != Among::Relations).then_some(false),
+        Operation::Reindex(_) | Operation::DropTable(_) | Operation::Detach(_) | Operation::DropBounds(_) | Operation::Join(_) => None,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::sql::name::RelationName;
 use crate::sql::naming;
 
 use super::case::Case;
-use super::target::Target;
+use super::target::{Among, Target};
 
 /// A partitioned table whose partitions are known.
 pub(super) struct Tree<'a> {
@@ -92,7 +92,8 @@ impl<'a> Tree<'a> {
                 (Has::Nothing, _) => {}
             }
             let table = facts.qualified();
-            let is_taken = |name: &str| self.is_taken(&table, name) || named.first() == Some(&table.sibling(name));
+            let among = if wanted.constraint.is_some() { Among::Both } else { Among::Relations };
+            let is_taken = |name: &str| self.is_taken(&table, name, among) || named.first() == Some(&table.sibling(name));
             let name = naming::choose(&facts.name, columns, suffix, &is_taken);
             if named.contains(&table.sibling(&*name)) {
                 return Err(format!("the name {name} would be given to more than one partition, and which one gets it is not certain"));
@@ -106,9 +107,10 @@ impl<'a> Tree<'a> {
     }
 
     /// Unknown is free: the server will say.
-    fn is_taken(&self, beside: &RelationName, name: &str) -> bool {
+    fn is_taken(&self, beside: &RelationName, name: &str, among: Among) -> bool {
         let awaited = self.target.deferred.iter().any(|deferred| deferred.operation.name() == Some(name));
-        awaited || self.taken.iter().any(|taken| Some(&taken.schema) == beside.schema.as_ref() && taken.name == name)
+        let counts = |taken: &&NameBeside| among == Among::Both || taken.by_relation;
+        awaited || self.taken.iter().filter(counts).any(|taken| Some(&taken.schema) == beside.schema.as_ref() && taken.name == name)
     }
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::deferred::operation::{AttachKey, CreateIndex, Operation};
 use crate::sql::name::{Identifier, RelationName};
+use crate::sql::naming;
 use crate::sql::statement::{AlterTable, Unique};
 
 use super::alter::{self, Adding};
 use super::case::Case;
 use super::rule::{Remedy, Rewrite};
-use super::target::Target;
+use super::target::{Among, Target};
 use super::tree::{Tree, Wanted};
 
 /// What adds the constraint under this name.
@@ -46,13 +47,13 @@ fn on_partitions(case: &Case<'_>, target: &Target<'_>, unique: &Unique, adding: 
     if let Some(partition) = tree.not_unique_on(Some(&unique.columns)) {
         return Err(format!("{} is partitioned by a column that the key has not", partition.qualified()));
     }
-    if target.is_taken(adding.name) {
+    if target.is_taken(adding.name, Among::Both) {
         return Err(format!("the name {} is taken", adding.name));
     }
     let kind = if unique.primary { 'p' } else { 'u' };
     let (key, including) = (Some(&*unique.columns), &*unique.including);
     let wanted = Wanted { key, including, unique: true, constraint: Some(kind), ordinary: !unique.nulls_not_distinct };
-    let names = if unique.primary { Vec::new() } else { [&unique.columns[..], &unique.including].concat() };
+    let names = if unique.primary { Vec::new() } else { naming::distinct([&unique.columns[..], &unique.including].concat().into_iter()) };
     let mut operations = Vec::new();
     for leaf in tree.to_build(&wanted, adding.name, &names, if unique.primary { "pkey" } else { "key" })? {
         let build = build(&leaf.table, leaf.table.sibling(&*leaf.name), unique, &leaf.name);

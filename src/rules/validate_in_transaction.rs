@@ -2,11 +2,12 @@
 
 use crate::catalog::locks::{LockMode, Work};
 use crate::sql::name::Identifier;
-use crate::sql::statement::AlterAction;
+use crate::sql::statement::{AlterAction, AlterTable, ConstraintKind};
 
-use super::alter;
 use super::case::Case;
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
+use super::target::Target;
+use super::{alter, natively};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("validate-in-transaction"),
@@ -23,15 +24,29 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let AlterAction::ValidateConstraint(constraint) = &command.action else { return None };
     let target = case.target(&statement.relation);
     let together = statement.commands.iter().any(|other| !matches!(other.action, AlterAction::ValidateConstraint(_)));
-    if target.bears_work() || !(together || case.in_transaction) {
+    if target.bears_work() || !(together || case.in_transaction) || natively::needs_no_validation(case, statement, &target, constraint) {
         return None;
     }
     // Whatever is locked waits for the scan.
     let own = together || case.is_altered(&target);
     let locked = if own { &target.name } else { case.overlay.locked()? };
     let name = Identifier(constraint);
-    let remedy = Remedy::Rewrite(Rewrite { instead: None, undo: None, then: vec![alter::validate(statement, constraint)] });
+    let remedy = if is_new_key(statement, &target, constraint) {
+        Remedy::Advice(vec!["Leave the VALIDATE away: a key is valid when it is there.".to_owned()])
+    } else {
+        Remedy::Rewrite(Rewrite { instead: None, undo: None, then: vec![alter::validate(statement, constraint)] })
+    };
     let what = if own { "its readers and writers".to_owned() } else { format!("those who use {locked}") };
     let consequence = format!("VALIDATE CONSTRAINT {name} reads all of {} while an earlier lock of this transaction blocks {what}", target.name);
     Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
+}
+
+/// The same statement adds a key of that name, which the server would not validate.
+fn is_new_key(statement: &AlterTable, target: &Target<'_>, name: &str) -> bool {
+    statement.commands.iter().any(|command| match &command.action {
+        AlterAction::AddConstraint(constraint) if matches!(constraint.kind, ConstraintKind::Unique(_) | ConstraintKind::UsingIndex { .. }) => {
+            alter::constraint_name(statement, target, constraint) == name
+        }
+        _ => false,
+    })
 }

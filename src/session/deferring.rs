@@ -86,6 +86,9 @@ impl Session {
         if let Some(name) = self.name_that_is_promised(&form) {
             return self.name_is_taken(&subject, &name, form.tag, decided, out);
         }
+        if let Some(name) = self.name_that_is_gone(&form) {
+            return self.name_is_gone(&subject, &name, form.tag, decided, out);
+        }
         let unsearched = form.then.iter().cloned().collect();
         let lock = outcome.lock_timeout.strong().filter(|_| self.may_try(&subject));
         let deferring = Deferring {
@@ -118,6 +121,32 @@ impl Session {
         let wanted =
             form.then.iter().filter_map(|operation| if let Operation::CreateIndex(create) = operation { create.index.as_ref() } else { None });
         wanted.into_iter().find(|index| promised.contains(index)).map(|index| index.name.clone())
+    }
+
+    /// The name of an index whose drop this transaction has left for after its COMMIT already: the server still has it.
+    fn name_that_is_gone(&self, form: &SafeForm) -> Option<String> {
+        let mut gone: Vec<&RelationName> = Vec::new();
+        for deferred in self.overlay.deferred() {
+            match &deferred.operation {
+                Operation::DropIndex(drop) => gone.push(&drop.index),
+                Operation::CreateIndex(create) => gone.retain(|index| create.index.as_ref() != Some(*index)),
+                _ => {}
+            }
+        }
+        let unwanted = form.then.iter().filter_map(|operation| if let Operation::DropIndex(drop) = operation { Some(&drop.index) } else { None });
+        unwanted.into_iter().find(|index| gone.contains(index)).map(|index| index.name.clone())
+    }
+
+    /// In the server's words.
+    fn name_is_gone(&mut self, subject: &Subject, name: &str, tag: &'static str, decided: Option<Decided>, out: &mut Effects) {
+        let message = format!("index \"{name}\" does not exist");
+        let skips = subject.script.statements.iter().any(|parsed| matches!(&parsed.statement, Statement::DropIndex(drop) if drop.if_exists));
+        if !skips {
+            return self.refuse(subject, &Refusal { sqlstate: "42704", message, detail: None, hint: None, position: None }, decided, out);
+        }
+        let notice = Notice { severity: "NOTICE", sqlstate: "00000", message: format!("{message}, skipping"), detail: None };
+        self.say_notice(&notice, out);
+        self.say_outcome(subject, tag, decided, out);
     }
 
     /// In the server's words.

@@ -11,6 +11,7 @@ use crate::wire::{errors, views};
 use super::completion::{Completion, Ran};
 use super::effects::{Close, Effects};
 use super::replies::{Arrival, Expected, Kind, Owner};
+use super::runner::Doing;
 use super::siblings;
 use super::work::Work;
 use super::{Fatal, Progress, Session, Status};
@@ -42,6 +43,10 @@ impl Session {
 
     fn server_frame(&mut self, tag: u8, now: Instant, out: &mut Effects) -> Progress {
         match tag {
+            b'N' if self.cleans_up() => {
+                out.client(self.server.take_run());
+                self.server.discard();
+            }
             b'N' | b'A' => self.server.approve(),
             b'S' => self.parameter_status(out)?,
             b'R' | b'K' | b'v' | b'W' => {
@@ -59,6 +64,11 @@ impl Session {
             Work::Committing(committing) => committing.is_working(),
             _ => false,
         }
+    }
+
+    /// What takes back a statement that failed is ours alone: that there is nothing to drop is not about the client's statement.
+    fn cleans_up(&self) -> bool {
+        matches!(&self.work, Work::Running(rewriting) if rewriting.runner.doing() == Some(Doing::CleanUp))
     }
 
     fn parameter_status(&mut self, out: &mut Effects) -> Progress {

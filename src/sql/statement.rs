@@ -321,6 +321,10 @@ pub struct CreateIndex {
     pub ordinary: bool,
     /// NULLS NOT DISTINCT.
     pub nulls_not_distinct: bool,
+    /// Columns that a B-tree is to sort by the default of their type.
+    pub sorted_by: Vec<String>,
+    /// It asks for what its access method, one of PostgreSQL's own, does not know.
+    pub beyond_method: bool,
 }
 
 /// DROP INDEX, DROP TABLE.

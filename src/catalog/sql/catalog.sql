@@ -114,6 +114,13 @@ SELECT pg_catalog.json_build_object(
     'persistence', c.relpersistence,
     'has_children', EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid),
     'is_partition', c.relispartition,
+    'denied', pg_catalog.json_build_object(
+        'alter', NOT pg_catalog.pg_has_role(c.relowner, 'USAGE'),
+        'drop', NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') AND NOT pg_catalog.pg_has_role(s.nspowner, 'USAGE'),
+        'maintain', CASE WHEN pg_catalog.current_setting('server_version_num')::pg_catalog.int4 OPERATOR(pg_catalog.<) 170000
+          THEN NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')
+          ELSE NOT pg_catalog.has_table_privilege(COALESCE((
+            SELECT x.indrelid FROM pg_catalog.pg_index AS x WHERE x.indexrelid OPERATOR(pg_catalog.=) c.oid), c.oid), 'MAINTAIN') END),
     'has_default_partition', EXISTS (
       SELECT FROM pg_catalog.pg_partitioned_table AS i
       WHERE i.partrelid OPERATOR(pg_catalog.=) c.oid AND i.partdefid::pg_catalog.int8 OPERATOR(pg_catalog.>) 0),
@@ -124,6 +131,15 @@ SELECT pg_catalog.json_build_object(
         'type_text', pg_catalog.format_type(a.atttypid, a.atttypmod),
         'base_oid', b.oid::pg_catalog.int8,
         'base_modifier', CASE WHEN a.atttypmod OPERATOR(pg_catalog.>=) 0 THEN a.atttypmod ELSE b.modifier END,
+        'unsorted', EXISTS (
+          SELECT FROM pg_catalog.pg_type AS bt WHERE bt.oid OPERATOR(pg_catalog.=) b.oid
+            AND bt.typtype OPERATOR(pg_catalog.=) 'b' AND bt.typcategory OPERATOR(pg_catalog.<>) 'A')
+          AND NOT EXISTS (
+          SELECT FROM pg_catalog.pg_opclass AS o
+          WHERE o.opcmethod::pg_catalog.int8 OPERATOR(pg_catalog.=) 403 AND o.opcdefault AND (o.opcintype OPERATOR(pg_catalog.=) b.oid OR EXISTS (
+            SELECT FROM pg_catalog.pg_cast AS k
+            WHERE k.castsource OPERATOR(pg_catalog.=) b.oid AND k.casttarget OPERATOR(pg_catalog.=) o.opcintype
+              AND k.castmethod OPERATOR(pg_catalog.=) 'b'))),
         'default_collation', a.attcollation OPERATOR(pg_catalog.=) t.typcollation,
         'not_null', a.attnotnull AND NOT EXISTS (
           SELECT FROM pg_catalog.pg_constraint AS k
@@ -252,16 +268,16 @@ SELECT pg_catalog.json_build_object(
       WHERE t.root OPERATOR(pg_catalog.=) c.oid AND p.oid OPERATOR(pg_catalog.=) t.oid
         AND ps.oid OPERATOR(pg_catalog.=) p.relnamespace), '[]'::pg_catalog.json) ELSE '[]'::pg_catalog.json END,
     'partition_names', CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'p' THEN COALESCE((
-      SELECT pg_catalog.json_agg(pg_catalog.json_build_object('schema', beside.schema, 'name', taken.name))
+      SELECT pg_catalog.json_agg(pg_catalog.json_build_object('schema', beside.schema, 'name', taken.name, 'by_relation', taken.by_relation))
       FROM (SELECT DISTINCT p.relnamespace AS oid, ps.nspname AS schema, pg_catalog."left"(p.relname::pg_catalog.text, 12) AS beginning
           FROM descendants AS t, pg_catalog.pg_class AS p, pg_catalog.pg_namespace AS ps
           WHERE t.root OPERATOR(pg_catalog.=) c.oid AND p.oid OPERATOR(pg_catalog.=) t.oid
             AND ps.oid OPERATOR(pg_catalog.=) p.relnamespace) AS beside,
         LATERAL (
-          SELECT o.relname AS name FROM pg_catalog.pg_class AS o WHERE o.relnamespace OPERATOR(pg_catalog.=) beside.oid
+          SELECT o.relname AS name, true AS by_relation FROM pg_catalog.pg_class AS o WHERE o.relnamespace OPERATOR(pg_catalog.=) beside.oid
             AND pg_catalog.starts_with(o.relname::pg_catalog.text, beside.beginning)
           UNION
-          SELECT o.conname FROM pg_catalog.pg_constraint AS o WHERE o.connamespace OPERATOR(pg_catalog.=) beside.oid
+          SELECT o.conname, false FROM pg_catalog.pg_constraint AS o WHERE o.connamespace OPERATOR(pg_catalog.=) beside.oid
             AND pg_catalog.starts_with(o.conname::pg_catalog.text, beside.beginning)
         ) AS taken), '[]'::pg_catalog.json) ELSE '[]'::pg_catalog.json END,
     'referenced_by', COALESCE((SELECT pg_catalog.json_agg(DISTINCT
@@ -283,14 +299,17 @@ SELECT pg_catalog.json_build_object(
                 SELECT FROM dependents AS w WHERE w.root OPERATOR(pg_catalog.=) c.oid AND w.class OPERATOR(pg_catalog.=) d.class
                   AND w.oid OPERATOR(pg_catalog.=) d.oid AND w.part OPERATOR(pg_catalog.=) 0) END
       ) AS gone), '[]'::pg_catalog.json),
-    'taken_names', COALESCE((SELECT pg_catalog.json_agg(taken.name) FROM (
-        SELECT o.relname AS name FROM pg_catalog.pg_class AS o WHERE o.relnamespace OPERATOR(pg_catalog.=) c.relnamespace
+    'taken', (SELECT pg_catalog.json_build_object(
+        'relations', COALESCE(pg_catalog.json_agg(taken.name) FILTER (WHERE taken.by_relation), '[]'::pg_catalog.json),
+        'constraints', COALESCE(pg_catalog.json_agg(taken.name) FILTER (WHERE NOT taken.by_relation), '[]'::pg_catalog.json))
+      FROM (
+        SELECT o.relname AS name, true AS by_relation FROM pg_catalog.pg_class AS o WHERE o.relnamespace OPERATOR(pg_catalog.=) c.relnamespace
         UNION
-        SELECT o.conname FROM pg_catalog.pg_constraint AS o WHERE o.connamespace OPERATOR(pg_catalog.=) c.relnamespace
+        SELECT o.conname, false FROM pg_catalog.pg_constraint AS o WHERE o.connamespace OPERATOR(pg_catalog.=) c.relnamespace
       ) AS taken
       WHERE pg_catalog.starts_with(taken.name::pg_catalog.text, pg_catalog."left"(c.relname::pg_catalog.text, 12))
         OR taken.name OPERATOR(pg_catalog.=) ANY (
-          SELECT w.name::pg_catalog.name FROM wanted AS w WHERE w.n OPERATOR(pg_catalog.=) r.n)), '[]'::pg_catalog.json),
+          SELECT w.name::pg_catalog.name FROM wanted AS w WHERE w.n OPERATOR(pg_catalog.=) r.n)),
     'index', (SELECT pg_catalog.json_build_object(
         'table_schema', CASE WHEN ts.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() THEN 'pg_temp'::pg_catalog.name ELSE ts.nspname END,
         'table', t.relname,
@@ -309,6 +328,15 @@ SELECT pg_catalog.json_build_object(
     'constrained_domain', b.demanding,
     'base_oid', b.oid::pg_catalog.int8,
     'base_modifier', b.modifier,
+    'unsorted', EXISTS (
+      SELECT FROM pg_catalog.pg_type AS bt WHERE bt.oid OPERATOR(pg_catalog.=) b.oid
+        AND bt.typtype OPERATOR(pg_catalog.=) 'b' AND bt.typcategory OPERATOR(pg_catalog.<>) 'A')
+      AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_opclass AS o
+      WHERE o.opcmethod::pg_catalog.int8 OPERATOR(pg_catalog.=) 403 AND o.opcdefault AND (o.opcintype OPERATOR(pg_catalog.=) b.oid OR EXISTS (
+        SELECT FROM pg_catalog.pg_cast AS k
+        WHERE k.castsource OPERATOR(pg_catalog.=) b.oid AND k.casttarget OPERATOR(pg_catalog.=) o.opcintype
+          AND k.castmethod OPERATOR(pg_catalog.=) 'b'))),
     'binary_from', COALESCE((SELECT pg_catalog.json_agg(k.castsource::pg_catalog.int8) FROM pg_catalog.pg_cast AS k
       WHERE k.casttarget OPERATOR(pg_catalog.=) b.oid AND k.castmethod OPERATOR(pg_catalog.=) 'b'), '[]'::pg_catalog.json)
   )) FROM types AS t, base AS b WHERE b.root OPERATOR(pg_catalog.=) t.oid),

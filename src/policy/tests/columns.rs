@@ -74,7 +74,8 @@ fn keys_are_built_concurrently() {
             "ALTER TABLE t ADD CONSTRAINT u UNIQUE USING INDEX u DEFERRABLE INITIALLY DEFERRED",
         ],
     );
-    let keyless = || World::default().altering(|t| (t.taken_names, t.constraints) = (vec!["t".into()], vec![]));
+    let keyless =
+        || World::default().altering(|t| (t.taken, t.constraints) = (testing::Taken { relations: vec!["t".into()], ..Default::default() }, vec![]));
     on(keyless()).rewrites(
         "ALTER TABLE t ADD PRIMARY KEY (id)",
         &["CREATE UNIQUE INDEX CONCURRENTLY t_pkey ON t (id)", "ALTER TABLE t ADD CONSTRAINT t_pkey PRIMARY KEY USING INDEX t_pkey"],
@@ -91,12 +92,11 @@ fn constraints_beside_a_new_column_are_added_apart() {
     ask().rewrites(
         "ALTER TABLE t ADD COLUMN c int DEFAULT 1 CONSTRAINT \"c k\" CHECK (c > 0) UNIQUE NOT NULL REFERENCES p (id)",
         &[
-            "ALTER TABLE t ADD COLUMN c int DEFAULT 1 NOT NULL",
-            "ALTER TABLE t ADD CONSTRAINT \"c k\" CHECK (c > 0) NOT VALID",
+            "ALTER TABLE t ADD COLUMN c int DEFAULT 1 NOT NULL, ADD CONSTRAINT \"c k\" CHECK (c > 0) NOT VALID, \
+             ADD CONSTRAINT t_c_fkey FOREIGN KEY (c) REFERENCES p (id) NOT VALID",
             "ALTER TABLE t VALIDATE CONSTRAINT \"c k\"",
             "CREATE UNIQUE INDEX CONCURRENTLY t_c_key ON t (c)",
             "ALTER TABLE t ADD CONSTRAINT t_c_key UNIQUE USING INDEX t_c_key",
-            "ALTER TABLE t ADD CONSTRAINT t_c_fkey FOREIGN KEY (c) REFERENCES p (id) NOT VALID",
             "ALTER TABLE t VALIDATE CONSTRAINT t_c_fkey",
         ],
     );
@@ -197,7 +197,10 @@ fn constraints_without_a_name_get_one_each() {
 
 #[test]
 fn a_primary_key_takes_the_not_null_of_its_own_statement() {
-    let keyless = |version| World { version, ..World::default().altering(|t| (t.taken_names, t.constraints) = (vec!["t".into()], vec![])) };
+    let keyless = |version| World {
+        version,
+        ..World::default().altering(|t| (t.taken, t.constraints) = (testing::Taken { relations: vec!["t".into()], ..Default::default() }, vec![]))
+    };
     let build = "CREATE UNIQUE INDEX CONCURRENTLY t_pkey ON t (a)";
     let key = "ALTER TABLE t ADD CONSTRAINT t_pkey PRIMARY KEY USING INDEX t_pkey";
     let native = ["ALTER TABLE t ADD CONSTRAINT pn NOT NULL a NOT VALID", "ALTER TABLE t VALIDATE CONSTRAINT pn", build, key];
@@ -317,7 +320,7 @@ fn check(name: &str, validated: bool) -> testing::ConstraintFacts {
 
 #[test]
 fn validate_waits_for_a_later_transaction() {
-    let mut ask = in_transaction();
+    let mut ask = Ask { world: with_unchecked("k"), ..in_transaction() };
     ask.passes("ALTER TABLE t VALIDATE CONSTRAINT k");
     ask.overlay.apply(&Effect::Altered(vec![RelationName::qualified("public", "t")]));
     ask.refused_by("validate-in-transaction", "ALTER TABLE t VALIDATE CONSTRAINT k");
@@ -357,9 +360,49 @@ fn nothing_else_stays_locked_through_a_scan() {
         ask().passes(&format!("{sql}; {validate}"));
     }
     ask().passes("LOCK TABLE t; ALTER TABLE s VALIDATE CONSTRAINT k");
-    let mut later = in_transaction();
+    let mut later = Ask { world: with_unchecked("k"), ..in_transaction() };
     later.overlay.apply(&ask().of("LOCK TABLE p").effects[0]);
     later.refused_by("validate-in-transaction", validate);
+}
+
+/// `t` has a CHECK of this name that is NOT VALID.
+fn with_unchecked(name: &str) -> World {
+    let check = testing::ConstraintFacts { name: name.into(), kind: 'c', columns: vec!["a".into()], ..testing::ConstraintFacts::default() };
+    World::default().altering(|t| t.constraints.push(check.clone()))
+}
+
+#[test]
+fn what_cannot_be_validated_is_left_to_the_server() {
+    let locked = |world| {
+        let mut ask = Ask { world, ..in_transaction() };
+        ask.overlay.apply(&Effect::Altered(vec![RelationName::qualified("public", "t")]));
+        ask
+    };
+    locked(with_unchecked("k")).refused_by("validate-in-transaction", "ALTER TABLE t VALIDATE CONSTRAINT k");
+    locked(with_unchecked("k")).passes("ALTER TABLE t VALIDATE CONSTRAINT other");
+    locked(with_unchecked("k")).passes("ALTER TABLE t VALIDATE CONSTRAINT t_pkey");
+    locked(with_unchecked("k").altering(|t| t.denied.alter = true)).passes("ALTER TABLE t VALIDATE CONSTRAINT k");
+    // It is added by the same statement.
+    let refusal = locked(World::default()).refused("ALTER TABLE t ADD CHECK (a > 0) NOT VALID, VALIDATE CONSTRAINT t_a_check");
+    assert!(refusal.message.contains("validate-in-transaction"), "{}", refusal.message);
+}
+
+#[test]
+fn a_key_that_cannot_be_is_left_to_the_server() {
+    for sql in [
+        "ALTER TABLE t ADD PRIMARY KEY (a)",
+        "ALTER TABLE t ADD UNIQUE (a, a)",
+        "ALTER TABLE t ADD UNIQUE (nonesuch)",
+        "ALTER TABLE t ADD CONSTRAINT t_pkey UNIQUE (a)",
+    ] {
+        ask().passes(sql);
+    }
+    on(World::default().altering(|t| t.taken.relations.push("p".into()))).passes("ALTER TABLE t ADD CONSTRAINT p UNIQUE (a)");
+    on(World::default().altering(|t| t.denied.alter = true)).passes("ALTER TABLE t ADD UNIQUE (a)");
+    // Only a table's own constraints take a name, and what the statement drops gives it free.
+    on(World::default().altering(|t| t.taken.constraints.push("k".into()))).rewrite("ALTER TABLE t ADD CONSTRAINT k UNIQUE (a)");
+    ask().refused("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (a)");
+    ask().refused("ALTER TABLE t DROP CONSTRAINT t_pkey; ALTER TABLE t ADD PRIMARY KEY (a)");
 }
 
 #[test]

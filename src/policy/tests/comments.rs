@@ -8,18 +8,36 @@ const COMMENTS: &[&str] = &["-- note\n", "-- a, 'b' \"c\" (\r\n", "/* x */", "/*
 
 /// Commands with `~` where a comment may stand, and what they must become in the first statement; none where they leave it.
 const COMMANDS: &[(&str, Option<&str>)] = &[
-    ("ADD COLUMN c int~ CHECK (c > 0~)~ DEFAULT 5", Some("ADD COLUMN c int DEFAULT 5")),
-    ("ADD COLUMN c int~ DEFAULT 5~ CHECK (c > 0)", Some("ADD COLUMN c int DEFAULT 5")),
-    ("ADD COLUMN c int~ DEFAULT 5~ CHECK (c > 0)~ NOT NULL", Some("ADD COLUMN c int DEFAULT 5 NOT NULL")),
-    ("ADD COLUMN c int~ CONSTRAINT k CHECK~ (c > 0)~ NOT NULL~ DEFAULT 5", Some("ADD COLUMN c int NOT NULL DEFAULT 5")),
+    ("ADD COLUMN c int~ CHECK (c > 0~)~ DEFAULT 5", Some("ADD COLUMN c int DEFAULT 5, ADD CONSTRAINT t_c_check CHECK (c > 0) NOT VALID")),
+    ("ADD COLUMN c int~ DEFAULT 5~ CHECK (c > 0)", Some("ADD COLUMN c int DEFAULT 5, ADD CONSTRAINT t_c_check CHECK (c > 0) NOT VALID")),
+    (
+        "ADD COLUMN c int~ DEFAULT 5~ CHECK (c > 0)~ NOT NULL",
+        Some("ADD COLUMN c int DEFAULT 5 NOT NULL, ADD CONSTRAINT t_c_check CHECK (c > 0) NOT VALID"),
+    ),
+    (
+        "ADD COLUMN c int~ CONSTRAINT k CHECK~ (c > 0)~ NOT NULL~ DEFAULT 5",
+        Some("ADD COLUMN c int NOT NULL DEFAULT 5, ADD CONSTRAINT k CHECK (c > 0) NOT VALID"),
+    ),
     ("ADD COLUMN c int~ UNIQUE~ NOT NULL~ DEFAULT 7", Some("ADD COLUMN c int NOT NULL DEFAULT 7")),
     ("ADD COLUMN c int~ UNIQUE~ DEFERRABLE~ DEFAULT 7", Some("ADD COLUMN c int DEFAULT 7")),
-    ("ADD COLUMN c int~ UNIQUE~ CHECK (c > 1)~ NULL", Some("ADD COLUMN c int NULL")),
-    ("ADD COLUMN c int~ DEFAULT 1~ REFERENCES p~ (id)~ ON DELETE CASCADE~ NOT NULL", Some("ADD COLUMN c int DEFAULT 1 NOT NULL")),
-    ("ADD COLUMN c int~ REFERENCES p (id)~ DEFERRABLE~ INITIALLY~ DEFERRED~ DEFAULT 1", Some("ADD COLUMN c int DEFAULT 1")),
-    ("ADD c text~ CHECK (c <> '--')~ COLLATE \"C\"~ DEFAULT '/*'", Some("ADD c text COLLATE \"C\" DEFAULT '/*'")),
+    ("ADD COLUMN c int~ UNIQUE~ CHECK (c > 1)~ NULL", Some("ADD COLUMN c int NULL, ADD CONSTRAINT t_c_check CHECK (c > 1) NOT VALID")),
+    (
+        "ADD COLUMN c int~ DEFAULT 1~ REFERENCES p~ (id)~ ON DELETE CASCADE~ NOT NULL",
+        Some("ADD COLUMN c int DEFAULT 1 NOT NULL, ADD CONSTRAINT t_c_fkey FOREIGN KEY (c) REFERENCES p (id) ON DELETE CASCADE NOT VALID"),
+    ),
+    (
+        "ADD COLUMN c int~ REFERENCES p (id)~ DEFERRABLE~ INITIALLY~ DEFERRED~ DEFAULT 1",
+        Some("ADD COLUMN c int DEFAULT 1, ADD CONSTRAINT t_c_fkey FOREIGN KEY (c) REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED NOT VALID"),
+    ),
+    (
+        "ADD c text~ CHECK (c <> '--')~ COLLATE \"C\"~ DEFAULT '/*'",
+        Some("ADD c text COLLATE \"C\" DEFAULT '/*', ADD CONSTRAINT t_c_check CHECK (c <> '--') NOT VALID"),
+    ),
     ("ADD~ COLUMN~ IF NOT EXISTS~ c~ varchar(5)~ UNIQUE", Some("ADD COLUMN IF NOT EXISTS c varchar(5)")),
-    ("ADD COLUMN c int~ CHECK (c > 0)~ CHECK (c < 9)~ DEFAULT 5", Some("ADD COLUMN c int DEFAULT 5")),
+    (
+        "ADD COLUMN c int~ CHECK (c > 0)~ CHECK (c < 9)~ DEFAULT 5",
+        Some("ADD COLUMN c int DEFAULT 5, ADD CONSTRAINT t_c_check CHECK (c > 0) NOT VALID, ADD CONSTRAINT t_c_check1 CHECK (c < 9) NOT VALID"),
+    ),
     ("ADD COLUMN c int~ DEFAULT (1~ + 2)~ UNIQUE", Some("ADD COLUMN c int DEFAULT (1 + 2)")),
     ("ADD COLUMN d int", Some("ADD COLUMN d int")),
     ("ADD COLUMN d int~ DEFAULT 1~ NOT NULL", Some("ADD COLUMN d int DEFAULT 1 NOT NULL")),

@@ -52,6 +52,7 @@ pub(super) fn with_something_left(rule: &str) -> Ask {
         }
         "drop-table-foreign-keys" => on(drop_table::leaf()),
         "new-partition-scanning" => on(World::default().altering(|t| t.kind = 'p')),
+        "add-primary-key-blocking" => on(World::default().altering(|t| (t.taken, t.constraints) = Default::default())),
         _ => ask(),
     }
 }

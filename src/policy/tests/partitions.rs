@@ -14,7 +14,7 @@ fn m() -> testing::RelationFacts {
         partition_key: Some(vec!["id".into()]),
         partitions: vec![partition("m_1", 'r'), partition("m_2", 'r')],
         constraints: Vec::new(),
-        taken_names: vec!["m".into(), "m_b_idx".into()],
+        taken: testing::Taken { relations: vec!["m".into(), "m_b_idx".into()], ..Default::default() },
         ..table("public", "m", LARGE)
     }
 }
@@ -47,7 +47,7 @@ fn each_partition_gets_its_index_first() {
 
 #[test]
 fn names_that_are_taken_are_numbered_and_those_that_depend_on_the_order_are_not_guessed() {
-    let beside = |name: &str| testing::NameBeside { schema: "public".into(), name: name.into() };
+    let beside = |name: &str| testing::NameBeside { schema: "public".into(), name: name.into(), by_relation: true };
     let sql = with(|m| m.partition_names = vec![beside("m_2_a_idx")]).rewrite("CREATE INDEX m_1_a_idx ON m (a)");
     assert!(sql[0].sql.contains(" m_1_a_idx1 ON ") && sql[1].sql.contains(" m_2_a_idx1 ON "), "{sql:?}");
     let long = |end: &str| partition(&format!("{}{end}", "m".repeat(60)), 'r');
@@ -79,7 +79,7 @@ fn what_a_partition_has_is_taken_over_where_that_is_certain() {
 
 #[test]
 fn what_the_server_refuses_at_once_is_left_to_it() {
-    let ask = with(|m| m.taken_names.push("elsewhere".into()));
+    let ask = with(|m| m.taken.relations.push("elsewhere".into()));
     for sql in ["CREATE INDEX m_b_idx ON m (b)", "CREATE UNIQUE INDEX ON m (a)", "CREATE INDEX ON m (no_such)", "ALTER TABLE m ADD UNIQUE (a)"] {
         ask.passes(sql);
     }

@@ -31,7 +31,10 @@ impl Runner {
     pub(super) fn failed(&mut self, step: &Step, error: ServerError) -> Next {
         let taken = error.sqlstate == DUPLICATE_TABLE;
         self.failure = Some(Failure { error: as_original(error, step.errors.as_ref()), step: step.sql.clone(), left_over: Vec::new() });
-        let own = self.current.take().and_then(|operation| operation.clean_up()).map(|sql| Clean { sql, wait: Wait::Short });
+        // What fails as the first of all, and alone would have done something, has done nothing.
+        let nothing_done = self.on_failure == OnFailure::Undo && self.undo.is_empty() && step.undo.is_some();
+        let current = self.current.take().filter(|_| !nothing_done);
+        let own = current.and_then(|operation| operation.clean_up()).map(|sql| Clean { sql, wait: Wait::Short });
         let mut cleaning: VecDeque<Clean> = own.into_iter().chain(self.undone()).collect();
         dedup(&mut cleaning);
         // The name belongs to somebody else, so nothing of that name is ours to remove.

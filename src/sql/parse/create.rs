@@ -1,6 +1,8 @@
 //! CREATE TABLE in its forms, CREATE INDEX, REINDEX.
 
-use pg_query::protobuf::{ConstrType, CreateStmt, CreateTableAsStmt, IndexStmt, IntoClause, RangeVar, ReindexObjectType, ReindexStmt};
+use pg_query::protobuf::{
+    ConstrType, CreateStmt, CreateTableAsStmt, IndexStmt, IntoClause, RangeVar, ReindexObjectType, ReindexStmt, SortByDir, SortByNulls,
+};
 use pg_query::{Node, NodeEnum};
 
 use super::super::name::RelationName;
@@ -105,6 +107,36 @@ pub(super) fn index(stmt: &IndexStmt) -> CreateIndex {
         partial: stmt.where_clause.is_some(),
         ordinary: is_ordinary(stmt),
         nulls_not_distinct: stmt.nulls_not_distinct,
+        sorted_by: if ["", "btree"].contains(&&*stmt.access_method) {
+            stmt.index_params.iter().filter_map(sorted_column).collect()
+        } else {
+            Vec::new()
+        },
+        beyond_method: is_beyond_method(stmt),
+    }
+}
+
+fn sorted_column(node: &Node) -> Option<String> {
+    let NodeEnum::IndexElem(key) = tree::kind(node)? else { return None };
+    tree::filled(&key.name).filter(|_| key.opclass.is_empty())
+}
+
+/// Only a B-tree is unique and sorts; what else each method knows stands in its documentation.
+fn is_beyond_method(stmt: &IndexStmt) -> bool {
+    let sorts = |node: &Node| match tree::kind(node) {
+        Some(NodeEnum::IndexElem(key)) => {
+            let default = |value: i32, default: i32| value == default || value == 0;
+            !default(key.ordering, SortByDir::SortbyDefault as i32) || !default(key.nulls_ordering, SortByNulls::SortbyNullsDefault as i32)
+        }
+        _ => false,
+    };
+    let (several, includes) = (stmt.index_params.len() > 1, !stmt.index_including_params.is_empty());
+    match &*stmt.access_method {
+        "hash" => stmt.unique || several || includes || stmt.index_params.iter().any(sorts),
+        "gin" | "brin" => stmt.unique || includes || stmt.index_params.iter().any(sorts),
+        "gist" => stmt.unique || stmt.index_params.iter().any(sorts),
+        "spgist" => stmt.unique || several || stmt.index_params.iter().any(sorts),
+        _ => false,
     }
 }
 

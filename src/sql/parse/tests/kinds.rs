@@ -223,8 +223,23 @@ fn created_indexes() {
             partial: true,
             ordinary: false,
             nulls_not_distinct: false,
+            sorted_by: vec!["a".into(), "b".into()],
+            beyond_method: false,
         }
     );
+    for beyond in
+        ["UNIQUE INDEX ON t USING hash (a)", "INDEX ON t USING hash (a, b)", "INDEX ON t USING hash (a DESC)", "INDEX ON t USING gin (a NULLS FIRST)"]
+    {
+        assert!(index(&format!("CREATE {beyond}")).beyond_method, "{beyond}");
+    }
+    for within in [
+        "UNIQUE INDEX ON t (a DESC NULLS FIRST) INCLUDE (b)",
+        "INDEX ON t USING hash (a)",
+        "INDEX ON t USING gin (a, b)",
+        "INDEX ON t USING bloom (a DESC)",
+    ] {
+        assert!(!index(&format!("CREATE {within}")).beyond_method, "{within}");
+    }
     let keys = |keys: &str| index(&format!("CREATE INDEX ON t USING btree ({keys})")).key_names;
     for (text, expected) in [
         ("a, b", vec!["a", "b"]),

@@ -1,0 +1,77 @@
+//! What the server refuses by itself, before it locks for long or reads a row. It is left to it: the client hears at once, and in the server's
+//! words, what would otherwise show after a long build, or after a COMMIT.
+
+use crate::catalog::facts::RelationFacts;
+use crate::deferred::operation::Operation;
+use crate::sql::name::RelationName;
+use crate::sql::statement::{AlterAction, AlterTable, Constraint, Unique};
+
+use super::case::Case;
+use super::target::{Standing, Target};
+use super::{alter, unique};
+
+/// A UNIQUE or PRIMARY KEY that cannot be, whatever the rows are.
+pub(super) fn refuses_key(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, constraint: &Constraint, key: &Unique) -> bool {
+    let twice = key.columns.iter().enumerate().any(|(at, column)| key.columns.iter().skip(at + 1).any(|other| other == column));
+    twice
+        || certain(case, statement, target).is_some_and(|facts| {
+            let second = key.primary && facts.constraints.iter().any(|other| other.kind == 'p');
+            let taken = constraint.name.as_deref().is_some_and(|name| is_taken(case, facts, name) && !unique::is_left_over(target, key, name));
+            let unsorted = key.columns.iter().any(|column| is_unsorted(case, target, column));
+            facts.denied.alter || second || taken || unsorted || key.columns.iter().any(|column| case.lacks(target, column))
+        })
+}
+
+/// A foreign key that cannot be, whatever the rows are.
+pub(super) fn refuses_foreign_key(
+    case: &Case<'_>,
+    statement: &AlterTable,
+    target: &Target<'_>,
+    constraint: &Constraint,
+    columns: &[String],
+    references: &RelationName,
+) -> bool {
+    certain(case, statement, target).is_some_and(|facts| {
+        let taken = constraint.name.as_deref().is_some_and(|name| facts.constraints.iter().any(|other| other.name == name));
+        let missing = case.target(references).standing == Standing::Missing;
+        facts.denied.alter || taken || missing || columns.iter().any(|column| case.lacks(target, column))
+    })
+}
+
+/// A B-tree does not sort the column by itself.
+pub(super) fn is_unsorted(case: &Case<'_>, target: &Target<'_>, column: &str) -> bool {
+    !case.is_changed(target) && target.facts.and_then(|facts| facts.column(column)).is_some_and(|column| column.unsorted)
+}
+
+/// VALIDATE of what is not there, or cannot be validated; or of what is valid, which reads nothing.
+pub(super) fn needs_no_validation(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, name: &str) -> bool {
+    let added = statement.commands.iter().any(|command| match &command.action {
+        AlterAction::AddConstraint(constraint) => alter::constraint_name(statement, target, constraint) == name,
+        AlterAction::AddColumn(column) => {
+            column.constraints.iter().any(|inline| alter::constraint_name(statement, target, &inline.constraint) == name)
+        }
+        _ => false,
+    });
+    let known = certain(case, statement, target).filter(|_| !added);
+    known.is_some_and(|facts| {
+        let found = facts.constraints.iter().find(|constraint| constraint.name == name);
+        facts.denied.alter || found.is_none_or(|constraint| constraint.validated || !['c', 'f', 'n'].contains(&constraint.kind))
+    })
+}
+
+/// The facts, where no part of the string and of the statement changes them first, and nothing is gone on with that was cut off.
+fn certain<'a>(case: &Case<'_>, statement: &AlterTable, target: &Target<'a>) -> Option<&'a RelationFacts> {
+    let drops = statement.commands.iter().any(|command| command.action.drops());
+    target.facts.filter(|_| case.alone && !drops && case.pending.is_empty())
+}
+
+/// Of a constraint of this table, or of a relation in its schema that stays until the key is built.
+fn is_taken(case: &Case<'_>, facts: &RelationFacts, name: &str) -> bool {
+    facts.constraints.iter().any(|other| other.name == name) || is_relation(case, facts, name)
+}
+
+/// A relation in the schema of this one has the name, and keeps it.
+pub(super) fn is_relation(case: &Case<'_>, facts: &RelationFacts, name: &str) -> bool {
+    let drops = |operation: &Operation| matches!(operation, Operation::DropIndex(drop) if drop.index.name == name);
+    facts.taken.relations.iter().any(|taken| taken == name) && !case.overlay.deferred().iter().any(|one| drops(&one.operation))
+}

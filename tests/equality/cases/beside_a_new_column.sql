@@ -1,0 +1,5 @@
+-- schema
+CREATE TABLE t (id int PRIMARY KEY, a int);
+INSERT INTO t SELECT i, i FROM generate_series(1, 9) AS i;
+-- migration
+ALTER TABLE t ADD COLUMN b int DEFAULT 1 NOT NULL CHECK (b > 0) REFERENCES t ON DELETE CASCADE DEFERRABLE, ADD COLUMN c text UNIQUE CHECK (c <> '');

@@ -1,0 +1,6 @@
+-- schema
+CREATE TABLE t (id int, a int);
+INSERT INTO t SELECT i, i FROM generate_series(1, 9) AS i;
+-- migration
+DROP INDEX t;
+REINDEX INDEX t;

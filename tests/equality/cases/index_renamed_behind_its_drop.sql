@@ -1,0 +1,7 @@
+-- schema
+CREATE TABLE t (id int, a int);
+INSERT INTO t SELECT i, i FROM generate_series(1, 9) AS i;
+CREATE INDEX t_a ON t (a);
+-- migration
+DROP INDEX t_a;
+ALTER INDEX t_a RENAME TO t_b;

@@ -1,0 +1,5 @@
+-- schema
+CREATE TABLE t (id int PRIMARY KEY, a int);
+INSERT INTO t SELECT i, i FROM generate_series(1, 9) AS i;
+-- migration
+ALTER TABLE t ADD PRIMARY KEY (a), ADD FOREIGN KEY (a) REFERENCES t;

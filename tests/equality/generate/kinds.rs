@@ -1,0 +1,135 @@
+//! The types of columns, each with what can be said of it.
+
+/// `{i}` stands for a number, `{c}` for the column.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind {
+    pub(super) sql: &'static str,
+    pub(super) value: &'static str,
+    pub(super) constant: &'static str,
+    /// An expression that PostgreSQL takes for volatile (and which gives the same each time, so that rows can be compared), or a stable one.
+    pub(super) computed: &'static str,
+    pub(super) checks: &'static [&'static str],
+    /// Types that it can be given, with and without a rewrite of the table.
+    pub(super) others: &'static [&'static str],
+    /// Index columns other than the plain one.
+    pub(super) indexed: &'static [&'static str],
+    /// It has an order, for a B-tree.
+    pub(super) ordered: bool,
+}
+
+const WHOLE: Kind = Kind {
+    sql: "int",
+    value: "{i}",
+    constant: "7",
+    computed: "(random() * 0)::int",
+    checks: &["{c} > 0", "{c} <> 2", "{c} IS NOT NULL", "{c} < 1000000"],
+    others: &["int", "bigint", "numeric"],
+    indexed: &["{c} DESC", "{c} NULLS FIRST", "({c} + 1)", "abs({c})"],
+    ordered: true,
+};
+
+pub(super) const KINDS: &[Kind] = &[
+    WHOLE,
+    WHOLE,
+    Kind { sql: "bigint", others: &["bigint", "int", "numeric"], computed: "(random() * 0)::bigint", ..WHOLE },
+    Kind {
+        sql: "text",
+        value: "'v' || {i}",
+        constant: "'x'",
+        computed: "'r' || (random() >= 0)::text",
+        checks: &["{c} <> ''", "length({c}) < 3", "length({c}) < 100"],
+        others: &["varchar", "varchar(2)", "text"],
+        indexed: &["{c} text_pattern_ops", "lower({c})", "{c} COLLATE \"C\"", "(lower({c})) DESC", "left({c}, 1)"],
+        ordered: true,
+    },
+    Kind {
+        sql: "varchar(20)",
+        value: "('v' || {i})::varchar",
+        constant: "'x'",
+        computed: "'r' || (random() >= 0)::text",
+        checks: &["{c} <> ''", "{c} <> 'v2'"],
+        others: &["varchar(40)", "varchar", "text", "varchar(10)"],
+        indexed: &["{c} varchar_pattern_ops", "upper({c})"],
+        ordered: true,
+    },
+    Kind {
+        sql: "numeric(10,2)",
+        value: "{i} + 0.5",
+        constant: "1.25",
+        computed: "(random() * 0)::numeric",
+        checks: &["{c} >= 0", "{c} <> 2.5"],
+        others: &["numeric(12,2)", "numeric", "numeric(10,3)"],
+        indexed: &["round({c})", "{c} DESC NULLS LAST"],
+        ordered: true,
+    },
+    Kind {
+        sql: "timestamptz",
+        value: "'2020-01-01 00:00:00+00'::timestamptz + {i} * interval '1 day'",
+        constant: "'2021-01-01 00:00:00+00'",
+        computed: "date_trunc('century', now())",
+        checks: &["{c} > '2000-01-01 00:00:00+00'", "{c} <> '2020-01-03 00:00:00+00'"],
+        others: &["timestamptz", "timestamp"],
+        indexed: &["date_trunc('day', {c} AT TIME ZONE 'UTC')"],
+        ordered: true,
+    },
+    Kind {
+        sql: "bool",
+        value: "{i} % 2 = 0",
+        constant: "false",
+        computed: "(random() >= 0)",
+        checks: &["{c} IS NOT NULL", "{c}"],
+        others: &["bool", "text"],
+        indexed: &["(NOT {c})"],
+        ordered: true,
+    },
+    Kind {
+        sql: "int[]",
+        value: "ARRAY[{i}, {i} + 1]",
+        constant: "'{1,2}'",
+        computed: "ARRAY[(random() * 0)::int]",
+        checks: &["cardinality({c}) > 0", "{c}[1] <> 2"],
+        others: &["bigint[]", "int[]"],
+        indexed: &["cardinality({c})", "({c}[1])"],
+        ordered: true,
+    },
+    Kind {
+        sql: "jsonb",
+        value: "jsonb_build_object('k', {i})",
+        constant: "'{}'",
+        computed: "jsonb_build_array((random() >= 0))",
+        checks: &["jsonb_typeof({c}) = 'object'", "({c} ->> 'k') <> '2'"],
+        others: &["jsonb", "text"],
+        indexed: &["({c} ->> 'k')"],
+        ordered: true,
+    },
+    Kind {
+        sql: "mood",
+        value: "(ARRAY['low', 'mid', 'high'])[1 + {i} % 3]::mood",
+        constant: "'mid'",
+        computed: "(CASE WHEN random() >= 0 THEN 'low' END)::mood",
+        checks: &["{c} > 'low'", "{c} IS NOT NULL"],
+        others: &["mood", "text"],
+        indexed: &["{c} DESC"],
+        ordered: true,
+    },
+    Kind {
+        sql: "positive",
+        value: "{i}",
+        constant: "3",
+        computed: "(1 + random() * 0)::int",
+        checks: &["{c} <> 2", "{c} > 0"],
+        others: &["int", "positive"],
+        indexed: &["{c} DESC", "({c} * 2)"],
+        ordered: true,
+    },
+    Kind {
+        sql: "point",
+        value: "point({i}, {i})",
+        constant: "'(0,0)'",
+        computed: "point(random() * 0, 0)",
+        checks: &["{c}[0] > 0"],
+        others: &["point"],
+        indexed: &["({c}[0])"],
+        ordered: false,
+    },
+];
