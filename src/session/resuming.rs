@@ -299,10 +299,9 @@ fn resumed(pending: &Pending) -> Notice {
 
 fn was_taken_back(pending: &Pending) -> Notice {
     let sql = pending.promise.whole.as_ref().map(|whole| &*whole.sql).unwrap_or_default();
-    notice(
-        "NOTICE",
-        format!("pgairlock: a statement on {} was cut off in an earlier session; what it had done is taken back: {sql}", tables(pending)),
-    )
+    let joins = pending.promise.operations.iter().any(|deferred| deferred.operation.joins().is_some());
+    let what = if joins { "its helpers are dropped; a partition that had joined stays" } else { "what it had done is taken back" };
+    notice("NOTICE", format!("pgairlock: a statement on {} was cut off in an earlier session; {what}: {sql}", tables(pending)))
 }
 
 fn busy(pending: &Pending) -> Notice {

@@ -165,6 +165,8 @@ pub struct Runner {
     done: usize,
     /// Undo of finished steps, latest last.
     undo: Vec<String>,
+    /// What the statement is for has happened, and is not taken back any more.
+    settled: bool,
     /// The session's own settings, as JSON text.
     saved: Option<String>,
     /// What the statement runs under, as JSON text.
@@ -309,6 +311,7 @@ impl Runner {
             current: None,
             done: 0,
             undo: Vec::new(),
+            settled: false,
             saved: None,
             settings: String::new(),
             context: None,
@@ -685,6 +688,7 @@ impl Runner {
         match answer {
             Ok(_) => {
                 if step.settles {
+                    self.settled = true;
                     self.undo.clear();
                 }
                 self.undo.extend(step.undo_then.into_iter().chain(step.undo));

@@ -147,6 +147,14 @@ impl Session {
 
     fn rewritten(&mut self, rewriting: &Rewriting, result: Result<(), Failure>, now: Instant, out: &mut Effects) {
         let took = now.saturating_duration_since(rewriting.subject.since);
+        let result = match result {
+            // It cannot be told as an error: it has happened.
+            Err(failure) if rewriting.runner.has_settled() => {
+                self.say_notice(&not_dropped(&failure), out);
+                Ok(())
+            }
+            result => result,
+        };
         // Without a rule it is the client's own statement, only run by us.
         if !rewriting.rule.is_empty() {
             out.observed.push(Observed::Rewrite { rule: rewriting.rule, took, succeeded: result.is_ok() });
@@ -193,6 +201,16 @@ impl Session {
         };
         self.say_error(&failure.error.sqlstate, &failure.error.message, Some(&detail), hint.as_deref(), out);
     }
+}
+
+fn not_dropped(failure: &Failure) -> Notice {
+    let left = match &*failure.left_over {
+        [] => "nothing is left of it now".to_owned(),
+        left => format!("the next session of this role does it, or you: {};", left.join("; ")),
+    };
+    let ServerError { message, sqlstate, .. } = &failure.error;
+    let message = format!("pgairlock: the statement is done, but what it needed could not be dropped at first ({message}, {sqlstate}): {left}");
+    Notice { severity: "WARNING", sqlstate: "01000", message, detail: None }
 }
 
 fn another_rewrite() -> Notice {

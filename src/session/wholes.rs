@@ -139,7 +139,7 @@ impl Rewriting {
         }
         if self.runner.is_ending() && self.runner.left_nothing() {
             self.whole.closed = true;
-            out.progress.push((id, if self.runner.has_failed() { Became::Aborted } else { Became::Settled }));
+            out.progress.push((id, if self.runner.has_failed() && !self.runner.has_settled() { Became::Aborted } else { Became::Settled }));
         }
     }
 

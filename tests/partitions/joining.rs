@@ -315,3 +315,33 @@ async fn one_that_was_cut_off_is_gone_on_with_or_taken_back() {
         }
     }
 }
+
+/// The partition has joined, and somebody is in the way of what comes last: it has happened, and the next session drops what is left.
+#[tokio::test]
+async fn what_is_left_when_it_has_joined_is_dropped_by_the_next_session() {
+    let sql = "CREATE TABLE d_1 PARTITION OF d FOR VALUES FROM (100) TO (200)";
+    for cluster in clusters() {
+        let ((database, direct), (_, known)) = (set_up(cluster, TABLES).await, set_up(cluster, TABLES).await);
+        known.batch_execute(sql).await.unwrap();
+        let proxy = Proxy::in_front_of(cluster, "enforce", STRICT);
+        // Whoever may not drop it: it is refused there and then, and again when it is cleaned up.
+        let refuse = "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF current_query() ~ 'DROP CONSTRAINT' THEN RAISE 'not now'; END IF; END $$;
+            CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse()";
+        direct.batch_execute(refuse).await.unwrap();
+        let mut client = RawClient::log_in(proxy.port, &database).await;
+        let reply = client.ask(sql).await;
+        assert_eq!((&reply.errors[..], &reply.tags[..]), (&[][..], &["CREATE TABLE".to_owned()][..]), "{reply:?}");
+        assert!(
+            reply.notices.iter().any(|text| text.contains("the statement is done, but") && text.contains("the next session of this role")),
+            "{reply:?}"
+        );
+        direct.batch_execute("DROP EVENT TRIGGER refuse; DROP FUNCTION refuse()").await.unwrap();
+        assert_ne!(catalog(&direct).await, catalog(&known).await);
+        let mut next = RawClient::log_in(proxy.port, &database).await;
+        for sql in ["BEGIN", "COMMIT"] {
+            assert_eq!(next.ask(sql).await.errors, [], "{sql}");
+        }
+        assert_eq!(catalog(&direct).await, catalog(&known).await, "on {}", cluster.version);
+    }
+}

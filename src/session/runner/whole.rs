@@ -58,6 +58,12 @@ impl Runner {
         self.failure.as_ref().is_none_or(|failure| failure.left_over.is_empty())
     }
 
+    /// What the statement is for has happened: should it fail after that, only its own helpers are left.
+    #[must_use]
+    pub fn has_settled(&self) -> bool {
+        self.settled
+    }
+
     /// It has failed.
     #[must_use]
     pub fn has_failed(&self) -> bool {
@@ -87,6 +93,7 @@ impl Runner {
 
     /// What an earlier run has done is taken back as well, should a later step fail.
     pub(super) fn done_before(&mut self, operation: &Operation, seen: &Seen) {
+        self.settled |= operation.steps().iter().any(|step| step.settles);
         if let (OnFailure::Undo, Course::Steps(back)) = (self.on_failure, operation.way_back(seen)) {
             self.undo.extend(back.into_iter().rev().map(|step| step.sql));
         }
