@@ -34,7 +34,9 @@ pub(super) fn refuses_foreign_key(
     certain(case, statement, target).is_some_and(|facts| {
         let taken = constraint.name.as_deref().is_some_and(|name| facts.constraints.iter().any(|other| other.name == name));
         let missing = case.target(references).standing == Standing::Missing;
-        facts.denied.alter || taken || missing || columns.iter().any(|column| case.lacks(target, column))
+        // A partitioned table has none without its partitions.
+        let alone = statement.only && facts.kind == 'p';
+        facts.denied.alter || taken || missing || alone || columns.iter().any(|column| case.lacks(target, column))
     })
 }
 

@@ -84,6 +84,7 @@ impl Lane {
 
     /// After the proxy's run: all rows go, which mends whatever was wrong with them, and what is left to do is done.
     pub(super) async fn settle(&self) -> Result<String, String> {
+        self.until_noted().await;
         self.proxied.truncate().await?;
         let url = format!("postgres://trusted@127.0.0.1:{}/{}", self.direct.port, self.proxied.database);
         let mut command = Command::new(env!("CARGO_BIN_EXE_pgairlock"));
@@ -104,6 +105,19 @@ impl Lane {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.open()
+    }
+
+    /// Returns when the store knows of the failure. Who comes before that takes the constraint that was cleaned up for one that somebody has
+    /// dropped, and does not add it again (docs/ARCHITECTURE.md, "Known gaps").
+    async fn until_noted(&self) {
+        let sql = "SELECT count(*) FROM promises WHERE state NOT IN ('settled', 'aborted') AND sqlstate IS NULL AND database = ?1";
+        let unnoted = || self.store().query_row(sql, [&self.proxied.database], |row| row.get::<_, i64>(0)).unwrap();
+        for _ in 0..500 {
+            if unnoted() == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     fn open(&self) -> Vec<String> {

@@ -388,6 +388,50 @@ fn what_cannot_be_validated_is_left_to_the_server() {
 }
 
 #[test]
+fn an_index_that_cannot_be_is_left_to_the_server() {
+    let asked = |world, sql: &str| Ask { world, ..in_transaction() }.of(sql).decision.plan;
+    let left = |world, sql: &str| assert_eq!(asked(world, sql), Plan::Pass, "{sql}");
+    left(World::default(), "CREATE UNIQUE INDEX ON t USING hash (a)");
+    left(World::default(), "CREATE INDEX ON t (nonesuch)");
+    left(World::default().altering(|t| t.denied.alter = true), "CREATE INDEX ON t (a)");
+    left(World::default().altering(|t| t.columns[1].unsorted = true), "CREATE INDEX ON t (a)");
+    left(World::default(), "DROP INDEX t");
+    left(World::default().altering(|t| t.denied.maintain = true), "REINDEX TABLE t");
+    // An operator class of one's own sorts; a constraint's name is no relation's.
+    for (world, sql) in [
+        (World::default().altering(|t| t.columns[1].unsorted = true), "CREATE INDEX ON t (a my_ops)"),
+        (World::default().altering(|t| t.taken.constraints.push("i".into())), "CREATE INDEX i ON t (a)"),
+    ] {
+        assert!(matches!(asked(world, sql), Plan::Refuse(_)), "{sql}");
+    }
+}
+
+#[test]
+fn a_foreign_key_that_cannot_be_is_left_to_the_server() {
+    ask().passes("ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES nonesuch");
+    ask().passes("ALTER TABLE t ADD FOREIGN KEY (nonesuch) REFERENCES p");
+    ask().passes("ALTER TABLE t ADD CONSTRAINT t_pkey FOREIGN KEY (a) REFERENCES p");
+    on(World::default().altering(|t| t.kind = 'p')).passes("ALTER TABLE ONLY t ADD FOREIGN KEY (a) REFERENCES p");
+    ask().refused("CREATE TABLE later (id int PRIMARY KEY); ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES later");
+}
+
+#[test]
+fn names_are_taken_by_what_postgresql_looks_at() {
+    let with = |relations: &[&str], constraints: &[&str]| {
+        let all = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let taken = testing::Taken { relations: all(relations), constraints: all(constraints) };
+        on(World::default().altering(|t| t.taken = taken.clone()))
+    };
+    let first = |ask: Ask, sql: &str| ask.rewrite(sql)[0].sql.clone();
+    assert!(first(with(&[], &["t_a_idx"]), "CREATE INDEX ON t (a)").contains(" t_a_idx "));
+    assert!(first(with(&["t_a_idx"], &[]), "CREATE INDEX ON t (a)").contains(" t_a_idx1 "));
+    assert!(first(with(&["t_a_check"], &[]), "ALTER TABLE t ADD CHECK (a > 0)").contains(" t_a_check "));
+    assert!(first(with(&[], &["t_a_check"]), "ALTER TABLE t ADD CHECK (a > 0)").contains(" t_a_check1 "));
+    assert!(first(with(&[], &["t_a_key"]), "ALTER TABLE t ADD UNIQUE (a)").contains(" t_a_key1 "));
+    assert!(first(with(&["t_a_key"], &[]), "ALTER TABLE t ADD UNIQUE (a)").contains(" t_a_key1 "));
+}
+
+#[test]
 fn a_key_that_cannot_be_is_left_to_the_server() {
     for sql in [
         "ALTER TABLE t ADD PRIMARY KEY (a)",

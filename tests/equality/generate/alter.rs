@@ -211,5 +211,5 @@ fn statistics(random: &mut Random, world: &mut World, at: usize) -> String {
 }
 
 fn storage(random: &mut Random, _: &mut World, _: usize) -> String {
-    (*random.pick(&["SET (fillfactor = 80)", "REPLICA IDENTITY DEFAULT", "DISABLE TRIGGER ALL", "ENABLE TRIGGER ALL"])).to_owned()
+    (*random.pick(&["SET (fillfactor = 80)", "REPLICA IDENTITY DEFAULT", "DISABLE TRIGGER USER", "ENABLE TRIGGER ALL"])).to_owned()
 }
