@@ -3,7 +3,7 @@
 
 use super::dying::{cut_off, places};
 use super::support::scene::{scenes_with, set_up};
-use super::support::{Cluster, PROTOCOLS, Proxy, RawClient, catalog, clusters};
+use super::support::{Cluster, PROTOCOLS, Proxy, RawClient, Session, catalog, clusters};
 use super::{STRICT, meant, only, run};
 
 /// `m` has keys, indexes and a foreign key; the tables that join it have more or less of them, and their columns in another order. `r`, `l`, `h` are
@@ -83,6 +83,13 @@ const JOINED: &[&str] = &[
     "ALTER TABLE n ATTACH PARTITION n_2 FOR VALUES IN (2)",
 ];
 
+/// What it makes belongs to the role of the tool.
+async fn as_the_tool(direct: &Session, sql: &str) {
+    direct.batch_execute("SET SESSION AUTHORIZATION trusted").await.unwrap();
+    direct.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    direct.batch_execute("RESET SESSION AUTHORIZATION").await.unwrap();
+}
+
 #[tokio::test]
 async fn a_table_joins_as_by_the_statement_itself() {
     compare(false).await;
@@ -103,7 +110,7 @@ async fn compare(in_transaction: bool) {
                 let begun = if in_transaction { client.ask("BEGIN").await.errors } else { vec![] };
                 let reply = run(&mut client, protocol, sql).await;
                 let ended = if in_transaction { client.ask("COMMIT").await } else { reply.clone() };
-                known.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+                as_the_tool(&known, sql).await;
                 let announced = reply.notices.iter().any(|text| text.contains("[new-partition-scanning]"));
                 if !begun.is_empty() || !reply.errors.is_empty() || !ended.errors.is_empty() || !announced {
                     wrong.push(format!("{sql} on {}: {reply:?} {ended:?}", scene.cluster.version));
@@ -268,7 +275,7 @@ async fn one_migration_makes_several_partitions() {
         ];
         for sql in sql {
             assert_eq!(client.ask(sql).await.errors, [], "{sql}");
-            known.batch_execute(sql).await.unwrap();
+            as_the_tool(&known, sql).await;
         }
         assert_eq!(meant(&catalog(&scene.direct).await), meant(&catalog(&known).await));
         assert_eq!(scene.direct.value("SELECT count(*) FROM d_2").await, "51");
@@ -284,7 +291,7 @@ async fn one_that_was_cut_off_is_gone_on_with_or_taken_back() {
         for sql in join {
             let (_, known) = set_up(cluster, TABLES).await;
             let untouched = catalog(&known).await;
-            known.batch_execute(sql).await.unwrap();
+            as_the_tool(&known, sql).await;
             let made = catalog(&known).await;
             for (number, place) in places(cluster, TABLES, &[sql]).await.iter().enumerate().step_by(if sql.starts_with("ALTER") { 5 } else { 1 }) {
                 let again = number % 2 == 0;
@@ -322,7 +329,7 @@ async fn what_is_left_when_it_has_joined_is_dropped_by_the_next_session() {
     let sql = "CREATE TABLE d_1 PARTITION OF d FOR VALUES FROM (100) TO (200)";
     for cluster in clusters() {
         let ((database, direct), (_, known)) = (set_up(cluster, TABLES).await, set_up(cluster, TABLES).await);
-        known.batch_execute(sql).await.unwrap();
+        as_the_tool(&known, sql).await;
         let proxy = Proxy::in_front_of(cluster, "enforce", STRICT);
         // Whoever may not drop it: it is refused there and then, and again when it is cleaned up.
         let refuse = "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
