@@ -40,7 +40,9 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
 
 fn one(case: &Case<'_>, what: &str, name: &RelationName) -> Option<Finding> {
     let target = case.target(name);
-    let is_refused_anyway = |facts: &RelationFacts| facts.denied.maintain || facts.index.is_some() != (what == "INDEX");
+    // What is partitioned is rebuilt in transactions of its own, and so in none of the client's.
+    let in_parts = |facts: &RelationFacts| case.in_transaction && ['p', 'I'].contains(&facts.kind);
+    let is_refused_anyway = |facts: &RelationFacts| facts.denied.maintain || facts.index.is_some() != (what == "INDEX") || in_parts(facts);
     if target.bears_work() || target.facts.is_some_and(is_refused_anyway) {
         return None;
     }
