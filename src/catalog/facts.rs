@@ -216,6 +216,8 @@ pub struct PartitionFacts {
     pub name: String,
     /// `pg_class.relkind`: `r`, `p` (partitioned itself), `f`.
     pub kind: char,
+    /// It belongs to a role that the session's has no part in.
+    pub of_another_role: bool,
     /// See [`RelationFacts::partition_key`].
     pub partition_key: Option<Vec<String>>,
     /// Its columns that are NOT NULL (on 18, be it NOT VALID).

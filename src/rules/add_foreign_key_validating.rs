@@ -68,6 +68,7 @@ fn on_partitions(
     adding: &Adding<'_>,
 ) -> Result<Vec<Operation>, String> {
     let tree = Tree::of(case, target).ok_or("its partitions are not known")?;
+    tree.work_on_each()?;
     if !referenced.fits(case, target, columns) {
         return Err("it is not certain that the types of both sides go together".to_owned());
     }

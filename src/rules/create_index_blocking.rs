@@ -104,6 +104,7 @@ fn by_partition(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> R
 
 fn on_partitions(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> Result<Vec<Operation>, String> {
     let tree = Tree::of(case, target).ok_or("its partitions are not known")?;
+    tree.work_on_each()?;
     let whole = name(create, target).ok_or("its name is not known")?;
     if target.is_taken(&whole, Among::Relations) {
         return Err(format!("the name {whole} is taken"));

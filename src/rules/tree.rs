@@ -60,6 +60,14 @@ impl<'a> Tree<'a> {
         self.partitions.iter().find(|partition| partition.kind == 'f')
     }
 
+    /// What belongs to another role cannot be worked on by itself, although the owner of the whole may alter it with the whole.
+    pub(super) fn work_on_each(&self) -> Result<(), String> {
+        match self.own().find(|partition| partition.of_another_role) {
+            Some(partition) => Err(format!("{} belongs to another role", partition.qualified())),
+            None => Ok(()),
+        }
+    }
+
     /// A partition that is partitioned by something that this key has not, so that it cannot be unique there.
     pub(super) fn not_unique_on(&self, key: Option<&[String]>) -> Option<&'a PartitionFacts> {
         self.own().find(|partition| partition.partition_key.as_ref().is_some_and(|by| !covers(key, by)))

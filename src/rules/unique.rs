@@ -41,6 +41,7 @@ fn build(table: &RelationName, index: RelationName, unique: &Unique, name: &str)
 /// On a partitioned table: the constraint on each partition, and then on the table, which takes them over.
 fn on_partitions(case: &Case<'_>, target: &Target<'_>, unique: &Unique, adding: &Adding<'_>) -> Result<Vec<Operation>, String> {
     let tree = Tree::of(case, target).ok_or("its partitions are not known")?;
+    tree.work_on_each()?;
     if let Some(foreign) = tree.foreign() {
         return Err(format!("{} is a foreign table, which cannot have a unique index", foreign.qualified()));
     }

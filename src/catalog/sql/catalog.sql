@@ -223,6 +223,7 @@ SELECT pg_catalog.json_build_object(
         'schema', ps.nspname,
         'name', p.relname,
         'kind', p.relkind,
+        'of_another_role', NOT pg_catalog.pg_has_role(p.relowner, 'USAGE'),
         'partition_key', partition_keys.columns,
         'not_null', COALESCE((SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
           WHERE a.attrelid OPERATOR(pg_catalog.=) p.oid AND a.attnotnull AND a.attnum OPERATOR(pg_catalog.>) 0), '[]'::pg_catalog.json),

@@ -396,6 +396,7 @@ fn an_index_that_cannot_be_is_left_to_the_server() {
     left(World::default().altering(|t| t.denied.alter = true), "CREATE INDEX ON t (a)");
     left(World::default().altering(|t| t.columns[1].unsorted = true), "CREATE INDEX ON t (a)");
     left(World::default(), "DROP INDEX t");
+    left(World::default().altering(|t| t.kind = 'p'), "REINDEX TABLE t");
     left(World::default().altering(|t| t.denied.maintain = true), "REINDEX TABLE t");
     // An operator class of one's own sorts; a constraint's name is no relation's.
     for (world, sql) in [
