@@ -1,10 +1,21 @@
 """The application of the measurement: what its readers and writers do all the time, and what a run has cost them."""
 
+import collections
+import contextlib
 import dataclasses
 import itertools
+import multiprocessing
+import random
 import time
 
-from traffic import Traffic
+import psycopg
+
+# What every client does before it counts: connections, caches and prepared statements come first.
+FIRST_OPERATIONS = 200
+# Longer than any stall; only a bug makes anyone wait this long.
+PATIENCE_SECONDS = 600
+# Threads would wait for each other as well. A process begun anew would have to be told by names what to do.
+PROCESSES = multiprocessing.get_context("fork")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,16 +29,78 @@ class Measured:
     first_error: str = ""
 
 
+class Client:
+    """A process that repeats one operation without pause. It tells how often it has, how long the longest took and what went wrong, since it was last asked."""
+
+    def __init__(self, url, rows, operation):
+        self.ours, theirs = PROCESSES.Pipe()
+        self.process = PROCESSES.Process(target=_repeat, args=(url, rows, operation, theirs), daemon=True)
+        self.process.start()
+
+    def seen(self):
+        """Behind the operation in flight, which may be the one that waits."""
+        self.ours.send("tell")
+        if not self.ours.poll(PATIENCE_SECONDS):
+            raise RuntimeError(f"the application has been stuck for {PATIENCE_SECONDS} s")
+        return self.ours.recv()
+
+    def end(self):
+        with contextlib.suppress(OSError):
+            self.ours.send("end")
+        self.process.join(10)
+        self.process.kill()
+
+
+def _repeat(url, rows, operation, asked):
+    connection, count, longest, errors = None, 0, 0.0, collections.Counter()
+    while True:
+        started = time.perf_counter()
+        try:
+            if connection is None or connection.closed:
+                connection = psycopg.connect(url, autocommit=True)
+            operation(connection, random.randint(1, rows))
+        except psycopg.Error as error:
+            errors[str(error).splitlines()[0] if str(error) else type(error).__name__] += 1
+        count, longest = count + 1, max(longest, time.perf_counter() - started)
+        if asked.poll():
+            if asked.recv() == "end":
+                return
+            asked.send((count, longest, errors))
+            count, longest, errors = 0, 0.0, collections.Counter()
+
+
 def under_traffic(url, rows, work):
-    """Does the work while the application reads and writes; answers what came of it, and what the application saw."""
+    """Does the work while the application reads and writes as fast as it can; answers what came of it, and what the application saw."""
     reads, writes = operations(rows)
-    with Traffic(url, rows, reads, writes) as traffic:
+    readers, writers = ([Client(url, rows, operation) for operation in group] for group in (reads, writes))
+    clients = readers + writers
+    try:
+        for client in clients:
+            _warm_up(client)
+        for client in clients:
+            client.seen()
         started = time.monotonic()
         result = work()
         seconds = time.monotonic() - started
-        impact = traffic.impact()
-    first_error = next(iter(impact.errors), "")
-    return result, Measured(impact.longest_read, impact.longest_write, sum(impact.errors.values()), seconds, first_error)
+        longest_read, read_errors = _impact(readers)
+        longest_write, write_errors = _impact(writers)
+    finally:
+        for client in clients:
+            client.end()
+    errors = read_errors + write_errors
+    return result, Measured(longest_read, longest_write, sum(errors.values()), seconds, next(iter(errors), ""))
+
+
+def _warm_up(client):
+    done = 0
+    while done < FIRST_OPERATIONS:
+        time.sleep(0.05)
+        done += client.seen()[0]
+
+
+def _impact(clients):
+    seen = [client.seen() for client in clients]
+    return max(longest for _, longest, _ in seen), sum((errors for _, _, errors in seen), collections.Counter())
 
 
 def operations(rows):
