@@ -45,12 +45,13 @@ build: ## the optimised binary: target/release/pgairlock
 	cargo build --release --locked
 
 .PHONY: test
-test: ## everything a change must pass: style, unit and integration tests, short tool, race, queue, driver and abuse runs
+test: ## everything a change must pass: style, unit and integration tests, short tool, race, queue, deploy-day, driver and abuse runs
 	@scripts/install test
 	@$(MAKE) style cargo-test
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/run.py --quick --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/race.py --rounds 2 --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/lock_queue.py --seconds 5 --pg-version 15
+	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/deploy_day/quick.py --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/drivers/run.py --quick --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/abuse/run.py --connections 500
 

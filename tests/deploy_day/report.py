@@ -3,11 +3,6 @@
 import json
 import statistics
 
-import matplotlib
-
-matplotlib.use("svg")
-from matplotlib import pyplot  # noqa: E402 - only after the choice of what it draws on
-
 NAMES = {"idle": "no migration", "direct": "directly", "proxied": "through pgairlock"}
 COLOURS = {"idle": "#9a9a9a", "direct": "#c0392b", "proxied": "#2471a3"}
 ROW = "{:<15} {:<18} {:>12} {:>13} {:>7} {:>10}"
@@ -49,6 +44,12 @@ def write(directory, results, title):
 
 
 def _plot(file, results, title):
+    # A short run draws nothing, and does without.
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
     figure, (reads, writes) = pyplot.subplots(1, 2, sharey=True, figsize=(10, 4.5), layout="constrained")
     for axes, measure, name in ((reads, "read", "one read"), (writes, "write", "one write")):
         _bars(axes, results, measure)
