@@ -158,11 +158,11 @@ impl Side {
     }
 
     async fn truncate(&self) -> Result<(), String> {
-        let tables = "SELECT string_agg(oid::regclass::text, ', ') FROM pg_class WHERE relkind = 'r' AND oid >= 16384
+        let tables = "SELECT string_agg(oid::regclass::text, ', ') FROM pg_class WHERE relkind IN ('r', 'p') AND oid >= 16384
             AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)";
         match self.session.value(tables).await {
             none if none.is_empty() => Ok(()),
-            tables => self.execute(&format!("TRUNCATE {tables}")).await,
+            tables => self.execute(&format!("TRUNCATE {tables} CASCADE")).await,
         }
     }
 

@@ -31,6 +31,7 @@ pub(super) async fn judge(lane: &Lane, case: &Case, shape: Shape, known: &mut Kn
 }
 
 async fn same(lane: &Lane, case: &Case, shape: Shape, run: &Run, known: &mut Known) -> Result<(), String> {
+    let is_refused = |reply: &Reply| is_refused(reply) || shape == Shape::OneBatch && wants_no_block(reply);
     let pieces = replaced(shape.pieces(&case.migration), &run.replies, is_refused);
     let key = (shape, pieces.clone());
     if !known.contains_key(&key) {
@@ -84,6 +85,11 @@ fn is_another_fault(sql: &str, shape: Shape, ours: &Reply, native: &Reply) -> bo
 /// question of ours, some versions take it. What a batch does then is not to be compared.
 fn wants_a_block(reply: &Reply) -> bool {
     reply.errors.iter().any(|(sqlstate, _)| sqlstate == "25P01")
+}
+
+/// And what it takes only there (VACUUM, REINDEX of what is partitioned) it refuses behind a question of ours: as a refusal, nothing of the batch is done.
+fn wants_no_block(reply: &Reply) -> bool {
+    reply.errors.iter().any(|(sqlstate, _)| sqlstate == "25001")
 }
 
 /// Rows of the same transaction wait to be checked, and what would lock their table for good cannot run: after the COMMIT it can.
