@@ -312,6 +312,32 @@ async fn a_failed_promise_stops_ddl_on_its_table_until_it_is_settled() {
     }
 }
 
+/// The proxy dies while it takes away a constraint that old rows do not allow: without a note of the failure it would look as if somebody had dropped
+/// what was promised.
+#[tokio::test]
+async fn a_failure_is_on_disk_before_what_it_left_is_taken_away() {
+    for cluster in clusters() {
+        let (database, direct) = set_up(cluster, TABLES).await;
+        direct.batch_execute("INSERT INTO t VALUES (99999, 0)").await.unwrap();
+        let dying = [("PGAIRLOCK_FAILPOINT", "sent ALTER TABLE DROP CONSTRAINT IF EXISTS:1")];
+        let mut proxy = Proxy::in_front_of_with(cluster, "enforce", STRICT, &dying);
+        let session = proxy.connect(&database).await;
+        // Behind a strong lock the rows are not searched.
+        for sql in ["BEGIN", "ALTER TABLE t ADD COLUMN d int", "ALTER TABLE t ADD CONSTRAINT h CHECK (a > 0)"] {
+            session.batch_execute(sql).await.unwrap();
+        }
+        session.batch_execute("COMMIT").await.unwrap_err();
+        proxy.wait();
+        let proxy = proxy.again(&[]);
+        let later = proxy.connect(&database).await;
+        for sql in ["BEGIN", "COMMIT"] {
+            later.batch_execute(sql).await.unwrap();
+        }
+        until_states(&proxy, &["committed 23514"]).await;
+        assert_eq!(later.error("ALTER TABLE t ADD COLUMN e int").await.code().code(), "PA004");
+    }
+}
+
 #[tokio::test]
 async fn what_was_mended_by_hand_is_seen() {
     for cluster in clusters() {

@@ -165,7 +165,7 @@ async fn run(session: &Session, sql: &str) -> Result<(), Failure> {
     loop {
         match next {
             Next::Run(sql, parameters) => next = runner.answered(answer(session, sql, &parameters).await),
-            Next::Quiet => next = runner.answered(Ok(None)),
+            Next::Quiet | Next::Note(_) => next = runner.answered(Ok(None)),
             Next::Promise => next = runner.promise_answered(Ok(true)),
             Next::Finished(result) => return result,
         }

@@ -321,6 +321,9 @@ impl Connection {
         if let Some(promise) = self.effects.promise.take() {
             self.asking = Some(Box::pin(make_promise(self.shared.clone(), *promise)));
         }
+        if let Some((id, progress)) = self.effects.note.take() {
+            self.asking = Some(Box::pin(make_note(self.shared.clone(), self.identity.id.clone(), id, progress)));
+        }
         if let Some(place) = self.effects.pending.take() {
             let wanted = Wanted::Of(place, self.identity.principal.role.clone());
             self.asking = Some(Box::pin(look_up(self.shared.clone(), self.identity.id.clone(), wanted)));
@@ -447,6 +450,12 @@ async fn make_promise(shared: Shared, promise: Promise) -> SessionEvent {
         Promised { id: *id, promise: &promise }.emit();
     }
     SessionEvent::Promised(id)
+}
+
+/// Writes down a failure; it is told when all that follows from it is done.
+async fn make_note(shared: Shared, session: String, id: PromiseId, progress: Progress) -> SessionEvent {
+    let _ = within_deadline(&shared, &session, "progress", shared.store.progress(id, progress)).await;
+    SessionEvent::Noted
 }
 
 /// Looks up what earlier sessions of a role were promised.

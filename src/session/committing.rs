@@ -333,10 +333,18 @@ impl Session {
                 self.run_own(&sql, &parameters, Ending::Sync, out);
                 self.work = Work::Committing(committing);
             }
+            Some(Next::Note(error)) => {
+                committing.stage = Stage::Work;
+                out.note = committing.promise.map(|id| (id, failed(committing.noted, &error)));
+                self.work = Work::Committing(committing);
+                if out.note.is_none() {
+                    self.noted(out);
+                }
+            }
             Some(Next::Finished(result)) => {
                 let became = match &result {
                     Ok(()) => Became::Settled,
-                    Err(failure) => failed(committing.noted, failure),
+                    Err(failure) => failed(committing.noted, &failure.error),
                 };
                 out.progress.extend(committing.promise.map(|id| (id, became)));
                 committing.failure = result.err().map(|failure| (failure, committing.promise));
@@ -344,6 +352,18 @@ impl Session {
             }
             // Only what stands outside of any transaction is promised while it runs.
             Some(Next::Promise) | None => self.rest(committing, out),
+        }
+    }
+
+    /// The store knows of a failure, or cannot: the work that has failed goes on to its end.
+    pub(super) fn noted(&mut self, out: &mut Effects) {
+        match std::mem::replace(&mut self.work, Work::Open) {
+            Work::Committing(mut committing) => {
+                let next = committing.work.as_mut().map(|work| work.answered(Ok(None)));
+                self.work_on(committing, next, out);
+            }
+            Work::Resuming(resuming) => self.resuming_noted(resuming, out),
+            other => self.work = other,
         }
     }
 
@@ -419,8 +439,8 @@ impl Session {
 }
 
 /// What the store keeps of a failure.
-pub(super) fn failed(operation: usize, failure: &Failure) -> Became {
-    Became::Failed { operation, sqlstate: failure.error.sqlstate.clone(), message: failure.error.message.clone() }
+pub(super) fn failed(operation: usize, error: &ServerError) -> Became {
+    Became::Failed { operation, sqlstate: error.sqlstate.clone(), message: error.message.clone() }
 }
 
 /// Message, DETAIL and HINT.

@@ -29,6 +29,8 @@ pub enum Event {
     Recorded(Result<DecisionId, String>),
     /// The promise is durable; or it could not be made so: why.
     Promised(Result<PromiseId, String>),
+    /// The note asked for is durable, or could not be made so.
+    Noted,
     /// What the store has of earlier promises; or why it does not say.
     Pending(Result<Vec<Pending>, String>),
     /// The other sessions of the database have closed what a concurrent build would wait for.
@@ -62,6 +64,8 @@ pub struct Effects {
     pub record: Option<Box<Record>>,
     /// Make this durable, then answer with [`Event::Promised`].
     pub promise: Option<Box<Promise>>,
+    /// Make durable what became of a promise, then answer with [`Event::Noted`].
+    pub note: Option<(PromiseId, Progress)>,
     /// Look up what is pending there for this role, then answer with [`Event::Pending`].
     pub pending: Option<Place>,
     /// Ask the other sessions of the database to be quiet, then answer with [`Event::SiblingsQuiet`].

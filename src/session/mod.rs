@@ -290,6 +290,7 @@ impl Session {
             Event::CutOff => return Err(self.cut_off(now, out)),
             Event::Recorded(result) => self.recorded(result, now, out)?,
             Event::Promised(result) => self.promised(result, now, out)?,
+            Event::Noted => self.noted(out),
             Event::Pending(result) => self.pending_found(result, now, out)?,
             Event::Tick => self.tick(now, out),
             Event::Seen(sight) => self.seen(sight.as_deref(), now, out),

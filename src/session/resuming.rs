@@ -222,6 +222,11 @@ impl Session {
                 self.run_own(&sql, &parameters, Ending::Sync, out);
                 self.work = Work::Resuming(resuming);
             }
+            Next::Note(error) => {
+                let Some(id) = id else { return self.resuming_noted(resuming, out) };
+                out.note = Some((id, failed(before + done, &error)));
+                self.work = Work::Resuming(resuming);
+            }
             // Nobody promises anew what is promised.
             Next::Promise => self.resume_next(resuming, out),
             Next::Finished(Ok(())) if whole => {
@@ -241,6 +246,13 @@ impl Session {
                 self.resume_failed(&mut resuming, before + done, failure, out);
                 self.resume_next(resuming, out);
             }
+        }
+    }
+
+    pub(super) fn resuming_noted(&mut self, mut resuming: Box<Resuming>, out: &mut Effects) {
+        match resuming.work.as_mut().map(|work| work.answered(Ok(None))) {
+            Some(next) => self.resume_with(resuming, next, out),
+            None => self.resume_next(resuming, out),
         }
     }
 
@@ -273,7 +285,7 @@ impl Session {
             self.say_notice(&busy(&pending), out);
             return;
         }
-        out.progress.push((pending.id, failed(operation, &failure)));
+        out.progress.push((pending.id, failed(operation, &failure.error)));
         self.say_notice(&still_failing(&pending, &failure), out);
         pending.done = operation;
         pending.error = Some(Failed { sqlstate: failure.error.sqlstate, message: failure.error.message });

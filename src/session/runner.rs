@@ -62,6 +62,8 @@ pub enum Next {
     Quiet,
     /// Promise the whole statement, or find out whether the promise that is gone on with is still open; see [`Runner::promise_answered`].
     Promise,
+    /// Make durable that this has failed, before what it left is taken away: by what is there then nobody could tell. Any answer will do.
+    Note(ServerError),
     /// All done.
     Finished(Result<(), Failure>),
 }
@@ -218,6 +220,8 @@ enum Phase {
     WhoIsThere(Box<Step>, ServerError),
     /// It is tried again after this.
     Pause(Box<Step>),
+    /// The store is told of a failure.
+    Noting(Option<Debris>, VecDeque<Clean>),
     /// What a failed step has left.
     Inspect(Debris, VecDeque<Clean>),
     /// Another session has the lock of its table.
@@ -418,6 +422,7 @@ impl Runner {
                 Ok(_) => self.try_step(*step),
                 Err(error) => self.failed(&step, error),
             },
+            Phase::Noting(debris, rest) => self.clean_up(debris, rest),
             Phase::Inspect(debris, rest) => self.inspected(debris, rest, answer),
             Phase::Doze(debris, rest) => self.inspect(debris, rest),
             Phase::Clean(clean, rest) => self.cleaned(clean, rest, answer.is_ok()),
@@ -463,6 +468,7 @@ impl Runner {
             | Phase::Nap(_)
             | Phase::Look(_)
             | Phase::Sweep(_)
+            | Phase::Noting(..)
             | Phase::Change(_)
             | Phase::Release
             | Phase::Restore => None,

@@ -77,6 +77,10 @@ impl Server {
                     ran.push(name);
                 }
                 Next::Quiet => next = runner.answered(Ok(None)),
+                Next::Note(error) => {
+                    ran.push(format!("note {}", error.sqlstate));
+                    next = runner.answered(Ok(None));
+                }
                 Next::Promise => {
                     ran.push("promise".to_owned());
                     next = runner.promise_answered(self.promises.take().unwrap_or(Ok(true)));
@@ -448,7 +452,10 @@ fn an_error_reads_as_the_original_and_the_helper_goes() {
         .says("look", r#"{"table":1,"constraint":{"validated":false}}"#)
         .fails("ALTER TABLE public.t VALIDATE CONSTRAINT h", "23514");
     let (ran, result) = server.run(&mut later(vec![Operation::SetNotNull(set)], Try::First));
-    assert!(ran.ends_with("VALIDATE CONSTRAINT h · back · ALTER TABLE public.t DROP CONSTRAINT IF EXISTS h · release · all back"), "{ran}");
+    assert!(
+        ran.ends_with("VALIDATE CONSTRAINT h · note 23502 · back · ALTER TABLE public.t DROP CONSTRAINT IF EXISTS h · release · all back"),
+        "{ran}"
+    );
     let error = result.unwrap_err().error;
     assert_eq!((&*error.sqlstate, &*error.message), ("23502", "column \"c\" of relation \"t\" contains null values"));
 }

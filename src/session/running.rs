@@ -69,6 +69,11 @@ impl Session {
         rewriting.note_progress(out);
         match next {
             Next::Quiet => self.quiet_siblings(out),
+            // Only what was promised for after a COMMIT is noted so.
+            Next::Note(_) => {
+                let next = rewriting.runner.answered(Ok(None));
+                return self.run_next(rewriting, next, now, out);
+            }
             Next::Promise => return self.promise_whole(rewriting, now, out),
             Next::Run(sql, parameters) => self.run_own(&sql, &parameters, Ending::Sync, out),
             Next::Finished(result) => return self.rewritten(&rewriting, result, now, out),

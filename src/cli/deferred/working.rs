@@ -205,6 +205,11 @@ impl Work<'_> {
                     next = runner.answered(Ok(None));
                     continue;
                 }
+                Next::Note(ServerError { sqlstate, message, .. }) => {
+                    self.store.progress(pending.id, Progress::Failed { operation: pending.done + noted, sqlstate, message }).await?;
+                    next = runner.answered(Ok(None));
+                    continue;
+                }
                 // Nobody promises anew what is promised.
                 Next::Promise => {
                     next = runner.promise_answered(Ok(true));

@@ -35,10 +35,25 @@ impl Runner {
         let nothing_done = self.on_failure == OnFailure::Undo && self.undo.is_empty() && step.undo.is_some();
         let current = self.current.take().filter(|_| !nothing_done);
         let own = current.and_then(|operation| operation.clean_up()).map(|sql| Clean { sql, wait: Wait::Short });
+        let takes_away = own.is_some() && self.on_failure == OnFailure::Keep;
         let mut cleaning: VecDeque<Clean> = own.into_iter().chain(self.undone()).collect();
         dedup(&mut cleaning);
         // The name belongs to somebody else, so nothing of that name is ours to remove.
-        match step.debris.clone().filter(|_| !taken) {
+        let debris = step.debris.clone().filter(|_| !taken);
+        match &self.failure {
+            Some(failure) if takes_away => {
+                let error = failure.error.clone();
+                self.phase = Phase::Noting(debris, cleaning);
+                Next::Note(error)
+            }
+            _ => self.clean_up(debris, cleaning),
+        }
+    }
+
+    /// The failure is on disk, or cannot be: what is left is taken away all the same, since a constraint that stays NOT VALID refuses the
+    /// application's changes of old rows.
+    pub(super) fn clean_up(&mut self, debris: Option<Debris>, cleaning: VecDeque<Clean>) -> Next {
+        match debris {
             Some(debris) => {
                 self.tries = 0;
                 self.inspect(debris, cleaning)
