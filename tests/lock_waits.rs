@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use support::frontend::{bind, execute, parse, query, sync};
 use support::scene::scenes_with;
-use support::{BIG, PROTOCOLS, Protocol, Scene, Session, catalog, connect_to};
+use support::{BIG, PROTOCOLS, Protocol, Scene, Session, Told, catalog, connect_to};
 use tokio_postgres::error::DbError;
 
 const ADD: &str = "ALTER TABLE big ADD COLUMN c int";
@@ -21,32 +21,6 @@ async fn reader(scene: &Scene, table: &str) -> Session {
     let reader = connect_to(scene.cluster.port, &parameters).await.unwrap();
     reader.batch_execute(&format!("BEGIN; SELECT count(*) FROM {table} WHERE id < 7")).await.unwrap();
     reader
-}
-
-/// What a session has heard so far.
-struct Told<'a> {
-    session: &'a Session,
-    all: Vec<String>,
-}
-
-impl<'a> Told<'a> {
-    fn by(session: &'a Session) -> Self {
-        Self { session, all: Vec::new() }
-    }
-
-    /// The next notice with all of these words.
-    async fn until(&mut self, words: &[&str]) -> String {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let new = self.session.notice_texts();
-            self.all.extend(new.iter().cloned());
-            if let Some(found) = new.into_iter().find(|notice| words.iter().all(|word| notice.contains(word))) {
-                return found;
-            }
-            assert!(Instant::now() < deadline, "nobody said {words:?}, but {:#?}", self.all);
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
 }
 
 /// While it waits, other readers come and go; when the one in its way has ended, it succeeds.

@@ -6,7 +6,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use support::scene::set_up;
-use support::{Cluster, Proxy, Session, clusters, connect_to, directory};
+use support::{Cluster, Proxy, Session, Told, clusters, connect_to, directory};
 use tokio::net::{TcpListener, TcpStream};
 
 const TABLE: &str = "CREATE TABLE t (id int, a int, b text); INSERT INTO t SELECT i, i, repeat('x', 100) FROM generate_series(1, 2000) i";
@@ -43,32 +43,6 @@ async fn migration(proxy: &Proxy, database: &str, build: &str) -> Session {
     }
     session.notices();
     session
-}
-
-/// What a client has heard so far.
-struct Told<'a> {
-    session: &'a Session,
-    all: Vec<String>,
-}
-
-impl<'a> Told<'a> {
-    fn by(session: &'a Session) -> Self {
-        Self { session, all: Vec::new() }
-    }
-
-    /// The first notice from now on that has all of these words.
-    async fn until(&mut self, words: &[&str]) -> String {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let new = self.session.notice_texts();
-            self.all.extend(new.iter().cloned());
-            if let Some(found) = new.into_iter().find(|notice| words.iter().all(|word| notice.contains(word))) {
-                return found;
-            }
-            assert!(Instant::now() < deadline, "nobody said {words:?}, but {:#?}", self.all);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
 }
 
 /// How long the step had been running.

@@ -11,6 +11,7 @@ pub mod frontend;
 pub mod proxy;
 pub mod raw;
 pub mod scene;
+pub mod told;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub use cluster::{Cluster, cluster, clusters};
 pub use proxy::Proxy;
 pub use raw::RawClient;
 pub use scene::{BIG, Scene, scenes};
+pub use told::Told;
 
 /// The repository.
 pub fn root() -> &'static Path {
