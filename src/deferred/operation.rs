@@ -436,6 +436,12 @@ impl CreateIndex {
 }
 
 impl AttachKey {
+    /// It is a primary key.
+    #[must_use]
+    pub fn is_primary(&self) -> bool {
+        self.sql.contains(&format!(" ADD CONSTRAINT {} PRIMARY KEY USING INDEX ", Identifier(&self.constraint)))
+    }
+
     /// Takes the constraint away, and its index with it.
     #[must_use]
     pub fn drop(&self) -> String {

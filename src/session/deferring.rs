@@ -83,6 +83,9 @@ impl Session {
         let (Some(rule), Some(table)) = (enforced.map(|finding| finding.rule.0), enforced.and_then(|finding| finding.relation.clone())) else {
             return self.refuse(&subject, &refusals::deferred_without_table(), decided, out);
         };
+        if let Some(refusal) = self.what_cannot_be(&table, &form) {
+            return self.refuse(&subject, &refusal, decided, out);
+        }
         if let Some(name) = self.name_that_is_promised(&form) {
             return self.name_is_taken(&subject, &name, form.tag, decided, out);
         }
@@ -106,6 +109,25 @@ impl Session {
         };
         self.run_own(CONTEXT, &[], self.own_ending(), out);
         self.work = Work::Deferring(Box::new(deferring));
+    }
+
+    /// What the server would refuse at once if it knew of all that waits, in its words: a second primary key, and a key of the name of another
+    /// constraint of the same statement.
+    fn what_cannot_be(&self, table: &RelationName, form: &SafeForm) -> Option<Refusal> {
+        let refusal = |sqlstate, message| Some(Refusal { sqlstate, message, detail: None, hint: None, position: None });
+        let is_primary = |operation: &Operation| matches!(operation, Operation::AttachKey(key) if key.is_primary());
+        let has_one = self.overlay.deferred().iter().any(|waits| waits.table == *table && is_primary(&waits.operation));
+        if has_one && form.then.iter().any(is_primary) {
+            return refusal("42P16", format!("multiple primary keys for table \"{}\" are not allowed", table.name));
+        }
+        let keys = form.then.iter().filter_map(|operation| if let Operation::AttachKey(key) = operation { Some(&key.constraint) } else { None });
+        let taken = |name: &&String| {
+            let has_it =
+                |operation: &&Operation| matches!(operation, Operation::AttachKey(_) | Operation::Validate(_)) && operation.name() == Some(name);
+            form.then.iter().filter(has_it).count() > 1
+        };
+        let name = keys.into_iter().find(taken)?;
+        refusal("42710", format!("constraint \"{name}\" for relation \"{}\" already exists", table.name))
     }
 
     /// The name of an index that this transaction has left for after its COMMIT already: the server does not know of it.

@@ -1,0 +1,8 @@
+-- schema
+CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE p_1 PARTITION OF p DEFAULT;
+INSERT INTO p SELECT i FROM generate_series(1, 9) AS i;
+CREATE TABLE t (id int);
+INSERT INTO t SELECT i FROM generate_series(1, 9) AS i;
+-- migration
+ALTER TABLE t ADD FOREIGN KEY (id) REFERENCES p;
