@@ -60,9 +60,11 @@ const QUESTIONS: &[&str] = &[
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('v', 'm') AND OURS",
     "SELECT format('trigger %s %s enabled=%s %s', n.nspname, c.relname, t.tgenabled, pg_get_triggerdef(t.oid))
      FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT t.tgisinternal AND OURS",
+    // By the schema of its table: 13 gives the foreign key that a partition gets by ATTACH that of the partitioned table.
     "SELECT format('trigger of %s.%s on %s enabled=%s type=%s function=%s deferrable=%s,%s', n.nspname, k.conname, t.tgrelid::regclass, t.tgenabled, t.tgtype,
         t.tgfoid::regproc, t.tgdeferrable, t.tginitdeferred)
-     FROM pg_trigger t JOIN pg_constraint k ON k.oid = t.tgconstraint JOIN pg_namespace n ON n.oid = k.connamespace WHERE t.tgisinternal AND OURS",
+     FROM pg_trigger t JOIN pg_constraint k ON k.oid = t.tgconstraint JOIN pg_class c ON c.oid = k.conrelid
+       JOIN pg_namespace n ON n.oid = c.relnamespace WHERE t.tgisinternal AND OURS",
     "SELECT format('rule %s %s', n.nspname, pg_get_ruledef(r.oid))
      FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace WHERE r.rulename <> '_RETURN' AND OURS",
     "SELECT format('policy %s %s %s %s %s %s', p.polrelid::regclass, p.polname, p.polcmd, p.polroles::regrole[], pg_get_expr(p.polqual, p.polrelid),
