@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::catalog::locks::{LockMode, Work};
 use crate::deferred::operation::{Class, Operation};
-use crate::sql::name::{Identifier, RelationName};
+use crate::sql::name::Identifier;
 use crate::sql::statement::{AlterAction, ConstraintKind};
 
 use super::alter::{self, Adding};
 use super::case::Case;
 use super::natively;
+use super::referenced::{self, Referenced};
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
 use super::target::Target;
 use super::tree::Tree;
@@ -69,7 +70,7 @@ fn on_partitions(
 ) -> Result<Vec<Operation>, String> {
     let tree = Tree::of(case, target).ok_or("its partitions are not known")?;
     tree.work_on_each()?;
-    if !referenced.fits(case, target, columns) {
+    if !referenced.fits(case, &referenced::types_of(target, columns)) {
         return Err("it is not certain that the types of both sides go together".to_owned());
     }
     if let Some(foreign) = tree.foreign() {
@@ -88,29 +89,3 @@ fn on_partitions(
     let whole = std::iter::once_with(|| alter::adopt(case, adding, columns, tree.len()));
     each.chain(whole).collect::<Option<Vec<_>>>().ok_or_else(|| "the constraint cannot be added by itself".to_owned())
 }
-
-/// The other side of a foreign key, as written.
-struct Referenced<'a> {
-    table: &'a RelationName,
-    columns: &'a [String],
-}
-
-impl Referenced<'_> {
-    /// PostgreSQL can certainly compare the columns: otherwise it would say so only when the work on the partitions begins.
-    fn fits(&self, case: &Case<'_>, target: &Target<'_>, columns: &[String]) -> bool {
-        let parent = case.target(self.table);
-        let (Some(from), Some(to)) = (target.facts, parent.facts) else { return false };
-        let key = to.constraints.iter().find(|key| key.kind == 'p').map(|key| &*key.columns);
-        let others = if self.columns.is_empty() { key.unwrap_or_default() } else { self.columns };
-        let is_whole = |oid: u32| [INT2, INT4, INT8].contains(&oid);
-        let go_together = |(one, other): (&String, &String)| {
-            let (one, other) = (from.column(one).map(|column| column.base_oid), to.column(other).map(|column| column.base_oid));
-            one.is_some() && (one == other || one.is_some_and(is_whole) && other.is_some_and(is_whole))
-        };
-        columns.len() == others.len() && columns.iter().zip(others).all(go_together)
-    }
-}
-
-const INT2: u32 = 21;
-const INT4: u32 = 23;
-const INT8: u32 = 20;

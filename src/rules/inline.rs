@@ -7,6 +7,7 @@ use crate::sql::rewrite::{self, Command, Meaning};
 use crate::sql::statement::{AddColumn, AlterAction, AlterCommand, AlterTable, Constraint, ConstraintKind, InlineConstraint};
 
 use super::case::Case;
+use super::referenced::Referenced;
 use super::rule::Rewrite;
 use super::target::Target;
 use super::tree::Tree;
@@ -97,6 +98,11 @@ impl<'a> Addition<'a> {
         for inline in self.column.constraints.iter().filter(|inline| is_key(&inline.constraint.kind) && self.is_apart(&inline.constraint)) {
             let name = alter::constraint_name(self.statement, &self.target, &inline.constraint);
             if tree.own().any(|partition| partition.constraints.contains(&name)) {
+                return None;
+            }
+            let ConstraintKind::ForeignKey { references, referenced_columns, .. } = &inline.constraint.kind else { return None };
+            let its_type = case.type_facts(&self.column.type_name).map(|facts| facts.base_oid);
+            if !(Referenced { table: references, columns: referenced_columns }).fits(case, &[its_type]) {
                 return None;
             }
             let definition = format!("ADD CONSTRAINT {} {}", Identifier(&name), self.table_definition(case, inline)?);

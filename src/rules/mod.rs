@@ -32,6 +32,7 @@ mod natively;
 mod new_partition;
 mod opaque_code;
 mod protected_setting;
+mod referenced;
 mod reindex_blocking;
 mod remote_access;
 mod rename_column;

@@ -1,0 +1,36 @@
+//! The other side of a foreign key.
+
+use crate::sql::name::RelationName;
+
+use super::case::Case;
+use super::target::Target;
+
+/// As written.
+pub(super) struct Referenced<'a> {
+    pub(super) table: &'a RelationName,
+    pub(super) columns: &'a [String],
+}
+
+/// The types behind the domains of these columns, as far as they are known.
+pub(super) fn types_of(target: &Target<'_>, columns: &[String]) -> Vec<Option<u32>> {
+    columns.iter().map(|column| Some(target.facts?.column(column)?.base_oid)).collect()
+}
+
+impl Referenced<'_> {
+    /// PostgreSQL can certainly compare it with columns of these types: otherwise it would say so only when the work on the partitions begins.
+    pub(super) fn fits(&self, case: &Case<'_>, types: &[Option<u32>]) -> bool {
+        let parent = case.target(self.table);
+        let key = parent.facts.and_then(|facts| facts.constraints.iter().find(|key| key.kind == 'p')).map(|key| &*key.columns);
+        let others = types_of(&parent, if self.columns.is_empty() { key.unwrap_or_default() } else { self.columns });
+        types.len() == others.len() && types.iter().zip(others).all(|(one, other)| go_together(*one, other))
+    }
+}
+
+fn go_together(one: Option<u32>, other: Option<u32>) -> bool {
+    let is_whole = |oid: u32| [INT2, INT4, INT8].contains(&oid);
+    one.is_some() && (one == other || one.is_some_and(is_whole) && other.is_some_and(is_whole))
+}
+
+const INT2: u32 = 21;
+const INT4: u32 = 23;
+const INT8: u32 = 20;
