@@ -102,7 +102,7 @@ impl<'a> Addition<'a> {
             }
             let ConstraintKind::ForeignKey { references, referenced_columns, .. } = &inline.constraint.kind else { return None };
             let its_type = case.type_facts(&self.column.type_name).map(|facts| facts.base_oid);
-            if !(Referenced { table: references, columns: referenced_columns }).fits(case, &[its_type]) {
+            if (Referenced { table: references, columns: referenced_columns }).clashes(case, its_type) {
                 return None;
             }
             let definition = format!("ADD CONSTRAINT {} {}", Identifier(&name), self.table_definition(case, inline)?);

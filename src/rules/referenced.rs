@@ -19,10 +19,19 @@ pub(super) fn types_of(target: &Target<'_>, columns: &[String]) -> Vec<Option<u3
 impl Referenced<'_> {
     /// PostgreSQL can certainly compare it with columns of these types: otherwise it would say so only when the work on the partitions begins.
     pub(super) fn fits(&self, case: &Case<'_>, types: &[Option<u32>]) -> bool {
+        let others = self.types(case);
+        types.len() == others.len() && types.iter().zip(others).all(|(one, other)| go_together(*one, other))
+    }
+
+    /// It may not be able to compare it with a column of this type: both types are known.
+    pub(super) fn clashes(&self, case: &Case<'_>, its_type: Option<u32>) -> bool {
+        its_type.is_some() && self.types(case).first().is_some_and(|other| other.is_some() && !go_together(its_type, *other))
+    }
+
+    fn types(&self, case: &Case<'_>) -> Vec<Option<u32>> {
         let parent = case.target(self.table);
         let key = parent.facts.and_then(|facts| facts.constraints.iter().find(|key| key.kind == 'p')).map(|key| &*key.columns);
-        let others = types_of(&parent, if self.columns.is_empty() { key.unwrap_or_default() } else { self.columns });
-        types.len() == others.len() && types.iter().zip(others).all(|(one, other)| go_together(*one, other))
+        types_of(&parent, if self.columns.is_empty() { key.unwrap_or_default() } else { self.columns })
     }
 }
 
