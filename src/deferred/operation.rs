@@ -303,6 +303,12 @@ impl Operation {
         }
     }
 
+    /// It is about something of this name, or gives the name besides.
+    #[must_use]
+    pub fn gives(&self, name: &str) -> bool {
+        self.name() == Some(name) || matches!(self.own(), Self::Adopt(adopt) if adopt.beside.iter().any(|other| other == name))
+    }
+
     /// The parameters of [`super::seen::QUESTION`].
     #[must_use]
     pub fn inquiry(&self) -> Vec<String> {

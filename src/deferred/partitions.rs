@@ -31,6 +31,9 @@ pub struct Adopt {
     pub partitions: u64,
     /// The statement.
     pub sql: String,
+    /// Names of constraints that PostgreSQL gives besides: a foreign key has one for each partition of the table that it refers to.
+    #[serde(default)]
+    pub beside: Vec<String>,
 }
 
 /// What a partitioned table gets.
@@ -82,7 +85,13 @@ impl Adopt {
     #[must_use]
     pub fn constraint(table: &RelationName, name: String, columns: Vec<String>, partitions: usize, sql: String) -> Self {
         let partitions = u64::try_from(partitions).unwrap_or(u64::MAX);
-        Self { table: table.clone(), object: Object::Constraint(name), columns, partitions, sql }
+        Self { table: table.clone(), object: Object::Constraint(name), columns, partitions, sql, beside: Vec::new() }
+    }
+
+    /// The same, where names are given besides.
+    #[must_use]
+    pub fn beside(self, beside: Vec<String>) -> Self {
+        Self { beside, ..self }
     }
 
     /// The name of what the table gets.
@@ -139,7 +148,7 @@ mod tests {
 
     fn adopt(object: Object) -> Operation {
         let (table, sql) = (RelationName::unqualified("m"), "make it".to_owned());
-        Operation::Adopt(Adopt { table, object, columns: Vec::new(), partitions: 3, sql })
+        Operation::Adopt(Adopt { table, object, columns: Vec::new(), partitions: 3, sql, beside: Vec::new() })
     }
 
     fn seen(valid: Option<bool>) -> Seen {

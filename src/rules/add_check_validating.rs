@@ -6,6 +6,7 @@ use crate::sql::statement::{AlterAction, ConstraintKind};
 
 use super::alter;
 use super::case::Case;
+use super::names;
 use super::rule::{Finding, Remedy, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
@@ -25,7 +26,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     if !matches!(constraint.kind, ConstraintKind::Check { .. }) || constraint.not_valid || target.bears_work() {
         return None;
     }
-    let name = alter::constraint_name(statement, &target, constraint);
+    let name = names::of(case, statement, &target, constraint);
     let rewrite = alter::not_valid_first(case, statement, command, constraint, &name, Class::Check);
     let consequence = format!("ADD CHECK on {} blocks all reads and writes while every row is read", target.name);
     Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Scan), Remedy::Rewrite(rewrite)))

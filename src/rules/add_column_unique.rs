@@ -28,7 +28,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         Unique { primary: true, .. } => Remedy::Advice(vec![
             "A primary key needs a value in every row: add the column without the key, fill it in batches, then ADD PRIMARY KEY in a migration of its own.".to_owned(),
         ]),
-        _ => Remedy::Rewrite(addition.rewrite(case, addition.unique())),
+        _ => Remedy::Rewrite(addition.rewrite(case, addition.unique(case))),
     };
     let what = if key.primary { "PRIMARY KEY" } else { "UNIQUE" };
     let consequence = format!("ADD COLUMN {} with {what} blocks all reads and writes while its index is built", addition.label());

@@ -9,6 +9,7 @@ use crate::sql::statement::{AlterAction, ConstraintKind};
 
 use super::alter::{self, Adding};
 use super::case::Case;
+use super::names;
 use super::natively;
 use super::referenced::{self, Referenced};
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
@@ -33,7 +34,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     if constraint.not_valid || target.bears_work() || natively::refuses_foreign_key(case, statement, &target, constraint, columns, references) {
         return None;
     }
-    let name = alter::constraint_name(statement, &target, constraint);
+    let name = names::of(case, statement, &target, constraint);
     let parent = case.target(references).name;
     let consequence = format!("ADD FOREIGN KEY on {} blocks writes to it and to {parent} while every row is checked", target.name);
     let remedy = if target.is_partitioned() && !case.at_least(18) {

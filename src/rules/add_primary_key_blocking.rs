@@ -5,6 +5,7 @@ use crate::sql::statement::{AlterAction, AlterCommand, AlterTable, Constraint, C
 
 use super::alter::{self, Adding};
 use super::case::Case;
+use super::names;
 use super::natively;
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
 use super::target::Target;
@@ -34,7 +35,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         ConstraintKind::Unique(key) if tree::is_refused(case, &target, constraint.name.as_deref(), Some(&key.columns), true) => return None,
         ConstraintKind::Unique(key) if natively::refuses_key(case, statement, &target, constraint, key) => return None,
         ConstraintKind::Unique(key) if key.primary => {
-            let name = alter::constraint_name(statement, &target, constraint);
+            let name = names::of(case, statement, &target, constraint);
             match target.facts {
                 Some(_) => {
                     let not_null = not_null(case, statement, &target, &key.columns, &name);
@@ -68,7 +69,7 @@ fn using_index(
     }
     let operations = columns.and_then(|columns| {
         let mut operations = alter::not_null_first(case, statement, target, columns.into_iter());
-        let name = alter::constraint_name(statement, target, constraint);
+        let name = names::of(case, statement, target, constraint);
         operations.push(alter::attach(statement, &name, key?, alter::alone(case, statement, command)?));
         Some(operations)
     });

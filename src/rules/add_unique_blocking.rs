@@ -3,8 +3,9 @@
 use crate::catalog::locks::{LockMode, Work};
 use crate::sql::statement::{AlterAction, ConstraintKind};
 
-use super::alter::{self, Adding};
+use super::alter::Adding;
 use super::case::Case;
+use super::names;
 use super::natively;
 use super::rule::{Finding, Remedy, Rule, RuleId};
 use super::tree;
@@ -33,7 +34,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         ConstraintKind::Exclude => ("EXCLUDE", Remedy::Advice(unique::no_online_way())),
         ConstraintKind::Unique(key) if natively::refuses_key(case, statement, &target, constraint, key) => return None,
         ConstraintKind::Unique(key) if !key.primary => ("UNIQUE", {
-            let name = alter::constraint_name(statement, &target, constraint);
+            let name = names::of(case, statement, &target, constraint);
             unique::remedy(case, statement, &target, key, &Adding { constraint, name: &name }, NotNull::default())
         }),
         _ => return None,

@@ -7,73 +7,22 @@ use crate::deferred::search::Search;
 use crate::sql::name::{Identifier, RelationName};
 use crate::sql::naming;
 use crate::sql::rewrite::{self, Command, Meaning};
-use crate::sql::statement::{AlterAction, AlterCommand, AlterTable, Constraint, ConstraintKind, Unique};
+use crate::sql::statement::{AlterAction, AlterCommand, AlterTable, Constraint, ConstraintKind};
 
 use super::case::Case;
+use super::names;
 use super::rule::Rewrite;
 use super::target::{Among, Target};
 use super::tree::Tree;
-use super::unique;
 
 /// `ALTER TABLE t`, with ONLY where the user wrote it.
 pub(super) fn table(alter: &AlterTable) -> String {
     format!("ALTER TABLE {}{}", if alter.only { "ONLY " } else { "" }, alter.relation)
 }
 
-/// The name of a constraint: the user's, or the one that PostgreSQL would choose.
-pub(super) fn constraint_name(alter: &AlterTable, target: &Target<'_>, constraint: &Constraint) -> String {
-    constraint.name.clone().unwrap_or_else(|| chosen(alter, target, constraint, &names_before(alter, target, constraint)))
-}
-
-/// Of more constraints than these in one statement the names are not followed: the server will say that they collide.
-const MOST_NAMES: usize = 50;
-
-/// The names that PostgreSQL chooses for constraints that stand earlier in the same statement.
-fn names_before(alter: &AlterTable, target: &Target<'_>, constraint: &Constraint) -> Vec<String> {
-    let all = alter.commands.iter().flat_map(|command| match &command.action {
-        AlterAction::AddConstraint(constraint) => vec![constraint],
-        AlterAction::AddColumn(column) => column.constraints.iter().map(|inline| &inline.constraint).collect(),
-        _ => Vec::new(),
-    });
-    let earlier = all.take_while(|other| !std::ptr::eq(*other, constraint)).filter(|other| other.name.is_none()).take(MOST_NAMES);
-    earlier.fold(Vec::new(), |mut names, other| {
-        names.push(chosen(alter, target, other, &names));
-        names
-    })
-}
-
-fn chosen(alter: &AlterTable, target: &Target<'_>, constraint: &Constraint, before: &[String]) -> String {
-    let choose = |columns: &[String], suffix: &str| {
-        let among = if suffix == "excl" { Among::Both } else { Among::Constraints };
-        let is_taken = |name: &str| target.is_taken(name, among) || before.iter().any(|taken| taken == name);
-        naming::choose(table_name(alter, target), columns, suffix, &is_taken)
-    };
-    match &constraint.kind {
-        // PostgreSQL names a CHECK after its column when there is exactly one.
-        ConstraintKind::Check { columns, .. } => choose(if columns.len() == 1 { columns } else { &[] }, "check"),
-        ConstraintKind::ForeignKey { columns, .. } => choose(columns, "fkey"),
-        ConstraintKind::Unique(key) => key_name(alter, target, key),
-        ConstraintKind::UsingIndex { index, .. } => index.clone(),
-        ConstraintKind::Exclude => choose(&[], "excl"),
-        ConstraintKind::NotNull { column } => choose(std::slice::from_ref(column), "not_null"),
-    }
-}
-
-/// What a lost build of this key left behind gives its name back.
-fn key_name(alter: &AlterTable, target: &Target<'_>, key: &Unique) -> String {
-    // A column that is there twice is numbered, as in an index.
-    let columns = if key.primary { Vec::new() } else { naming::distinct([&key.columns[..], &key.including].concat().into_iter()) };
-    let is_taken = |name: &str| target.is_taken(name, Among::Both) && !unique::is_left_over(target, key, name);
-    naming::choose(table_name(alter, target), &columns, if key.primary { "pkey" } else { "key" }, &is_taken)
-}
-
-fn table_name<'a>(alter: &'a AlterTable, target: &Target<'a>) -> &'a str {
-    target.facts.map_or(alter.relation.name.as_str(), |facts| facts.name.as_str())
-}
-
 /// A name that PostgreSQL would choose for a constraint of this table.
 pub(super) fn choose(alter: &AlterTable, target: &Target<'_>, columns: &[String], suffix: &str) -> String {
-    naming::choose(table_name(alter, target), columns, suffix, &|name| target.is_taken(name, Among::Constraints))
+    naming::choose(names::table(alter, target), columns, suffix, &|name| target.is_taken(name, Among::Constraints))
 }
 
 /// VALIDATE CONSTRAINT of one that was there before: reads the whole table and disturbs nobody.
@@ -142,7 +91,7 @@ fn native_not_null(alter: &AlterTable, target: &Target<'_>, column: &str) -> (St
 }
 
 fn by_check(alter: &AlterTable, target: &Target<'_>, column: &str, in_place: bool) -> SetNotNull {
-    let name = left_over_check(target, column).map_or_else(|| check_name(target, table_name(alter, target), column), |check| check.name.clone());
+    let name = left_over_check(target, column).map_or_else(|| check_name(target, names::table(alter, target), column), |check| check.name.clone());
     SetNotNull {
         table: alter.relation.clone(),
         only: alter.only,
@@ -324,7 +273,9 @@ pub(super) fn adopt(case: &Case<'_>, adding: &Adding<'_>, columns: &[String], pa
     let (alter, command) = case.command?;
     let named = named(case.slice(&command.span), adding.constraint, adding.name);
     let sql = rewrite::compose_alter(case.text, case.parsed, alter.commands.first()?.span.start, &[(number(alter, command)?, named)]).ok()?;
-    Some(Operation::Adopt(Adopt::constraint(&alter.relation, adding.name.to_owned(), columns.to_vec(), partitions, sql)))
+    let beside = names::beside(case, alter, &case.target(&alter.relation), adding.constraint);
+    let adopt = Adopt::constraint(&alter.relation, adding.name.to_owned(), columns.to_vec(), partitions, sql);
+    Some(Operation::Adopt(adopt.beside(beside)))
 }
 
 /// The foreign key of a command, added to one partition NOT VALID and validated.

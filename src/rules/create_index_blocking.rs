@@ -149,6 +149,7 @@ fn adopt(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>, whole: &str
         columns: create.key_columns.clone().unwrap_or_default(),
         partitions: u64::try_from(partitions).unwrap_or(u64::MAX),
         sql,
+        beside: Vec::new(),
     }))
 }
 

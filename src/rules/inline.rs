@@ -7,6 +7,7 @@ use crate::sql::rewrite::{self, Command, Meaning};
 use crate::sql::statement::{AddColumn, AlterAction, AlterCommand, AlterTable, Constraint, ConstraintKind, InlineConstraint};
 
 use super::case::Case;
+use super::names;
 use super::referenced::Referenced;
 use super::rule::Rewrite;
 use super::target::Target;
@@ -78,7 +79,7 @@ impl<'a> Addition<'a> {
     pub(super) fn validated(&self, case: &Case<'_>, kind: impl Fn(&ConstraintKind) -> bool) -> Option<Vec<Operation>> {
         let mut operations = Vec::new();
         for inline in self.column.constraints.iter().filter(|inline| kind(&inline.constraint.kind) && self.is_apart(&inline.constraint)) {
-            let name = alter::constraint_name(self.statement, &self.target, &inline.constraint);
+            let name = names::of(case, self.statement, &self.target, &inline.constraint);
             let definition = self.table_definition(case, inline)?;
             let add = format!("{} ADD CONSTRAINT {} {definition} NOT VALID", alter::table(self.statement), Identifier(&name));
             if !rewrite::adds_beside(case.text, case.parsed, inline, &name, &add) {
@@ -96,7 +97,7 @@ impl<'a> Addition<'a> {
         let is_key = |kind: &ConstraintKind| matches!(kind, ConstraintKind::ForeignKey { .. });
         let mut operations = Vec::new();
         for inline in self.column.constraints.iter().filter(|inline| is_key(&inline.constraint.kind) && self.is_apart(&inline.constraint)) {
-            let name = alter::constraint_name(self.statement, &self.target, &inline.constraint);
+            let name = names::of(case, self.statement, &self.target, &inline.constraint);
             if tree.own().any(|partition| partition.constraints.contains(&name)) {
                 return None;
             }
@@ -114,7 +115,8 @@ impl<'a> Addition<'a> {
                 operations.push(alter::add_and_validate(&alter::about(&leaf.qualified()), &name, Class::ForeignKey, add).on_partition(&name));
             }
             let (columns, sql) = (vec![self.column.column.clone()], format!("{} {definition}", alter::table(self.statement)));
-            operations.push(Operation::Adopt(Adopt::constraint(&self.statement.relation, name, columns, tree.len(), sql)));
+            let beside = names::beside(case, self.statement, &self.target, &inline.constraint);
+            operations.push(Operation::Adopt(Adopt::constraint(&self.statement.relation, name, columns, tree.len(), sql).beside(beside)));
         }
         Some(operations)
     }
@@ -130,13 +132,13 @@ impl<'a> Addition<'a> {
     }
 
     /// Every UNIQUE, by an index built beforehand.
-    pub(super) fn unique(&self) -> Vec<Operation> {
+    pub(super) fn unique(&self, case: &Case<'_>) -> Vec<Operation> {
         let keys = self.column.constraints.iter().filter_map(|inline| match &inline.constraint.kind {
             ConstraintKind::Unique(key) if self.is_apart(&inline.constraint) => Some((&inline.constraint, key)),
             _ => None,
         });
         keys.flat_map(|(constraint, key)| {
-            let name = alter::constraint_name(self.statement, &self.target, constraint);
+            let name = names::of(case, self.statement, &self.target, constraint);
             unique::operations(self.statement, &self.target, key, &name)
         })
         .collect()

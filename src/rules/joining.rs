@@ -71,7 +71,7 @@ impl Joining<'_> {
     }
 
     fn proof(&self, table: &RelationName, taken: &dyn Fn(&str) -> bool, expression: String, violated: String, tables: u64) -> Proof {
-        let awaited = |name: &str| self.parent.deferred.iter().any(|deferred| deferred.operation.name() == Some(name));
+        let awaited = |name: &str| self.parent.deferred.iter().any(|deferred| deferred.operation.gives(name));
         let constraint = naming::choose(&format!("{OURS}{}", table.name), &[], "bounds", &|name| taken(name) || awaited(name));
         Proof { table: table.clone(), partition: self.partition.clone(), constraint, expression, violated, tables }
     }

@@ -28,6 +28,7 @@ mod file_or_program_access;
 mod inline;
 mod joining;
 mod large_object_access;
+mod names;
 mod natively;
 mod new_partition;
 mod opaque_code;

@@ -8,7 +8,7 @@ use crate::sql::statement::{AlterAction, AlterTable, Constraint, Unique};
 
 use super::case::Case;
 use super::target::{Standing, Target};
-use super::{alter, unique};
+use super::{names, unique};
 
 /// A UNIQUE or PRIMARY KEY that cannot be, whatever the rows are.
 pub(super) fn refuses_key(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, constraint: &Constraint, key: &Unique) -> bool {
@@ -48,10 +48,8 @@ pub(super) fn is_unsorted(case: &Case<'_>, target: &Target<'_>, column: &str) ->
 /// VALIDATE of what is not there, or cannot be validated; or of what is valid, which reads nothing.
 pub(super) fn needs_no_validation(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, name: &str) -> bool {
     let added = statement.commands.iter().any(|command| match &command.action {
-        AlterAction::AddConstraint(constraint) => alter::constraint_name(statement, target, constraint) == name,
-        AlterAction::AddColumn(column) => {
-            column.constraints.iter().any(|inline| alter::constraint_name(statement, target, &inline.constraint) == name)
-        }
+        AlterAction::AddConstraint(constraint) => names::of(case, statement, target, constraint) == name,
+        AlterAction::AddColumn(column) => column.constraints.iter().any(|inline| names::of(case, statement, target, &inline.constraint) == name),
         _ => false,
     });
     let known = certain(case, statement, target).filter(|_| !added);

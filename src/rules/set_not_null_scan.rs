@@ -7,6 +7,7 @@ use crate::sql::statement::{AlterAction, AlterTable, ConstraintKind};
 
 use super::alter;
 use super::case::Case;
+use super::names;
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
 use super::target::Target;
 
@@ -30,7 +31,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         AlterAction::SetNotNull(column) => (column, by_steps(case, statement, &target, column)),
         AlterAction::AddConstraint(constraint) if !constraint.not_valid => {
             let ConstraintKind::NotNull { column } = &constraint.kind else { return None };
-            let name = alter::constraint_name(statement, &target, constraint);
+            let name = names::of(case, statement, &target, constraint);
             (column, alter::not_valid_first(case, statement, command, constraint, &name, Class::NotNull))
         }
         _ => return None,

@@ -100,7 +100,7 @@ impl<'a> Target<'a> {
     /// A name is taken beside it. Unknown is free: the server will say.
     #[must_use]
     pub fn is_taken(&self, name: &str, among: Among) -> bool {
-        let beside = self.deferred.iter().filter(|deferred| deferred.table.schema == self.name.schema && deferred.operation.name() == Some(name));
+        let beside = self.deferred.iter().filter(|deferred| deferred.table.schema == self.name.schema && deferred.operation.gives(name));
         // What is left for after the COMMIT is done in order: the last that has to do with the name says whether it will be taken.
         let awaited = beside.rev().find_map(|deferred| will_take(&deferred.operation, among));
         awaited.unwrap_or_else(|| {

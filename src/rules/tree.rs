@@ -116,7 +116,7 @@ impl<'a> Tree<'a> {
 
     /// Unknown is free: the server will say.
     fn is_taken(&self, beside: &RelationName, name: &str, among: Among) -> bool {
-        let awaited = self.target.deferred.iter().any(|deferred| deferred.operation.name() == Some(name));
+        let awaited = self.target.deferred.iter().any(|deferred| deferred.operation.gives(name));
         let counts = |taken: &&NameBeside| among == Among::Both || taken.by_relation;
         awaited || self.taken.iter().filter(counts).any(|taken| Some(&taken.schema) == beside.schema.as_ref() && taken.name == name)
     }

@@ -5,6 +5,7 @@ use crate::sql::name::Identifier;
 use crate::sql::statement::{AlterAction, AlterTable, ConstraintKind};
 
 use super::case::Case;
+use super::names;
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
 use super::target::Target;
 use super::{alter, natively};
@@ -31,7 +32,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let own = together || case.is_altered(&target);
     let locked = if own { &target.name } else { case.overlay.locked()? };
     let name = Identifier(constraint);
-    let remedy = if is_new_key(statement, &target, constraint) {
+    let remedy = if is_new_key(case, statement, &target, constraint) {
         Remedy::Advice(vec!["Leave the VALIDATE away: a key is valid when it is there.".to_owned()])
     } else {
         Remedy::Rewrite(Rewrite { instead: None, undo: None, then: vec![alter::validate(statement, constraint)] })
@@ -42,10 +43,10 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// The same statement adds a key of that name, which the server would not validate.
-fn is_new_key(statement: &AlterTable, target: &Target<'_>, name: &str) -> bool {
+fn is_new_key(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, name: &str) -> bool {
     statement.commands.iter().any(|command| match &command.action {
         AlterAction::AddConstraint(constraint) if matches!(constraint.kind, ConstraintKind::Unique(_) | ConstraintKind::UsingIndex { .. }) => {
-            alter::constraint_name(statement, target, constraint) == name
+            names::of(case, statement, target, constraint) == name
         }
         _ => false,
     })
