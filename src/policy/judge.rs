@@ -207,12 +207,12 @@ fn executed(statement: &Statement) -> Option<&str> {
     }
 }
 
-/// What the rules find in one statement; what they say of several of its parts alike, once.
+/// What the rules find in one statement; what they say of several relations of one command alike, once.
 fn findings(case: &Case<'_>) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     let mut add = |case: &Case<'_>, command| {
         for new in run(case, command) {
-            if !found.iter().any(|known| known.finding == new.finding) {
+            if !found.iter().any(|known| known.finding == new.finding && known.command == new.command) {
                 found.push(new);
             }
         }
