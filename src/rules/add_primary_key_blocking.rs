@@ -9,7 +9,6 @@ use super::names;
 use super::natively;
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
 use super::target::Target;
-use super::tree;
 use super::unique::{self, NotNull};
 
 pub(super) const RULE: Rule = Rule {
@@ -32,8 +31,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     }
     let remedy = match &constraint.kind {
         ConstraintKind::UsingIndex { index, primary: true } => return using_index(case, statement, command, &target, constraint, index),
-        ConstraintKind::Unique(key) if tree::is_refused(case, &target, constraint.name.as_deref(), Some(&key.columns), true) => return None,
-        ConstraintKind::Unique(key) if natively::refuses_key(case, statement, &target, constraint, key) => return None,
+        ConstraintKind::Unique(key) if natively::refuses_key(case, &target, constraint, key) => return None,
         ConstraintKind::Unique(key) if key.primary => {
             let name = names::of(case, statement, &target, constraint);
             match target.facts {

@@ -8,7 +8,6 @@ use super::case::Case;
 use super::names;
 use super::natively;
 use super::rule::{Finding, Remedy, Rule, RuleId};
-use super::tree;
 use super::unique::{self, NotNull};
 
 pub(super) const RULE: Rule = Rule {
@@ -30,9 +29,8 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (what, remedy) = match &constraint.kind {
-        ConstraintKind::Unique(key) if tree::is_refused(case, &target, constraint.name.as_deref(), Some(&key.columns), true) => return None,
         ConstraintKind::Exclude => ("EXCLUDE", Remedy::Advice(unique::no_online_way())),
-        ConstraintKind::Unique(key) if natively::refuses_key(case, statement, &target, constraint, key) => return None,
+        ConstraintKind::Unique(key) if natively::refuses_key(case, &target, constraint, key) => return None,
         ConstraintKind::Unique(key) if !key.primary => ("UNIQUE", {
             let name = names::of(case, statement, &target, constraint);
             unique::remedy(case, statement, &target, key, &Adding { constraint, name: &name }, NotNull::default())

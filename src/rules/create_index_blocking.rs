@@ -43,11 +43,13 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
 
 /// It fails, or is skipped, before it builds anything. What has no transaction around it is told so by the safe form as well.
 fn server_refuses(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> bool {
-    let taken = |name: &str| target.facts.is_some_and(|facts| natively::is_relation(case, facts, name));
     let lacks = || create.key_columns.iter().flatten().any(|column| case.lacks(target, column));
-    let denied = target.facts.is_some_and(|facts| facts.denied.alter);
     let unsorted = || create.sorted_by.iter().any(|column| natively::is_unsorted(case, target, column));
-    case.in_transaction && (denied || unsorted() || create.beyond_method || create.name.as_deref().is_some_and(taken) || lacks())
+    case.in_transaction
+        && natively::certain(case, target).is_some_and(|facts| {
+            let taken = |name: &str| natively::is_relation(case, facts, name);
+            facts.denied.alter || unsorted() || create.beyond_method || create.name.as_deref().is_some_and(taken) || lacks()
+        })
 }
 
 fn concurrently(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> Remedy {

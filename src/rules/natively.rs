@@ -4,17 +4,18 @@
 use crate::catalog::facts::RelationFacts;
 use crate::deferred::operation::Operation;
 use crate::sql::name::RelationName;
-use crate::sql::statement::{AlterAction, AlterTable, Constraint, Unique};
+use crate::sql::statement::{AlterAction, AlterTable, Constraint, ConstraintKind, Unique};
 
 use super::case::Case;
 use super::target::{Standing, Target};
-use super::{names, unique};
+use super::{names, tree, unique};
 
 /// A UNIQUE or PRIMARY KEY that cannot be, whatever the rows are.
-pub(super) fn refuses_key(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, constraint: &Constraint, key: &Unique) -> bool {
+pub(super) fn refuses_key(case: &Case<'_>, target: &Target<'_>, constraint: &Constraint, key: &Unique) -> bool {
     let twice = key.columns.iter().enumerate().any(|(at, column)| key.columns.iter().skip(at + 1).any(|other| other == column));
     twice
-        || certain(case, statement, target).is_some_and(|facts| {
+        || tree::is_refused(case, target, constraint.name.as_deref(), Some(&key.columns), true)
+        || certain(case, target).is_some_and(|facts| {
             let second = key.primary && facts.constraints.iter().any(|other| other.kind == 'p');
             let taken = constraint.name.as_deref().is_some_and(|name| is_taken(case, facts, name) && !unique::is_left_over(target, key, name));
             let unsorted = key.columns.iter().any(|column| is_unsorted(case, target, column));
@@ -31,7 +32,7 @@ pub(super) fn refuses_foreign_key(
     columns: &[String],
     references: &RelationName,
 ) -> bool {
-    certain(case, statement, target).is_some_and(|facts| {
+    certain(case, target).is_some_and(|facts| {
         let taken = constraint.name.as_deref().is_some_and(|name| facts.constraints.iter().any(|other| other.name == name));
         let missing = case.target(references).standing == Standing::Missing;
         // A partitioned table has none without its partitions.
@@ -52,7 +53,7 @@ pub(super) fn needs_no_validation(case: &Case<'_>, statement: &AlterTable, targe
         AlterAction::AddColumn(column) => column.constraints.iter().any(|inline| names::of(case, statement, target, &inline.constraint) == name),
         _ => false,
     });
-    let known = certain(case, statement, target).filter(|_| !added);
+    let known = certain(case, target).filter(|_| !added);
     known.is_some_and(|facts| {
         let found = facts.constraints.iter().find(|constraint| constraint.name == name);
         facts.denied.alter || found.is_none_or(|constraint| constraint.validated || !['c', 'f', 'n'].contains(&constraint.kind))
@@ -60,9 +61,21 @@ pub(super) fn needs_no_validation(case: &Case<'_>, statement: &AlterTable, targe
 }
 
 /// The facts, where no part of the string and of the statement changes them first, and nothing is gone on with that was cut off.
-fn certain<'a>(case: &Case<'_>, statement: &AlterTable, target: &Target<'a>) -> Option<&'a RelationFacts> {
-    let drops = statement.commands.iter().any(|command| command.action.drops());
-    target.facts.filter(|_| case.alone && !drops && case.pending.is_empty())
+pub(super) fn certain<'a>(case: &Case<'_>, target: &Target<'a>) -> Option<&'a RelationFacts> {
+    let changes = |action: &AlterAction| action.drops() || matches!(action, AlterAction::AlterType(_));
+    let changed = case.command.is_some_and(|(statement, _)| statement.commands.iter().any(|command| changes(&command.action)));
+    target.facts.filter(|_| case.alone && !changed && case.pending.is_empty())
+}
+
+/// A command of the same statement adds a key that cannot be: the server says so before it looks at a row for any other.
+pub(super) fn refuses_key_beside(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>) -> bool {
+    statement.commands.iter().any(|command| match &command.action {
+        AlterAction::AddConstraint(constraint) => match &constraint.kind {
+            ConstraintKind::Unique(key) => refuses_key(case, target, constraint, key),
+            _ => false,
+        },
+        _ => false,
+    })
 }
 
 /// Of a constraint of this table, or of a relation in its schema that stays until the key is built.

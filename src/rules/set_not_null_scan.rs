@@ -8,6 +8,7 @@ use crate::sql::statement::{AlterAction, AlterTable, ConstraintKind};
 use super::alter;
 use super::case::Case;
 use super::names;
+use super::natively;
 use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
 use super::target::Target;
 
@@ -24,7 +25,7 @@ pub(super) const RULE: Rule = Rule {
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let (statement, command) = case.command?;
     let target = case.target(&statement.relation);
-    if target.bears_work() {
+    if target.bears_work() || natively::refuses_key_beside(case, statement, &target) {
         return None;
     }
     let (column, rewrite) = match &command.action {

@@ -5,6 +5,7 @@ use crate::sql::name::RelationName;
 use crate::sql::naming;
 
 use super::case::Case;
+use super::natively;
 use super::target::{Among, Target};
 
 /// A partitioned table whose partitions are known.
@@ -124,7 +125,7 @@ impl<'a> Tree<'a> {
 
 /// PostgreSQL refuses this index or key of a partitioned table as soon as it looks at it: its name is there, a column is not, or it cannot be unique.
 pub(super) fn is_refused(case: &Case<'_>, target: &Target<'_>, name: Option<&str>, key: Option<&[String]>, unique: bool) -> bool {
-    let Some(facts) = target.facts.filter(|facts| facts.kind == 'p' && !case.is_changed(target)) else { return false };
+    let Some(facts) = natively::certain(case, target).filter(|facts| facts.kind == 'p') else { return false };
     let is_there = facts.indexes.iter().any(|index| name == Some(&index.name));
     let lacks = key.unwrap_or_default().iter().any(|column| case.lacks(target, column));
     let not_unique = unique && facts.partition_key.as_ref().is_some_and(|by| !covers(key, by));

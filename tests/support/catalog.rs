@@ -25,7 +25,7 @@ const QUESTIONS: &[&str] = &[
     "SELECT format('inherited %s %s.%s own=%s from=%s', n.nspname, c.relname, a.attname, a.attislocal, a.attinhcount)
      FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE a.attinhcount > 0 AND NOT a.attisdropped AND OURS",
-    "SELECT format('inherited constraint %s %s.%s own=%s from=%s %s', n.nspname, c.relname, k.conname, k.conislocal, k.coninhcount,
+    "SELECT format('inherited constraint %s %s.%s type=%s own=%s from=%s %s', n.nspname, c.relname, k.conname, k.contype, k.conislocal, k.coninhcount,
         (SELECT p.conrelid::regclass || '.' || p.conname FROM pg_constraint p WHERE p.oid = k.conparentid))
      FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE (k.coninhcount > 0 OR k.conparentid <> 0) AND OURS",

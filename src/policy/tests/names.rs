@@ -139,3 +139,25 @@ fn ordinary_strings_keep_their_names() {
         on(World::default().with(table("public", "e2", 0)).with(index("public", "e", "e_b_idx", 0))).passes(sql);
     }
 }
+
+#[test]
+fn a_name_that_the_same_string_or_statement_gives_back_is_no_refusal_of_the_servers() {
+    let taken = |t: &mut testing::RelationFacts| {
+        let (key, columns) = (vec!["a".into()], vec!["a".into()]);
+        t.indexes = vec![testing::IndexFacts { name: "i".into(), valid: true, unique: true, plain: true, columns, key, ..Default::default() }];
+        t.taken.relations.push("i".into());
+    };
+    let partitioned = move |t: &mut testing::RelationFacts| {
+        taken(t);
+        (t.kind, t.has_children, t.partition_key) = ('p', true, Some(vec!["a".into()]));
+    };
+    for world in [World::default().altering(taken), World::default().altering(partitioned)] {
+        let ask = Ask { in_transaction: true, ..on(world) };
+        for sql in ["DROP SEQUENCE i; CREATE INDEX i ON t (a)", "ALTER INDEX i RENAME TO l; CREATE INDEX i ON t (a)"] {
+            ask.refused_by("create-index-blocking", sql);
+        }
+        ask.refused_by("add-unique-blocking", "ALTER TABLE t DROP CONSTRAINT i, ADD CONSTRAINT i UNIQUE (a)");
+        ask.passes("CREATE INDEX i ON t (a)");
+        ask.passes("ALTER TABLE t ADD CONSTRAINT i UNIQUE (a)");
+    }
+}
