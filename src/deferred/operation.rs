@@ -309,6 +309,12 @@ impl Operation {
         self.name() == Some(name) || matches!(self.own(), Self::Adopt(adopt) if adopt.beside.iter().any(|other| other == name))
     }
 
+    /// A primary key that takes over its index.
+    #[must_use]
+    pub fn is_primary_key(&self) -> bool {
+        matches!(self, Self::AttachKey(key) if key.is_primary())
+    }
+
     /// The parameters of [`super::seen::QUESTION`].
     #[must_use]
     pub fn inquiry(&self) -> Vec<String> {

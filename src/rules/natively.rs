@@ -13,8 +13,13 @@ use super::{names, tree, unique};
 /// A UNIQUE or PRIMARY KEY that cannot be, whatever the rows are.
 pub(super) fn refuses_key(case: &Case<'_>, target: &Target<'_>, constraint: &Constraint, key: &Unique) -> bool {
     let twice = key.columns.iter().enumerate().any(|(at, column)| key.columns.iter().skip(at + 1).any(|other| other == column));
-    twice
-        || tree::is_refused(case, target, constraint.name.as_deref(), Some(&key.columns), true)
+    // Of a second primary key the server speaks before it looks at names: where the first one waits for the COMMIT, that is ours to say.
+    let is_second = key.primary && target.deferred.iter().any(|waits| waits.table == target.name && waits.operation.is_primary_key());
+    twice || !is_second && is_refused_at_once(case, target, constraint, key)
+}
+
+fn is_refused_at_once(case: &Case<'_>, target: &Target<'_>, constraint: &Constraint, key: &Unique) -> bool {
+    tree::is_refused(case, target, constraint.name.as_deref(), Some(&key.columns), true)
         || certain(case, target).is_some_and(|facts| {
             let second = key.primary && facts.constraints.iter().any(|other| other.kind == 'p');
             let taken = constraint.name.as_deref().is_some_and(|name| is_taken(case, facts, name) && !unique::is_left_over(target, key, name));

@@ -115,9 +115,8 @@ impl Session {
     /// constraint of the same statement.
     fn what_cannot_be(&self, table: &RelationName, form: &SafeForm) -> Option<Refusal> {
         let refusal = |sqlstate, message| Some(Refusal { sqlstate, message, detail: None, hint: None, position: None });
-        let is_primary = |operation: &Operation| matches!(operation, Operation::AttachKey(key) if key.is_primary());
-        let has_one = self.overlay.deferred().iter().any(|waits| waits.table == *table && is_primary(&waits.operation));
-        if has_one && form.then.iter().any(is_primary) {
+        let has_one = self.overlay.deferred().iter().any(|waits| waits.table == *table && waits.operation.is_primary_key());
+        if has_one && form.then.iter().any(Operation::is_primary_key) {
             return refusal("42P16", format!("multiple primary keys for table \"{}\" are not allowed", table.name));
         }
         let keys = form.then.iter().filter_map(|operation| if let Operation::AttachKey(key) = operation { Some(&key.constraint) } else { None });
