@@ -22,6 +22,17 @@ pub(super) fn beside(case: &Case<'_>, alter: &AlterTable, target: &Target<'_>, c
     names.of_partitions(constraint)
 }
 
+/// The names that the NOT NULL of new columns would have (18), which PostgreSQL chooses behind all others.
+pub(super) fn of_new_columns<'n>(alter: &'n AlterTable, target: &'n Target<'n>) -> impl Iterator<Item = String> + 'n {
+    alter.commands.iter().filter_map(|command| match &command.action {
+        AlterAction::AddColumn(column) if column.not_null => {
+            let is_taken = |name: &str| target.is_taken(name, Among::Constraints);
+            Some(naming::choose(table(alter, target), std::slice::from_ref(&column.column), "not_null", &is_taken))
+        }
+        _ => None,
+    })
+}
+
 /// The table, as its constraints are named after it.
 pub(super) fn table<'a>(alter: &'a AlterTable, target: &Target<'a>) -> &'a str {
     target.facts.map_or(alter.relation.name.as_str(), |facts| facts.name.as_str())

@@ -81,3 +81,11 @@ pub struct Rewrite {
     /// What follows, outside any transaction.
     pub then: Vec<Operation>,
 }
+
+impl Rewrite {
+    /// It adds a constraint of this name in the statement's place.
+    #[must_use]
+    pub(super) fn adds(&self, name: &str) -> bool {
+        self.instead.is_some() && self.then.iter().any(|operation| operation.name() == Some(name))
+    }
+}

@@ -3,6 +3,7 @@
 use crate::catalog::facts::RelationFacts;
 use crate::catalog::locks::{LockMode, Work};
 use crate::deferred::operation::Class;
+use crate::sql::name::Identifier;
 use crate::sql::statement::{AlterAction, AlterTable, ConstraintKind};
 
 use super::alter;
@@ -43,8 +44,17 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     if case.lacks(&target, column) || (lasting && !left_over && target.facts.is_some_and(|facts| is_proven(case, statement, facts, column))) {
         return None;
     }
+    let remedy = if case.at_least(18) && names::of_new_columns(statement, &target).any(|name| rewrite.adds(&name)) {
+        Remedy::Advice(vec![format!(
+            "Write it as a statement of its own: {} ALTER COLUMN {} SET NOT NULL;",
+            alter::table(statement),
+            Identifier(column)
+        )])
+    } else {
+        Remedy::Rewrite(rewrite)
+    };
     let consequence = format!("SET NOT NULL on {}.{column} blocks all reads and writes while every row is read", target.name);
-    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Scan), Remedy::Rewrite(rewrite)))
+    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
 }
 
 /// Before 18 a parent may be NOT NULL without its children.
