@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check;
 mod deferred;
 mod serve;
 
@@ -20,6 +21,8 @@ struct Cli {
 enum Command {
     /// Forwards PostgreSQL connections and makes DDL safe, or refuses it
     Serve(Box<serve::ServeArgs>),
+    /// Judges files of migrations as the proxy would, without running them
+    Check(Box<check::CheckArgs>),
     /// Shows and settles what migrations left to be done after their COMMIT
     Deferred(Box<deferred::DeferredArgs>),
 }
@@ -37,6 +40,7 @@ pub fn run() -> ExitCode {
     let Cli { command } = Cli::parse();
     ExitCode::from(match command {
         Command::Serve(args) => serve::run(*args),
+        Command::Check(args) => check::run(*args),
         Command::Deferred(args) => deferred::run(*args),
     })
 }
