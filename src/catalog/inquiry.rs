@@ -25,6 +25,8 @@ pub(super) struct Names {
     /// Tables that get a partition, and the table that becomes it, where that is there before: places in `relations`.
     pub(super) joining: Unique<(usize, Option<usize>)>,
     pub(super) types: Unique<(usize, TypeName)>,
+    /// Domains whose tables matter: places in `types`.
+    pub(super) domains: Unique<usize>,
     pub(super) functions: Unique<(usize, FunctionCall)>,
     /// Words of unparsed code.
     pub(super) words: Unique<String>,
@@ -101,6 +103,10 @@ impl Names {
             }
             Statement::SetSchema { relation } => _ = self.relation(path, relation),
             Statement::Unjudged { relations, .. } => self.all(path, relations),
+            Statement::AlterDomain { name, .. } => {
+                let place = self.types.add((path, name.clone()));
+                self.domains.add(place);
+            }
             Statement::Opaque(Opaque::Do { body, .. }) => self.code(body),
             Statement::Opaque(Opaque::Call(call)) => self.function(path, call),
             Statement::Execute { name } => self.execute(path, name, around, follow),
@@ -179,6 +185,8 @@ impl Names {
                 | AlterAction::DropColumn { .. }
                 | AlterAction::SetNotNull(_)
                 | AlterAction::Brief(_)
+                | AlterAction::Store(_)
+                | AlterAction::SetExpression(_)
                 | AlterAction::Unjudged(_) => {}
             }
         }
@@ -188,6 +196,11 @@ impl Names {
         self.types.add((path, column.type_name.clone()));
         let default = column.default.as_ref().map_or(&[][..], |default| &default.functions);
         default.iter().for_each(|call| self.function(path, call));
+        for inline in &column.constraints {
+            if let ConstraintKind::ForeignKey { references, .. } = &inline.constraint.kind {
+                self.relation(path, references);
+            }
+        }
     }
 
     fn execute(&mut self, path: usize, name: &str, around: &Around<'_>, follow: bool) {

@@ -24,7 +24,7 @@ fn is_refused_at_once(case: &Case<'_>, target: &Target<'_>, constraint: &Constra
             let second = key.primary && facts.constraints.iter().any(|other| other.kind == 'p');
             let taken = constraint.name.as_deref().is_some_and(|name| is_taken(case, facts, name) && !unique::is_left_over(target, key, name));
             let unsorted = key.columns.iter().any(|column| is_unsorted(case, target, column));
-            facts.denied.alter || second || taken || unsorted || key.columns.iter().any(|column| case.lacks(target, column))
+            facts.denied.alter || facts.denied.create || second || taken || unsorted || key.columns.iter().any(|column| case.lacks(target, column))
         })
 }
 

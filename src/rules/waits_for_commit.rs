@@ -76,6 +76,10 @@ fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
             arbiter || looks_up(case) && mentions(case, deferred)
         }
         Statement::AlterTable(_) => case.command.is_some_and(|(alter, command)| match &command.action {
+            // A key is valid when it is there.
+            AlterAction::ValidateConstraint(name) if matches!(deferred.operation.own(), Operation::AttachKey(key) if key.constraint == *name) => {
+                is_table(case, deferred, &alter.relation)
+            }
             // Validating twice is validating once; what is dropped need not be done.
             AlterAction::ValidateConstraint(_) | AlterAction::DropConstraint { .. } => false,
             AlterAction::DropColumn { column, .. } => is_table(case, deferred, &alter.relation) && may_use(&deferred.operation, column),
