@@ -113,6 +113,8 @@ fn our_command(facts: &mut Facts, action: &AlterAction) {
         | AlterAction::DetachPartition(_)
         | AlterAction::Inherit(_)
         | AlterAction::Brief(_)
+        | AlterAction::Store(_)
+        | AlterAction::SetExpression(_)
         | AlterAction::Unjudged(_) => facts.push("another command".to_owned()),
     }
 }

@@ -519,11 +519,12 @@ async fn an_exemption_beside_what_it_does_not_cover() {
     const OLD: &str = "CREATE TABLE old (LIKE big INCLUDING ALL); INSERT INTO old SELECT * FROM big;
         CREATE INDEX old_a ON old (a); CREATE INDEX big_a ON big (a);";
     const EXEMPT: &str =
-        "[[exempt]]\ntable = \"public.old\"\nrules = [\"drop-table\", \"drop-index-blocking\", \"unjudged-statement\"]\nreason = \"agreed\"\n";
+        "[[exempt]]\ntable = \"public.old\"\nrules = [\"drop-table\", \"drop-index-blocking\", \"truncate\", \"vacuum-full\"]\nreason = \"agreed\"\n";
     for scene in scenes_with("enforce", EXEMPT, &format!("{BIG}{OLD}")).await {
         refused(&scene, &["DROP TABLE old, big", "DROP TABLE big, old"], "PA001", "drop-table").await;
         refused(&scene, &["DROP INDEX old_a, big_a"], "PA001", "drop-index-blocking").await;
-        refused(&scene, &["TRUNCATE old, big", "VACUUM FULL old, big"], "PA002", "unjudged-statement").await;
+        refused(&scene, &["TRUNCATE old, big"], "PA001", "truncate").await;
+        refused(&scene, &["VACUUM FULL old, big"], "PA001", "vacuum-full").await;
         let session = scene.connect().await;
         session.batch_execute("DROP INDEX old_a; TRUNCATE old; DROP TABLE old").await.unwrap();
         assert!(!scene.has("old").await && scene.has("big_a").await);
@@ -576,7 +577,7 @@ async fn cascade_from_a_table_without_rows() {
     for scene in scenes(&format!("{BIG}{EMPTY}")).await {
         refused(&scene, &["DROP TABLE e CASCADE", "DROP TABLE m CASCADE"], "PA001", "drop-table").await;
         refused(&scene, &["ALTER TABLE m DROP COLUMN id CASCADE"], "PA001", "drop-column").await;
-        refused(&scene, &["TRUNCATE f CASCADE"], "PA002", "unjudged-statement").await;
+        refused(&scene, &["TRUNCATE f CASCADE"], "PA001", "truncate").await;
         assert!(scene.has_column("big", "c").await && scene.has_column("big", "dc").await && scene.has("filled").await);
         let session = scene.connect().await;
         for sql in ["ALTER TABLE alone DROP COLUMN g CASCADE", "DROP TABLE alone CASCADE", "DROP TABLE f CASCADE", "DROP TABLE IF EXISTS refers"] {
@@ -635,17 +636,13 @@ async fn rows_of_the_system_catalogs() {
 }
 
 #[tokio::test]
-async fn what_no_rule_judges() {
+async fn what_works_on_whole_tables_or_takes_others_along() {
     for scene in scenes(BIG).await {
-        let unjudged = [
-            "TRUNCATE big",
-            "VACUUM FULL big",
-            "CLUSTER big USING big_pkey",
-            "ALTER TABLE big SET UNLOGGED",
-            "DROP SCHEMA public CASCADE",
-            "DROP OWNED BY postgres",
-        ];
-        refused(&scene, &unjudged, "PA002", "unjudged-statement").await;
+        refused(&scene, &["ALTER DATABASE postgres SET TABLESPACE pg_default"], "PA002", "unjudged-statement").await;
+        refused(&scene, &["TRUNCATE big"], "PA001", "truncate").await;
+        refused(&scene, &["VACUUM FULL big", "CLUSTER big USING big_pkey"], "PA001", "vacuum-full").await;
+        refused(&scene, &["ALTER TABLE big SET UNLOGGED"], "PA001", "storage-rewrite").await;
+        refused(&scene, &["DROP SCHEMA public CASCADE", "DROP OWNED BY postgres"], "PA001", "drop-object").await;
         let names = ["DROP TABLE IF EXISTS public.big CASCADE", "DROP TABLE no_such, big"];
         refused(&scene, &names, "PA001", "drop-table").await;
     }

@@ -76,6 +76,12 @@ pub struct RelationFacts {
     /// `pg_relation_size`, with what is kept out of line (TOAST), over itself, all partitions and children; for an index that of its table.
     /// Unknown when absent.
     pub bytes: Option<u64>,
+    /// Its tablespace; none where it has no storage of its own.
+    pub tablespace: Option<String>,
+    /// Its access method; none where it has none.
+    pub access_method: Option<String>,
+    /// A materialized view has rows to be read (`relispopulated`).
+    pub populated: bool,
     /// It has partitions or inheritance children.
     pub has_children: bool,
     /// It is a partition.
@@ -135,6 +141,8 @@ pub struct Taken {
 pub struct Denied {
     /// ALTER TABLE and CREATE INDEX: it belongs to another role.
     pub alter: bool,
+    /// Make an index beside it.
+    pub create: bool,
     /// DROP: its schema does, too.
     pub drop: bool,
     /// REINDEX.
@@ -290,8 +298,22 @@ pub struct TypeFacts {
     pub base_modifier: i32,
     /// The base type has no operator class that a B-tree would take by default.
     pub unsorted: bool,
+    /// Tables with columns of it, of domains over it, of arrays and row types of these: asked where an ALTER DOMAIN looks at their rows.
+    #[serde(skip)]
+    pub users: Option<Vec<TypeUser>>,
     /// Types whose values are stored the same, so that a cast from them writes nothing (`pg_cast.castmethod = 'b'`).
     pub binary_from: Vec<u32>,
+}
+
+/// A table that uses a type.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct TypeUser {
+    /// The table's schema.
+    pub schema: String,
+    /// The table.
+    pub name: String,
+    /// As [`RelationFacts::bytes`], of the table alone.
+    pub bytes: Option<u64>,
 }
 
 /// One function or procedure.

@@ -16,6 +16,8 @@ pub struct JoiningFacts {
     pub strategy: char,
     /// What the table is partitioned by, in order.
     pub keys: Vec<KeyColumn>,
+    /// What valid CHECKs of the table that joins say of all its rows, as the server writes it.
+    pub checks: Vec<String>,
     /// What every row of the table has to be, where it is a partition itself: an expression.
     pub above: Option<String>,
     /// The bounds of its partitions but the default one, as the server says them.

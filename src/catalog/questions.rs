@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::sql::statement::{FunctionCall, Script, TypeName};
 
 use super::drops::DropFacts;
-use super::facts::{Facts, FunctionFacts, Lookup, RelationFacts, Scope, TypeFacts};
+use super::facts::{Facts, FunctionFacts, Lookup, RelationFacts, Scope, TypeFacts, TypeUser};
 use super::inquiry::Names;
 use super::joining::JoiningFacts;
 use super::path::{Paths, SearchPath};
@@ -50,7 +50,9 @@ pub struct Inquiry {
     names: Names,
 }
 
-const CATALOG: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/catalog.sql"));
+const CATALOG: &str =
+    concat!(include_str!("sql/names.sql"), include_str!("sql/relations.sql"), include_str!("sql/types.sql"), include_str!("sql/catalog.sql"));
+const DOMAINS: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/types.sql"), include_str!("sql/domains.sql"));
 const SIZES: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/sizes.sql"));
 const DROPS: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/drops.sql"));
 const JOINING: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/joining.sql"));
@@ -105,6 +107,11 @@ impl Inquiry {
             let pairs: Vec<Value> = joining.iter().map(|(parent, child)| json!({"parent": parent, "child": child})).collect();
             questions.push(Question { sql: JOINING, parameters: vec![named.to_string(), Value::from(pairs).to_string()] });
         }
+        if !self.names.domains.items.is_empty() {
+            let places = Value::from(self.names.domains.items.clone());
+            let parameters = vec!["[]".to_owned(), places.to_string(), Value::from(self.type_rows()).to_string()];
+            questions.push(Question { sql: DOMAINS, parameters });
+        }
         questions
     }
 
@@ -116,10 +123,17 @@ impl Inquiry {
         let Some(mut catalog) = answers.first().and_then(read::<CatalogAnswer>) else {
             return facts;
         };
-        let sizes = answers.get(1).and_then(read::<Vec<SizeAnswer>>).unwrap_or_default();
-        let (is_dropping, mut further) = (!self.names.dropped.items.is_empty(), answers.iter().skip(2));
-        let mut drops = further.by_ref().take(usize::from(is_dropping)).find_map(read::<Vec<DropAnswer>>).unwrap_or_default();
-        let joining = further.next().and_then(read::<Vec<Numbered<JoiningFacts>>>).unwrap_or_default();
+        let names = &self.names;
+        // As they were asked.
+        let mut further = answers.iter().skip(1);
+        let mut next = |is_asked: bool| if is_asked { further.next() } else { None };
+        let sizes = next(!names.relations.items.is_empty()).and_then(read::<Vec<SizeAnswer>>).unwrap_or_default();
+        let mut drops = next(!names.dropped.items.is_empty()).and_then(read::<Vec<DropAnswer>>).unwrap_or_default();
+        let joining = next(!names.joining.items.is_empty()).and_then(read::<Vec<Numbered<JoiningFacts>>>).unwrap_or_default();
+        let domains = next(!names.domains.items.is_empty()).and_then(read::<Vec<Numbered<DomainAnswer>>>).unwrap_or_default();
+        for found in catalog.types.iter_mut().flatten() {
+            found.value.users = domains.iter().find(|domain| domain.n == found.n).map(|domain| domain.value.users.clone());
+        }
         for relation in catalog.relations.iter_mut().flatten() {
             let found = drops.iter().position(|drop| drop.n == relation.n && drop.oid == relation.value.oid);
             relation.value.drop = found.map(|place| drops.swap_remove(place).value);
@@ -323,6 +337,11 @@ struct DropAnswer {
     oid: u32,
     #[serde(flatten)]
     value: DropFacts,
+}
+
+#[derive(Deserialize)]
+struct DomainAnswer {
+    users: Vec<TypeUser>,
 }
 
 fn read<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Option<T> {

@@ -112,13 +112,14 @@ pub(crate) fn function(volatility: char, source: &str) -> FunctionFacts {
 }
 
 impl Default for World {
-    /// PostgreSQL 15 with the large tables `t` and `p`, the small `s`, the empty `e`.
+    /// PostgreSQL 15 with the large tables `t` and `p`, the small `s`, the empty `e`, the large materialized view `v`.
     fn default() -> Self {
         let relations = vec![
             table("public", "t", LARGE),
             table("public", "p", LARGE),
             table("public", "s", 8192),
             table("public", "e", 0),
+            RelationFacts { kind: 'm', populated: true, ..table("public", "v", LARGE) },
             index("public", "t", "t_b_idx", LARGE),
             index("public", "s", "s_b_idx", 8192),
         ];
@@ -127,6 +128,7 @@ impl Default for World {
             base_oid: oid,
             base_modifier: -1,
             unsorted: false,
+            users: None,
             binary_from: binary_from.to_vec(),
             constrained_domain: false,
         };
@@ -138,7 +140,18 @@ impl Default for World {
             ("float8", plain(701, &[])),
             ("timestamptz", plain(1184, &[])),
             ("citext", plain(50_001, &[25, 1043])),
-            ("positive", TypeFacts { oid: 50_002, base_oid: 23, base_modifier: -1, unsorted: false, binary_from: vec![], constrained_domain: true }),
+            (
+                "positive",
+                TypeFacts {
+                    oid: 50_002,
+                    base_oid: 23,
+                    base_modifier: -1,
+                    unsorted: false,
+                    users: None,
+                    binary_from: vec![],
+                    constrained_domain: true,
+                },
+            ),
         ];
         let builtin = |volatility| {
             vec![FunctionFacts { schema: "pg_catalog".into(), builtin: true, volatility, language: "internal".into(), ..FunctionFacts::default() }]

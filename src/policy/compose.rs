@@ -178,6 +178,8 @@ impl Alter<'_> {
             | AlterAction::DetachPartition(_)
             | AlterAction::Inherit(_)
             | AlterAction::Brief(_)
+            | AlterAction::Store(_)
+            | AlterAction::SetExpression(_)
             | AlterAction::Unjudged(_) => None,
         }
     }

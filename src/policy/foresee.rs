@@ -1,7 +1,8 @@
 //! What would become of the statements of a file, sent one after the other. Nothing runs: what each would change is taken for done, and the facts are
 //! those from before the first one.
 
-use crate::catalog::facts::{Facts, Lookup, Scope};
+use crate::catalog::assumed;
+use crate::catalog::facts::{Facts, Scope};
 use crate::catalog::overlay::Effect;
 use crate::catalog::path::Paths;
 use crate::deferred::promise::Deferred;
@@ -40,7 +41,10 @@ pub fn foresee(script: &Script, facts: &Facts, situation: &Situation<'_>, basis:
     let mut in_block = situation.in_block;
     let mut foreseen = Vec::with_capacity(script.statements.len());
     for (index, parsed) in script.statements.iter().enumerate() {
-        let scope = facts.scope(paths.number_of(index)).cloned().unwrap_or_else(|| nowhere(basis, &parsed.statement));
+        let scope = match basis {
+            Basis::Catalog => facts.scope(paths.number_of(index)).cloned().unwrap_or_default(),
+            Basis::Nothing => assumed::scope(parsed),
+        };
         judge.in_transaction = in_block;
         judge.alone = index == 0;
         let overlay = judge.overlay.clone();
@@ -59,21 +63,6 @@ pub fn foresee(script: &Script, facts: &Facts, situation: &Situation<'_>, basis:
         in_block = is_in_block(&parsed.statement, in_block);
     }
     foreseen
-}
-
-/// Where nothing is known, what is created without IF NOT EXISTS was not there before, and is found again by its name: all of them stand in one
-/// schema.
-fn nowhere(basis: Basis, statement: &Statement) -> Scope {
-    let mut scope = Scope::default();
-    if basis == Basis::Nothing {
-        scope.creation_schema = Some("public".to_owned());
-        if let Statement::CreateTable(create) = statement
-            && !create.if_not_exists
-        {
-            scope.relations.insert(create.relation.clone(), Lookup::Missing);
-        }
-    }
-    scope
 }
 
 fn of_scope(facts: &Facts, scope: Scope) -> Facts {

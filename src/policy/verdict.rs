@@ -1,6 +1,6 @@
 //! What policy makes of a finding: exemptions and severities.
 
-use crate::rules::rule::Finding;
+use crate::rules::{self, rule::Finding};
 use crate::sql::name::RelationName;
 
 use super::plan::Verdict;
@@ -8,7 +8,7 @@ use super::settings::{Exemption, PolicySettings, Principal, Severity};
 
 /// Policy's word on a finding, where it is enforced.
 pub(super) fn of(finding: &Finding, settings: &PolicySettings, principal: &Principal) -> Verdict {
-    let severity = settings.rules.get(finding.rule.0).copied().unwrap_or(Severity::Refuse);
+    let severity = settings.rules.get(finding.rule.0).copied().unwrap_or_else(|| default_severity(finding));
     if severity == Severity::Off {
         return Verdict::Off;
     }
@@ -16,6 +16,11 @@ pub(super) fn of(finding: &Finding, settings: &PolicySettings, principal: &Princ
         return Verdict::Exempted(exemption.reason.clone());
     }
     if severity == Severity::Warn { Verdict::Warned } else { Verdict::Enforced }
+}
+
+/// What a rule leads to where nothing is configured.
+fn default_severity(finding: &Finding) -> Severity {
+    if rules::is_remark(finding.rule) { Severity::Off } else { Severity::Refuse }
 }
 
 fn covers(exemption: &Exemption, finding: &Finding, principal: &Principal) -> bool {

@@ -32,6 +32,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     if target.bears_work()
         || (target.is_partitioned() && create.only)
         || server_refuses(case, create, &target)
+        || is_there(case, create, &target)
         || tree::is_refused(case, &target, create.name.as_deref(), create.key_columns.as_deref(), create.unique)
     {
         return None;
@@ -41,6 +42,12 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     Some(case.finding(&RULE, &target, consequence, (LockMode::Share, Work::Scan), remedy))
 }
 
+/// IF NOT EXISTS finds it, whole.
+fn is_there(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> bool {
+    let Some(name) = create.name.as_ref().filter(|_| create.if_not_exists) else { return false };
+    natively::certain(case, target).is_some_and(|facts| facts.indexes.iter().any(|index| index.name == *name && index.valid))
+}
+
 /// It fails, or is skipped, before it builds anything. What has no transaction around it is told so by the safe form as well.
 fn server_refuses(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) -> bool {
     let lacks = || create.key_columns.iter().flatten().any(|column| case.lacks(target, column));
@@ -48,7 +55,7 @@ fn server_refuses(case: &Case<'_>, create: &CreateIndex, target: &Target<'_>) ->
     case.in_transaction
         && natively::certain(case, target).is_some_and(|facts| {
             let taken = |name: &str| natively::is_relation(case, facts, name);
-            facts.denied.alter || unsorted() || create.beyond_method || create.name.as_deref().is_some_and(taken) || lacks()
+            facts.denied.alter || facts.denied.create || unsorted() || create.beyond_method || create.name.as_deref().is_some_and(taken) || lacks()
         })
 }
 

@@ -9,6 +9,7 @@ use crate::sql::{naming, parse, rewrite};
 
 use super::alter::OURS;
 use super::bounds::Bounds;
+use super::proven;
 use super::target::{Among, Target};
 
 /// A partition and the table that gets it.
@@ -57,6 +58,7 @@ impl Joining<'_> {
         let mut proofs = Vec::new();
         if let Some(child) = self.child
             && let Some(expression) = bounds.inside(self.bound)?
+            && !proven::by_checks(&expression, &self.facts.checks, child)
         {
             let taken = |name: &str| child.facts.is_some_and(|facts| facts.constraints.iter().any(|constraint| constraint.name == name));
             let violated = format!("partition constraint of relation \"{}\" is violated by some row", self.partition.name);
@@ -74,6 +76,16 @@ impl Joining<'_> {
         let awaited = |name: &str| self.parent.deferred.iter().any(|deferred| deferred.operation.gives(name));
         let constraint = naming::choose(&format!("{OURS}{}", table.name), &[], "bounds", &|name| taken(name) || awaited(name));
         Proof { table: table.clone(), partition: self.partition.clone(), constraint, expression, violated, tables }
+    }
+
+    /// The table that joins has everything already: nothing is read and nothing built.
+    pub(super) fn is_prepared(&self, child: &Target<'_>) -> bool {
+        let proven = match Bounds::of(self.facts).inside(self.bound) {
+            Ok(Some(expression)) => proven::by_checks(&expression, &self.facts.checks, child),
+            Ok(None) => true,
+            Err(_) => false,
+        };
+        proven && self.built(child).is_ok_and(|missing| missing.is_empty())
     }
 
     /// The indexes and foreign keys that the table has and the partition has not.

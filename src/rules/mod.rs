@@ -12,14 +12,17 @@ mod add_unique_blocking;
 mod after_commit_failed;
 mod alter;
 mod alter_column_type;
+mod alter_domain_scan;
 mod bounds;
 pub mod case;
 mod code;
 mod concurrently_in_transaction;
 mod create_index_blocking;
+mod create_rule;
 mod detach_partition;
 mod drop_column;
 mod drop_index_blocking;
+mod drop_object;
 mod drop_table;
 mod drop_table_foreign_keys;
 mod dropped;
@@ -33,19 +36,26 @@ mod natively;
 mod new_partition;
 mod opaque_code;
 mod protected_setting;
+mod proven;
 mod referenced;
+mod refresh_concurrently;
+mod refresh_materialized_view;
 mod reindex_blocking;
 mod remote_access;
 mod rename_column;
 mod rename_table;
 pub mod rule;
+mod set_expression_rewrite;
 mod set_not_null_scan;
 mod special;
+mod storage_rewrite;
 pub mod target;
 mod tree;
+mod truncate;
 mod type_change;
 mod unique;
 mod unjudged_statement;
+mod vacuum_full;
 mod validate_in_transaction;
 mod waits_for_commit;
 
@@ -56,6 +66,15 @@ pub const NOT_UNDERSTOOD: RuleId = RuleId("not-understood");
 
 /// The rule of code that is not seen.
 pub const OPAQUE_CODE: RuleId = opaque_code::RULE.id;
+
+/// Rules whose findings are said and recorded, and acted upon only where policy says so: there is nothing better to do.
+const REMARKS: &[RuleId] = &[refresh_concurrently::RULE.id];
+
+/// Its findings are no reason to do anything, unless policy says so.
+#[must_use]
+pub fn is_remark(rule: RuleId) -> bool {
+    REMARKS.contains(&rule)
+}
 
 /// Every rule that judges statements. What cannot be helped stands before what can, so that the first finding is the one to tell.
 #[must_use]
@@ -71,9 +90,18 @@ pub fn all() -> &'static [Rule] {
         waits_for_commit::RULE,
         drop_column::RULE,
         drop_table::RULE,
+        truncate::RULE,
+        drop_object::RULE,
+        create_rule::RULE,
         rename_column::RULE,
         rename_table::RULE,
         alter_column_type::RULE,
+        set_expression_rewrite::RULE,
+        storage_rewrite::RULE,
+        vacuum_full::RULE,
+        alter_domain_scan::RULE,
+        refresh_materialized_view::RULE,
+        refresh_concurrently::RULE,
         add_column_rewrite::RULE,
         add_column_not_null::RULE,
         add_column_check::RULE,

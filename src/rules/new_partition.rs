@@ -38,7 +38,12 @@ fn attach(case: &Case<'_>, parent: &RelationName, child: &RelationName, bound: &
     }
     let facts = joining(&table, partition.facts.map(|facts| facts.oid));
     let default = with_rows(case, &table, facts);
-    let (reads, reads_default) = (!partition.bears_work(), *bound != Bound::Default && default != Beside::Nothing);
+    let certain = facts.filter(|_| !case.is_changed(&table) && !case.is_changed(&partition));
+    let is_prepared = certain.is_some_and(|facts| {
+        Joining { parent: &table, written: parent, facts, bound, partition: partition.name.clone(), child: None, default: None }
+            .is_prepared(&partition)
+    });
+    let (reads, reads_default) = (!partition.bears_work() && !is_prepared, *bound != Bound::Default && default != Beside::Nothing);
     let (about, consequence) = if case.relation == Some(parent) && reads_default {
         (
             &table,

@@ -115,7 +115,7 @@ mod tests {
             26 => vec![23],
             _ => vec![],
         };
-        let facts = TypeFacts { oid: to, base_oid: to, base_modifier: -1, unsorted: false, binary_from, constrained_domain: false };
+        let facts = TypeFacts { oid: to, base_oid: to, base_modifier: -1, unsorted: false, users: None, binary_from, constrained_domain: false };
         let name = TypeName { names: vec!["x".into()], modifiers: modifiers.to_vec(), array: false };
         of(&column(from.0, from.1), &facts, &name, utc)
     }
@@ -162,8 +162,15 @@ mod tests {
     #[test]
     fn a_domain_counts_by_its_base_and_its_constraints() {
         let name = TypeName { names: vec!["d".into()], modifiers: vec![], array: false };
-        let domain =
-            |constrained_domain| TypeFacts { oid: 90_000, base_oid: 23, base_modifier: -1, unsorted: false, binary_from: vec![], constrained_domain };
+        let domain = |constrained_domain| TypeFacts {
+            oid: 90_000,
+            base_oid: 23,
+            base_modifier: -1,
+            unsorted: false,
+            users: None,
+            binary_from: vec![],
+            constrained_domain,
+        };
         assert_eq!(of(&column(23, -1), &domain(false), &name, false), Change::Metadata);
         assert_eq!(of(&column(23, -1), &domain(true), &name, false), Change::Rewrite);
         let mut same = column(23, -1);
@@ -173,7 +180,8 @@ mod tests {
 
     #[test]
     fn arrays_keep_only_their_own_type() {
-        let facts = TypeFacts { oid: 1015, base_oid: 1015, base_modifier: -1, unsorted: false, binary_from: vec![], constrained_domain: false };
+        let facts =
+            TypeFacts { oid: 1015, base_oid: 1015, base_modifier: -1, unsorted: false, users: None, binary_from: vec![], constrained_domain: false };
         let name = |modifiers| TypeName { names: vec!["varchar".into()], modifiers, array: true };
         assert_eq!(of(&column(1015, -1), &facts, &name(vec![]), false), Change::Metadata);
         assert_eq!(of(&column(1015, 14), &facts, &name(vec![20]), false), Change::Rewrite);

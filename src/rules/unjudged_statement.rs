@@ -1,7 +1,6 @@
 //! Statements that PostgreSQL's grammar knows and no other rule judges.
 
 use crate::catalog::locks::{LockMode, Work};
-use crate::sql::name::RelationName;
 use crate::sql::statement::{AlterAction, Statement};
 
 use super::case::Case;
@@ -13,62 +12,30 @@ pub(super) const RULE: Rule = Rule {
     sqlstate: "PA002",
     hazard: "What no rule understands may lock, rewrite or lose anything.",
     remedy: "Another way to the same end, or an exemption with a reason.",
-    bad: "TRUNCATE t",
-    good: "VACUUM t",
+    bad: "ALTER DATABASE app SET TABLESPACE fast",
+    good: "ALTER DATABASE app RESET work_mem",
     judge,
 };
 
 fn judge(case: &Case<'_>) -> Option<Finding> {
     if let Some((statement, command)) = case.command {
+        let AlterAction::Unjudged(what) = &command.action else { return None };
         let target = case.target(&statement.relation);
-        return match &command.action {
-            AlterAction::Unjudged(what) if !target.bears_work() => Some(found(case, what, &target)),
-            AlterAction::DropConstraint { name, cascade: true, .. } if !target.bears_loss() && others_may_need(case, &target, name) => {
-                Some(found(case, "DROP CONSTRAINT … CASCADE", &target))
-            }
-            _ => None,
-        };
+        return (!target.bears_work()).then(|| found(case, what, &target));
     }
     match &case.parsed.statement {
+        Statement::Unjudged { what, .. } if is_judged(what) => None,
         Statement::Unjudged { what, relations } if relations.is_empty() => Some(general(case, what)),
         Statement::Unjudged { what, relations } => {
-            let mut targets = case.judged(relations);
-            let bears = |target: &Target<'_>| match loses_rows(what) {
-                true if what.starts_with("DROP") && !target.takes_along().is_empty() => false,
-                true if *what == "TRUNCATE … CASCADE" && empties_others(case, target, relations) => false,
-                true => target.bears_loss() || (*what == "TRUNCATE" && holds_a_tools_version(target)),
-                false => target.bears_work(),
-            };
-            targets.find(|target| !bears(target)).map(|target| found(case, what, &target))
+            case.judged(relations).find(|target| !target.bears_work()).map(|target| found(case, what, &target))
         }
         _ => None,
     }
 }
 
-/// Foreign keys of other tables, and views, may go with a key; nothing goes with another constraint.
-fn others_may_need(case: &Case<'_>, target: &Target<'_>, constraint: &str) -> bool {
-    let Some(facts) = target.facts.filter(|_| !case.is_changed(target)) else { return true };
-    facts.constraints.iter().any(|known| known.name == constraint && ['p', 'u'].contains(&known.kind))
-}
-
-/// Rows, or what others rely on, go away.
-fn loses_rows(what: &str) -> bool {
-    what.starts_with("DROP") || what.starts_with("TRUNCATE") || what.starts_with("CREATE RULE")
-}
-
-/// TRUNCATE … CASCADE empties every table whose foreign keys reference it.
-fn empties_others(case: &Case<'_>, target: &Target<'_>, named: &[RelationName]) -> bool {
-    let named: Vec<String> =
-        named.iter().filter_map(|name| case.target(name).facts).map(|facts| format!("{}.{}", facts.schema, facts.name)).collect();
-    let others = target.facts.is_some_and(|facts| facts.referenced_by.iter().any(|other| !named.contains(other)));
-    // A foreign key of the same string may reference it by now.
-    others || case.is_changed(target)
-}
-
-/// golang-migrate empties its one-row table, `(version bigint, dirty boolean)`, and fills it again around every migration (facts: tools).
-fn holds_a_tools_version(target: &Target<'_>) -> bool {
-    let columns = target.facts.map(|facts| facts.columns.iter().map(|column| (&*column.name, &*column.type_text)).collect::<Vec<_>>());
-    columns.is_some_and(|columns| columns == [("version", "bigint"), ("dirty", "boolean")]) && target.bears_work()
+/// A rule of its own looks at it.
+fn is_judged(what: &str) -> bool {
+    ["DROP", "TRUNCATE", "CREATE RULE", "REFRESH", "VACUUM FULL", "CLUSTER", "ALTER INDEX"].iter().any(|word| what.starts_with(word))
 }
 
 fn found(case: &Case<'_>, what: &str, target: &Target<'_>) -> Finding {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use super::name::RelationName;
 
 pub use alter::{
-    AddColumn, AlterAction, AlterCommand, AlterTable, AlterType, Constraint, ConstraintKind, DefaultValue, Generated, InlineConstraint, TypeName,
-    Unique, Using,
+    AddColumn, AlterAction, AlterCommand, AlterTable, AlterType, Constraint, ConstraintKind, DefaultValue, Generated, InlineConstraint, Storage,
+    TypeName, Unique, Using,
 };
 pub use bound::{Bound, Edge, Form, Value};
 
@@ -146,6 +146,13 @@ pub enum Statement {
     },
     /// DEALLOCATE; `None` is ALL.
     Deallocate(Option<String>),
+    /// ALTER DOMAIN that looks at the rows of every table that uses it.
+    AlterDomain {
+        /// The domain.
+        name: TypeName,
+        /// What is checked.
+        change: DomainChange,
+    },
     /// Code whose effect its text does not show: DO, CALL.
     Opaque(Opaque),
     /// Reaches outside the database or round the proxy: named rules judge it.
@@ -159,6 +166,17 @@ pub enum Statement {
         /// The relations it names, if any.
         relations: Vec<RelationName>,
     },
+}
+
+/// What an ALTER DOMAIN looks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DomainChange {
+    /// ADD CONSTRAINT … CHECK.
+    AddCheck,
+    /// SET NOT NULL.
+    SetNotNull,
+    /// VALIDATE CONSTRAINT.
+    Validate(String),
 }
 
 /// A statement that only reads and writes rows.

@@ -1,53 +1,3 @@
-relations AS (SELECT DISTINCT ON (q.n) q.n, q.oid FROM candidates AS q WHERE q.oid IS NOT NULL ORDER BY q.n, q.k),
-descendants AS (
-  SELECT r.oid AS root, i.inhrelid AS oid FROM relations AS r, pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) r.oid
-  UNION
-  SELECT d.root, i.inhrelid FROM descendants AS d, pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) d.oid
-),
-partition_keys AS (
-  SELECT p.partrelid AS oid, COALESCE((SELECT pg_catalog.json_agg(COALESCE(a.attname, '') ORDER BY k.n)
-    FROM pg_catalog.unnest(p.partattrs::pg_catalog.int2[]) WITH ORDINALITY AS k (number, n)
-      LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) p.partrelid AND a.attnum OPERATOR(pg_catalog.=) k.number),
-    '[]'::pg_catalog.json) AS columns
-  FROM pg_catalog.pg_partitioned_table AS p
-  WHERE EXISTS (SELECT FROM relations AS r WHERE r.oid OPERATOR(pg_catalog.=) p.partrelid)
-    OR EXISTS (SELECT FROM descendants AS d WHERE d.oid OPERATOR(pg_catalog.=) p.partrelid)
-),
-dependents AS (
-  SELECT r.oid AS root, 1259::pg_catalog.oid AS class, r.oid, 0 AS part FROM relations AS r
-  UNION
-  SELECT d.root, found.class, found.oid, found.part
-  FROM dependents AS d, LATERAL (
-    SELECT p.classid AS class, p.objid AS oid, p.objsubid AS part FROM pg_catalog.pg_depend AS p
-    WHERE p.refclassid OPERATOR(pg_catalog.=) d.class AND p.refobjid OPERATOR(pg_catalog.=) d.oid
-      AND (d.part OPERATOR(pg_catalog.=) 0 OR p.refobjsubid OPERATOR(pg_catalog.=) d.part)
-    UNION ALL
-    SELECT p.refclassid, p.refobjid, p.refobjsubid FROM pg_catalog.pg_depend AS p
-    WHERE p.classid OPERATOR(pg_catalog.=) d.class AND p.objid OPERATOR(pg_catalog.=) d.oid
-      AND p.objsubid OPERATOR(pg_catalog.=) d.part AND p.deptype OPERATOR(pg_catalog.=) 'i'
-  ) AS found
-),
-wanted AS (
-  SELECT w.n, w.name FROM pg_catalog.json_to_recordset($2::pg_catalog.json) AS w(n pg_catalog.int4, name pg_catalog.text)
-),
-type_candidates AS (
-  SELECT r.n, r.k,
-    CASE WHEN r.schema IS NULL THEN pg_catalog.to_regtype(pg_catalog.quote_ident(r.name))::pg_catalog.oid
-    ELSE (
-      SELECT t.oid FROM pg_catalog.pg_type AS t, pg_catalog.pg_namespace AS s
-      WHERE t.typname OPERATOR(pg_catalog.=) r.name::pg_catalog.name AND t.typnamespace OPERATOR(pg_catalog.=) s.oid
-        AND CASE WHEN r.schema OPERATOR(pg_catalog.=) 'pg_temp' THEN s.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
-            ELSE s.nspname OPERATOR(pg_catalog.=)
-              (CASE WHEN r.path AND r.schema OPERATOR(pg_catalog.=) '$user' THEN CURRENT_USER ELSE r.schema::pg_catalog.name END) END
-        AND (NOT r.path OR pg_catalog.has_schema_privilege(s.oid, 'USAGE'))
-    ) END AS oid, r."array"
-  FROM pg_catalog.json_to_recordset($3::pg_catalog.json)
-    AS r(n pg_catalog.int4, k pg_catalog.int4, schema pg_catalog.text, name pg_catalog.text, path pg_catalog.bool, "array" pg_catalog.bool)
-),
-types AS (
-  SELECT DISTINCT ON (q.n) q.n, CASE WHEN q."array" THEN t.typarray ELSE t.oid END AS oid
-  FROM type_candidates AS q, pg_catalog.pg_type AS t WHERE t.oid OPERATOR(pg_catalog.=) q.oid ORDER BY q.n, q.k
-),
 wanted_types AS (
   SELECT t.oid FROM types AS t
   UNION
@@ -112,10 +62,17 @@ SELECT pg_catalog.json_build_object(
     'name', c.relname,
     'kind', c.relkind,
     'persistence', c.relpersistence,
+    'tablespace', CASE WHEN c.relkind OPERATOR(pg_catalog.=) ANY ('{r,i,m,t,S}'::pg_catalog."char"[]) THEN (
+      SELECT p.spcname FROM pg_catalog.pg_tablespace AS p
+      WHERE p.oid OPERATOR(pg_catalog.=) CASE WHEN c.reltablespace::pg_catalog.int8 OPERATOR(pg_catalog.<>) 0 THEN c.reltablespace ELSE (
+        SELECT d.dattablespace FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) END) END,
+    'access_method', (SELECT m.amname FROM pg_catalog.pg_am AS m WHERE m.oid OPERATOR(pg_catalog.=) c.relam),
+    'populated', c.relispopulated,
     'has_children', EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid),
     'is_partition', c.relispartition,
     'denied', pg_catalog.json_build_object(
-        'alter', NOT pg_catalog.pg_has_role(c.relowner, 'USAGE'),
+        'alter', NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') OR NOT pg_catalog.has_schema_privilege(s.oid, 'USAGE'),
+        'create', NOT pg_catalog.has_schema_privilege(s.oid, 'CREATE'),
         'drop', NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') AND NOT pg_catalog.pg_has_role(s.nspowner, 'USAGE'),
         'maintain', CASE WHEN pg_catalog.current_setting('server_version_num')::pg_catalog.int4 OPERATOR(pg_catalog.<) 170000
           THEN NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')

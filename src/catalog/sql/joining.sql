@@ -54,6 +54,10 @@ SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) p.partrelid AND a.attnum OPERATOR(pg_catalog.=) k.number
       LEFT JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
       LEFT JOIN pg_catalog.pg_opclass AS o ON o.oid OPERATOR(pg_catalog.=) k.class_oid),
+  'checks', COALESCE((SELECT pg_catalog.json_agg(pg_catalog.pg_get_expr(k.conbin, k.conrelid) ORDER BY k.conname)
+    FROM pg_catalog.pg_constraint AS k
+    WHERE k.conrelid OPERATOR(pg_catalog.=) j.child AND k.contype OPERATOR(pg_catalog.=) 'c' AND k.convalidated AND NOT k.connoinherit),
+    '[]'::pg_catalog.json),
   'above', pg_catalog.pg_get_partition_constraintdef(j.parent),
   'bounds', COALESCE((SELECT pg_catalog.json_agg(pg_catalog.pg_get_expr(c.relpartbound, c.oid) ORDER BY c.oid)
     FROM pg_catalog.pg_inherits AS i, pg_catalog.pg_class AS c

@@ -303,8 +303,8 @@ fn what_holds_of_a_parent_need_not_hold_of_its_children() {
 
 #[test]
 fn what_hangs_on_a_constraint_goes_with_it() {
-    ask().refused_by("unjudged-statement", "ALTER TABLE t DROP CONSTRAINT t_pkey CASCADE");
-    ask().refused_by("unjudged-statement", "ALTER TABLE s DROP CONSTRAINT s_pkey CASCADE");
+    ask().refused_by("drop-object", "ALTER TABLE t DROP CONSTRAINT t_pkey CASCADE");
+    ask().refused_by("drop-object", "ALTER TABLE s DROP CONSTRAINT s_pkey CASCADE");
     ask().passes("ALTER TABLE e DROP CONSTRAINT e_pkey CASCADE");
     ask().passes("ALTER TABLE t DROP CONSTRAINT t_pkey");
     ask().passes("ALTER TABLE t DROP CONSTRAINT IF EXISTS no_such CASCADE");

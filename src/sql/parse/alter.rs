@@ -5,7 +5,7 @@ use std::ops::Range;
 use pg_query::protobuf::{AlterDomainStmt, AlterTableCmd, AlterTableStmt, AlterTableType, ObjectType, RangeVar};
 use pg_query::{Node, NodeEnum};
 
-use super::super::statement::{AlterAction, AlterCommand, AlterTable, AlterType, Statement, Using};
+use super::super::statement::{AlterAction, AlterCommand, AlterTable, AlterType, DomainChange, Statement, Storage, TypeName, Using};
 use super::super::tokens::{self, Kind, Token};
 use super::{ParseError, Source, bound, column, constraint, statement, tree, verify};
 
@@ -87,6 +87,11 @@ fn action(piece: &Source<'_>, cmd: &AlterTableCmd) -> Result<AlterAction, ParseE
         (Type::AtDropColumn, _) => {
             AlterAction::DropColumn { column: cmd.name.clone(), if_exists: cmd.missing_ok, cascade: tree::cascades(cmd.behavior) }
         }
+        (Type::AtSetLogged, _) => AlterAction::Store(Storage::Logged),
+        (Type::AtSetUnLogged, _) => AlterAction::Store(Storage::Unlogged),
+        (Type::AtSetTableSpace, _) => AlterAction::Store(Storage::Tablespace(cmd.name.clone())),
+        (Type::AtSetAccessMethod, _) => AlterAction::Store(Storage::AccessMethod((!cmd.name.is_empty()).then(|| cmd.name.clone()))),
+        (Type::AtSetExpression, _) => AlterAction::SetExpression(cmd.name.clone()),
         (Type::AtSetNotNull, _) => AlterAction::SetNotNull(cmd.name.clone()),
         (other, definition) => other_action(other, definition),
     })
@@ -171,12 +176,7 @@ fn brief_action(subtype: AlterTableType) -> Option<&'static str> {
 fn unjudged_action(subtype: AlterTableType) -> &'static str {
     use AlterTableType as Type;
     match subtype {
-        Type::AtSetExpression => "SET EXPRESSION",
         Type::AtAlterConstraint => "ALTER CONSTRAINT … INHERIT",
-        Type::AtSetLogged => "SET LOGGED",
-        Type::AtSetUnLogged => "SET UNLOGGED",
-        Type::AtSetAccessMethod => "SET ACCESS METHOD",
-        Type::AtSetTableSpace => "SET TABLESPACE",
         Type::AtAttachPartition => "ATTACH PARTITION",
         Type::AtDetachPartition => "DETACH PARTITION",
         Type::AtGenericOptions | Type::AtAlterColumnGenericOptions => "OPTIONS (…)",
@@ -222,12 +222,14 @@ fn is_brief_for(kind: ObjectType, cmd: &AlterTableCmd) -> bool {
 /// ALTER DOMAIN: what must look at the rows of every table that uses it takes a lock on each.
 pub(super) fn domain(stmt: &AlterDomainStmt) -> Statement {
     let not_valid = matches!(tree::inner(stmt.def.as_deref()), Some(NodeEnum::Constraint(def)) if def.skip_validation);
+    let checked =
+        |change| Statement::AlterDomain { name: TypeName { names: tree::strings(&stmt.type_name), modifiers: Vec::new(), array: false }, change };
     match stmt.subtype.as_str() {
         "T" | "N" | "X" => Statement::Brief("ALTER DOMAIN"),
         "C" if not_valid => Statement::Brief("ALTER DOMAIN"),
-        "C" => statement::unjudged("ALTER DOMAIN … ADD CONSTRAINT"),
-        "O" => statement::unjudged("ALTER DOMAIN … SET NOT NULL"),
-        "V" => statement::unjudged("ALTER DOMAIN … VALIDATE CONSTRAINT"),
+        "C" => checked(DomainChange::AddCheck),
+        "O" => checked(DomainChange::SetNotNull),
+        "V" => checked(DomainChange::Validate(stmt.name.clone())),
         _ => statement::unjudged("ALTER DOMAIN"),
     }
 }

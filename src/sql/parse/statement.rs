@@ -95,8 +95,9 @@ fn maintenance(node: &NodeEnum) -> Option<Statement> {
         NodeEnum::VacuumStmt(stmt) if stmt.is_vacuumcmd && tree::switched_on(&stmt.options, "full") => {
             Statement::Unjudged { what: "VACUUM FULL", relations: tree::relations(&stmt.rels) }
         }
-        NodeEnum::RefreshMatViewStmt(stmt) if !stmt.concurrent => {
-            Statement::Unjudged { what: "REFRESH MATERIALIZED VIEW", relations: stmt.relation.iter().map(tree::relation).collect() }
+        NodeEnum::RefreshMatViewStmt(stmt) => {
+            let what = if stmt.concurrent { "REFRESH MATERIALIZED VIEW CONCURRENTLY" } else { "REFRESH MATERIALIZED VIEW" };
+            Statement::Unjudged { what, relations: stmt.relation.iter().map(tree::relation).collect() }
         }
         NodeEnum::CreatedbStmt(_) => unjudged("CREATE DATABASE"),
         NodeEnum::AlterDatabaseStmt(stmt) if tree::options(&stmt.options).any(|option| option.defname == "tablespace") => {
@@ -209,7 +210,6 @@ fn brief_other(node: &NodeEnum) -> Option<&'static str> {
                 "ANALYZE"
             }
         }
-        NodeEnum::RefreshMatViewStmt(_) => "REFRESH MATERIALIZED VIEW CONCURRENTLY",
         _ => return None,
     })
 }

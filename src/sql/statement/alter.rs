@@ -71,7 +71,11 @@ pub enum AlterAction {
     Inherit(RelationName),
     /// Metadata only under a brief lock (DROP NOT NULL, SET DEFAULT, OWNER TO, SET STATISTICS …): what it is called.
     Brief(&'static str),
-    /// No rule of ours judges it (SET LOGGED, SET TABLESPACE …): what it is called.
+    /// SET LOGGED, UNLOGGED, TABLESPACE, ACCESS METHOD: the table is written anew, unless it is so already.
+    Store(Storage),
+    /// ALTER COLUMN … SET EXPRESSION (17): what is stored of it is computed anew.
+    SetExpression(String),
+    /// No rule of ours judges it (OPTIONS …): what it is called.
     Unjudged(&'static str),
 }
 
@@ -80,6 +84,32 @@ impl AlterAction {
     #[must_use]
     pub fn drops(&self) -> bool {
         matches!(self, Self::DropColumn { .. } | Self::DropConstraint { .. })
+    }
+}
+
+/// How a table is to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Storage {
+    /// SET LOGGED.
+    Logged,
+    /// SET UNLOGGED.
+    Unlogged,
+    /// SET TABLESPACE.
+    Tablespace(String),
+    /// SET ACCESS METHOD; none is the default (17).
+    AccessMethod(Option<String>),
+}
+
+impl Storage {
+    /// As it is written.
+    #[must_use]
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Logged => "SET LOGGED",
+            Self::Unlogged => "SET UNLOGGED",
+            Self::Tablespace(_) => "SET TABLESPACE",
+            Self::AccessMethod(_) => "SET ACCESS METHOD",
+        }
     }
 }
 

@@ -218,6 +218,16 @@ fn alter_type() {
 #[test]
 fn short_commands() {
     assert_eq!(action("ALTER c SET NOT NULL"), AlterAction::SetNotNull("c".into()));
+    for (command, storage) in [
+        ("SET LOGGED", Storage::Logged),
+        ("SET UNLOGGED", Storage::Unlogged),
+        ("SET TABLESPACE x", Storage::Tablespace("x".into())),
+        ("SET ACCESS METHOD heap", Storage::AccessMethod(Some("heap".into()))),
+        ("SET ACCESS METHOD DEFAULT", Storage::AccessMethod(None)),
+    ] {
+        assert_eq!(action(command), AlterAction::Store(storage), "{command}");
+    }
+    assert_eq!(action("ALTER c SET EXPRESSION AS (a + 1)"), AlterAction::SetExpression("c".into()));
     assert_eq!(action("DETACH PARTITION s.p"), AlterAction::DetachPartition(relation("s.p")));
     assert_eq!(
         action("ATTACH PARTITION s.p FOR VALUES IN (1, 2)"),
@@ -255,16 +265,7 @@ fn short_commands() {
     ] {
         assert!(matches!(action(command), AlterAction::Brief(_)), "{command}");
     }
-    for command in [
-        "SET LOGGED",
-        "SET UNLOGGED",
-        "SET TABLESPACE x",
-        "SET ACCESS METHOD heap",
-        "ALTER c SET EXPRESSION AS (a + 1)",
-        "ALTER CONSTRAINT k ENFORCED",
-        "ALTER CONSTRAINT k INHERIT",
-        "OPTIONS (a 'b')",
-    ] {
+    for command in ["ALTER CONSTRAINT k ENFORCED", "ALTER CONSTRAINT k INHERIT", "OPTIONS (a 'b')"] {
         assert!(matches!(action(command), AlterAction::Unjudged(_)), "{command}");
     }
     assert_eq!(action("DETACH PARTITION s.p"), AlterAction::DetachPartition(relation("s.p")));

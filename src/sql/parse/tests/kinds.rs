@@ -396,6 +396,7 @@ fn what_no_rule_judges() {
         ("CLUSTER t USING i", vec!["t"]),
         ("CLUSTER", vec![]),
         ("REFRESH MATERIALIZED VIEW v", vec!["v"]),
+        ("REFRESH MATERIALIZED VIEW CONCURRENTLY v", vec!["v"]),
         ("DROP MATERIALIZED VIEW v", vec!["v"]),
         ("DROP VIEW v CASCADE", vec!["v"]),
         ("DROP SEQUENCE s CASCADE", vec!["s"]),
@@ -416,13 +417,22 @@ fn what_no_rule_judges() {
         ("CREATE TABLESPACE x LOCATION '/x'", vec![]),
         ("ALTER EXTENSION e UPDATE", vec![]),
         ("ALTER TABLE ALL IN TABLESPACE a SET TABLESPACE b", vec![]),
-        ("ALTER DOMAIN d ADD CHECK (VALUE > 0)", vec![]),
-        ("ALTER DOMAIN d SET NOT NULL", vec![]),
-        ("ALTER DOMAIN d VALIDATE CONSTRAINT k", vec![]),
         ("CREATE SCHEMA s CREATE TABLE t (a int)", vec![]),
     ] {
         let Statement::Unjudged { relations: found, .. } = statement(text) else { panic!("{text}: {:?}", statement(text)) };
         assert_eq!(found, relations(&names), "{text}");
+    }
+}
+
+#[test]
+fn what_looks_at_the_rows_of_a_domain() {
+    for (text, change) in [
+        ("ALTER DOMAIN s.d ADD CHECK (VALUE > 0)", DomainChange::AddCheck),
+        ("ALTER DOMAIN s.d SET NOT NULL", DomainChange::SetNotNull),
+        ("ALTER DOMAIN s.d VALIDATE CONSTRAINT k", DomainChange::Validate("k".into())),
+    ] {
+        let name = TypeName { names: vec!["s".into(), "d".into()], modifiers: Vec::new(), array: false };
+        assert_eq!(statement(text), Statement::AlterDomain { name, change }, "{text}");
     }
 }
 
