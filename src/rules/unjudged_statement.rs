@@ -5,16 +5,21 @@ use crate::sql::name::RelationName;
 use crate::sql::statement::{AlterAction, Statement};
 
 use super::case::Case;
-use super::rule::{Certainty, Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Certainty, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 use super::target::Target;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("unjudged-statement"),
     sqlstate: "PA002",
     hazard: "What no rule understands may lock, rewrite or lose anything.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::Rewrite,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Refusal,
     remedy: "Another way to the same end, or an exemption with a reason.",
     bad: "TRUNCATE t",
-    good: "VACUUM t",
+    good: &["DELETE FROM t WHERE id BETWEEN 1 AND 1000"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -73,7 +78,7 @@ fn holds_a_tools_version(target: &Target<'_>) -> bool {
 
 fn found(case: &Case<'_>, what: &str, target: &Target<'_>) -> Finding {
     let consequence = format!("{what} on {} is judged by no rule: it may block, rewrite or lose it", target.name);
-    let mut finding = case.finding(&RULE, target, consequence, (LockMode::AccessExclusive, Work::Rewrite), Remedy::Advice(advice()));
+    let mut finding = case.finding(&RULE, target, consequence, Remedy::Advice(advice()));
     finding.certainty = Certainty::Assumed;
     finding
 }
