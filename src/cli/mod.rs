@@ -1,6 +1,8 @@
 //! The command line.
 
 mod deferred;
+mod explain;
+mod rules;
 mod serve;
 
 use std::io::Write;
@@ -22,6 +24,10 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// Shows and settles what migrations left to be done after their COMMIT
     Deferred(Box<deferred::DeferredArgs>),
+    /// Lists the rules: what each is about, and what is done about it
+    Rules(rules::RulesArgs),
+    /// Explains one rule: the hazard, what pgairlock does, what to write instead
+    Explain(explain::ExplainArgs),
 }
 
 /// Ended as asked.
@@ -38,6 +44,8 @@ pub fn run() -> ExitCode {
     ExitCode::from(match command {
         Command::Serve(args) => serve::run(*args),
         Command::Deferred(args) => deferred::run(*args),
+        Command::Rules(args) => rules::run(&args),
+        Command::Explain(args) => explain::run(&args),
     })
 }
 
