@@ -71,7 +71,12 @@ fn attach(case: &Case<'_>, parent: &RelationName, child: &RelationName, bound: &
             default: if reads_default { default.known() } else { None },
         });
     let remedy = remedy(steps, false, case.slice(&case.parsed.span));
-    Some(case.finding(&RULE, about, consequence, remedy))
+    let finding = case.finding(&RULE, about, consequence, remedy);
+    // ATTACH leaves the readers and writers of the partitioned table itself alone.
+    match default.known().filter(|_| about.name == table.name) {
+        Some(default) => Some(Finding { locked: Some(RelationName::qualified(&*default.schema, &*default.name)), bytes: default.bytes, ..finding }),
+        None => Some(finding),
+    }
 }
 
 fn create(case: &Case<'_>, create: &CreateTable) -> Option<Finding> {

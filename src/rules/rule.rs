@@ -89,11 +89,13 @@ pub struct Finding {
     pub consequence: String,
     /// Strongest lock that hurts.
     pub lock: Option<LockMode>,
+    /// What that lock is on, where it is another relation.
+    pub locked: Option<RelationName>,
     /// What is done under it.
     pub work: Work,
     /// How sure.
     pub certainty: Certainty,
-    /// Size of the relation in bytes, when known.
+    /// Size in bytes of what is locked, when known.
     pub bytes: Option<u64>,
     /// What can be done instead.
     pub remedy: Remedy,
