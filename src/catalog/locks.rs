@@ -55,9 +55,9 @@ impl LockMode {
     #[must_use]
     pub fn stops(self) -> &'static str {
         match self {
-            Self::AccessShare | Self::RowShare | Self::RowExclusive | Self::ShareUpdateExclusive => "reads and writes go on, some other DDL waits",
-            Self::Share | Self::ShareRowExclusive => "all writes wait, reads go on",
-            Self::Exclusive => "all writes and SELECT FOR UPDATE wait, other reads go on",
+            Self::AccessShare | Self::RowShare | Self::RowExclusive | Self::ShareUpdateExclusive => "some other DDL waits",
+            Self::Share | Self::ShareRowExclusive => "all writes wait",
+            Self::Exclusive => "all writes and SELECT FOR UPDATE wait",
             Self::AccessExclusive => "all reads and writes wait",
         }
     }
@@ -124,9 +124,9 @@ mod tests {
             let stopped = |other: LockMode| mode.conflicts_with(other);
             let words = match (stopped(LockMode::AccessShare), stopped(LockMode::RowShare), stopped(LockMode::RowExclusive)) {
                 (true, _, _) => "all reads and writes wait",
-                (false, true, _) => "all writes and SELECT FOR UPDATE wait, other reads go on",
-                (false, false, true) => "all writes wait, reads go on",
-                (false, false, false) => "reads and writes go on, some other DDL waits",
+                (false, true, _) => "all writes and SELECT FOR UPDATE wait",
+                (false, false, true) => "all writes wait",
+                (false, false, false) => "some other DDL waits",
             };
             assert_eq!(mode.stops(), words, "{mode}");
         }

@@ -84,9 +84,8 @@ fn found(case: &Case<'_>, what: &str, target: &Target<'_>) -> Finding {
 }
 
 fn general(case: &Case<'_>, what: &str) -> Finding {
-    let mut finding = case.general(&RULE, format!("{what} is judged by no rule: it may block, rewrite or lose tables"), advice());
-    finding.certainty = Certainty::Assumed;
-    finding
+    let finding = case.general(&RULE, format!("{what} is judged by no rule: it may block, rewrite or lose tables"), advice());
+    Finding { lock: RULE.lock, work: RULE.work, certainty: Certainty::Assumed, ..finding }
 }
 
 fn advice() -> Vec<String> {
