@@ -161,9 +161,9 @@ fn does(rule: &Rule) -> Vec<&'static str> {
 fn passes(rule: &Rule) -> Option<&'static str> {
     rule.lock?;
     Some(match rule.class {
-        RemedyClass::Decision | RemedyClass::Refusal => "Tables pass that are empty (0 bytes), temporary, or new in this transaction.",
+        RemedyClass::Decision | RemedyClass::Refusal => "It passes where its table is empty (0 bytes), temporary, or new in this transaction.",
         RemedyClass::InPlace | RemedyClass::Outside | RemedyClass::Backfill => {
-            "Tables pass that are empty (0 bytes), temporary, new in this transaction, or below [limits] small_table (1 MB)."
+            "It passes where what it would lock is empty (0 bytes), temporary, new in this transaction, or below [limits] small_table (1 MB)."
         }
     })
 }
