@@ -111,6 +111,12 @@ equality: ## migrations that are made up, directly and through the proxy, in eve
 	@for version in $(PGAIRLOCK_TEST_VERSIONS); do scripts/postgres "$$version" >/dev/null; done
 	PGAIRLOCK_EQUALITY_CASES=$(CASES) PGAIRLOCK_EQUALITY_SEED=$(SEED) cargo test --locked --test equality -- --nocapture
 
+.PHONY: accuracy
+accuracy: build ## how often `pgairlock check` is right about 298 statements on four versions, with and without a database, beside squawk and pgsafe
+	@scripts/install test
+	@python=$$(scripts/venv accuracy tests/accuracy/requirements.txt) && pgsafe=$$(tests/accuracy/pgsafe) && PGAIRLOCK_BIN='$(release_binary)' \
+		python3 tests/accuracy/accuracy.py --squawk "$$(dirname "$$python")/squawk" --pgsafe "$$pgsafe"
+
 .PHONY: bench
 bench: ## how fast frames pass that need no decision
 	@scripts/install build

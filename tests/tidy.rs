@@ -14,6 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("catalog", &["sql", "deferred"]),
     ("rules", &["sql", "catalog", "deferred"]),
     ("policy", &["sql", "catalog", "deferred", "rules"]),
+    ("check", &["sql", "catalog", "deferred", "rules", "policy"]),
     ("audit", &[]),
     ("config", &["policy"]),
     ("session", &["wire", "sql", "catalog", "deferred", "policy", "audit"]),
@@ -23,11 +24,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("upstream", &["config", "wire", "transport"]),
     ("admin", &["store", "telemetry"]),
     ("server", &["session", "wire", "policy", "audit", "deferred", "config", "store", "telemetry", "transport", "upstream", "admin", "rules"]),
-    ("cli", &["server", "config", "policy", "rules", "telemetry", "sql", "deferred", "session", "store", "upstream"]),
+    ("cli", &["check", "catalog", "server", "config", "policy", "rules", "telemetry", "sql", "deferred", "session", "store", "upstream"]),
 ];
 
 /// Rooms that decide: values in, values out.
-const CORE: &[&str] = &["wire", "sql", "catalog", "deferred", "rules", "policy", "audit", "session"];
+const CORE: &[&str] = &["wire", "sql", "catalog", "deferred", "rules", "policy", "check", "audit", "session"];
 
 /// What the core must not touch, and why.
 const OUTSIDE: &[(&str, &str)] = &[

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check;
 mod deferred;
 mod explain;
 mod rules;
@@ -22,6 +23,8 @@ struct Cli {
 enum Command {
     /// Forwards PostgreSQL connections and makes DDL safe, or refuses it
     Serve(Box<serve::ServeArgs>),
+    /// Judges files of migrations as the proxy would, without running them
+    Check(Box<check::CheckArgs>),
     /// Shows and settles what migrations left to be done after their COMMIT
     Deferred(Box<deferred::DeferredArgs>),
     /// Lists the rules: what each is about, and what is done about it
@@ -43,6 +46,7 @@ pub fn run() -> ExitCode {
     let Cli { command } = Cli::parse();
     ExitCode::from(match command {
         Command::Serve(args) => serve::run(*args),
+        Command::Check(args) => check::run(*args),
         Command::Deferred(args) => deferred::run(*args),
         Command::Rules(args) => rules::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -66,7 +66,8 @@ pub fn tag(statement: &Statement) -> &'static str {
 }
 
 /// `ALTER TABLE t`, as the rules write it.
-pub(super) fn prefix(statement: &Statement) -> String {
+#[must_use]
+pub fn prefix(statement: &Statement) -> String {
     match statement {
         Statement::AlterTable(alter) => format!("ALTER TABLE {}{}", if alter.only { "ONLY " } else { "" }, alter.relation),
         _ => String::new(),

@@ -160,7 +160,7 @@ pub fn not_understood(error: &ParseError, situation: &Situation<'_>) -> Outcome 
 }
 
 /// What policy would say where it is enforced: warn mode needs to know as well.
-fn rule_on(finding: &Finding, situation: &Situation<'_>) -> Verdict {
+pub(super) fn rule_on(finding: &Finding, situation: &Situation<'_>) -> Verdict {
     verdict::of(finding, situation.settings, situation.principal)
 }
 
@@ -172,7 +172,7 @@ fn report(found: &Found, verdict: &Verdict, mode: Mode) -> Judged {
     Judged { finding: found.finding.clone(), statement: found.statement, verdict }
 }
 
-fn plan(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Found]) -> Plan {
+pub(super) fn plan(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Found]) -> Plan {
     if let ([parsed], true) = (script.statements.as_slice(), situation.mode == Mode::Enforce)
         && let Some(effect) = settle::of(parsed, situation.overlay, situation.pending, facts)
     {

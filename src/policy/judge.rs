@@ -38,18 +38,8 @@ static NOWHERE: std::sync::LazyLock<Scope> = std::sync::LazyLock::new(Scope::def
 
 /// Judges every statement in turn.
 pub(super) fn script(script: &Script, facts: &Facts, situation: &Situation<'_>) -> Judgement {
-    let mut judge = Judge {
-        facts,
-        situation,
-        overlay: situation.overlay.clone(),
-        here: Overlay::default(),
-        stale: Stale::default(),
-        defined: Vec::new(),
-        dead: situation.failed_transaction,
-        several: script.statements.len() > 1,
-        prepared_here: HashMap::new(),
-        deallocated: false,
-    };
+    let several = script.statements.len() > 1;
+    let mut judge = Judge { in_transaction: situation.in_transaction || several, alone: !several, ..Judge::new(facts, situation) };
     let paths = Paths::of(script);
     let mut judgement = Judgement { found: Vec::new(), effects: Vec::new() };
     for (index, parsed) in script.statements.iter().enumerate() {
@@ -61,10 +51,16 @@ pub(super) fn script(script: &Script, facts: &Facts, situation: &Situation<'_>) 
     judgement
 }
 
-struct Judge<'a> {
+/// Goes from statement to statement, and knows what those before have changed.
+pub(super) struct Judge<'a> {
     facts: &'a Facts,
     situation: &'a Situation<'a>,
-    overlay: Overlay,
+    /// What the transaction did so far.
+    pub(super) overlay: Overlay,
+    /// The statement stands in a transaction.
+    pub(super) in_transaction: bool,
+    /// The facts were asked just before it.
+    pub(super) alone: bool,
     /// Only what this script did.
     here: Overlay,
     stale: Stale,
@@ -72,21 +68,37 @@ struct Judge<'a> {
     defined: Vec<Definition>,
     /// The transaction has failed: what stands before its end does nothing.
     dead: bool,
-    several: bool,
     /// What this script prepared; none where it took the name away.
     prepared_here: HashMap<String, Option<Arc<Script>>>,
     /// This script took all names away.
     deallocated: bool,
 }
 
-impl Judge<'_> {
-    fn next(&mut self, text: &str, parsed: &Parsed, scope: &Scope) -> (Vec<Found>, Effect) {
+impl<'a> Judge<'a> {
+    pub(super) fn new(facts: &'a Facts, situation: &'a Situation<'a>) -> Self {
+        Self {
+            facts,
+            situation,
+            overlay: situation.overlay.clone(),
+            in_transaction: situation.in_transaction,
+            alone: true,
+            here: Overlay::default(),
+            stale: Stale::default(),
+            defined: Vec::new(),
+            dead: situation.failed_transaction,
+            prepared_here: HashMap::new(),
+            deallocated: false,
+        }
+    }
+
+    /// What the rules find in the next statement, and what it changes.
+    pub(super) fn next(&mut self, text: &str, parsed: &Parsed, scope: &Scope) -> (Vec<Found>, Effect) {
         if self.dead && !ends_failure(&parsed.statement) {
             return (Vec::new(), Effect::Nothing);
         }
         self.dead = false;
         let inner = executed(&parsed.statement).and_then(|name| self.prepared(name));
-        let case = Case { alone: !self.several, ..self.case(text, parsed, scope, inner.is_none()) };
+        let case = Case { alone: self.alone, ..self.case(text, parsed, scope, inner.is_none()) };
         let mut found = findings(&case);
         let mut effects = vec![effect::of(&case)];
         let mut stale = effect::stale_after(&case);
@@ -183,7 +195,7 @@ impl Judge<'_> {
             overlay: &self.overlay,
             here: &self.here,
             pending: self.situation.pending,
-            in_transaction: self.situation.in_transaction || self.several,
+            in_transaction: self.in_transaction,
             small_table_bytes: self.situation.settings.small_table_bytes,
             lock_timeout_cap_ms: self.situation.lock_timeout_cap_ms,
             alone: false,

@@ -76,6 +76,21 @@ fn safe_sql(finding: &Finding, prefix: &str, place: Place) -> String {
     }
 }
 
+/// What to do about a finding: in words, with the SQL to write; `alone` where its statement has no transaction and no other statements around it.
+#[must_use]
+pub fn help(finding: &Finding, prefix: &str, alone: bool) -> String {
+    way_out(finding, prefix, if alone { Place::Alone } else { Place::Transaction })
+}
+
+/// The SQL to write instead, where it is known whole.
+#[must_use]
+pub fn safe_statements(finding: &Finding, prefix: &str) -> Vec<String> {
+    match &finding.remedy {
+        Remedy::Rewrite(rewrite) => statements(rewrite, prefix),
+        Remedy::Advice(_) => Vec::new(),
+    }
+}
+
 fn statements(rewrite: &Rewrite, prefix: &str) -> Vec<String> {
     let first = rewrite.instead.iter().map(|instead| format!("{prefix} {}", instead.sql));
     first.chain(rewrite.then.iter().flat_map(Operation::steps).map(|step| step.sql)).collect()
@@ -92,7 +107,8 @@ pub(super) fn deferred(finding: &Finding, form: &SafeForm) -> Notice {
 }
 
 /// `now: …; after COMMIT: …`.
-pub(super) fn now_and_then(form: &SafeForm) -> String {
+#[must_use]
+pub fn now_and_then(form: &SafeForm) -> String {
     let then: Vec<Step> = form.then.iter().flat_map(Operation::steps).collect();
     match &form.now {
         Some(now) => format!("now: {}; after COMMIT: {}", now.sql, sql_of(&then)),
@@ -140,7 +156,8 @@ fn notice(severity: &'static str, sqlstate: &'static str, message: String, findi
 }
 
 /// `lock Share on public.users (54 MB), work: scan; known from the catalog`.
-fn detail(finding: &Finding) -> Option<String> {
+#[must_use]
+pub fn detail(finding: &Finding) -> Option<String> {
     let relation = finding.locked.as_ref().or(finding.relation.as_ref()).map(|name| format!(" on {name}")).unwrap_or_default();
     let size = finding.bytes.map(|bytes| format!(" ({})", size(bytes))).unwrap_or_default();
     let lock = finding.lock.map(|lock| format!("lock {lock}{relation}{size}, work: {}; ", finding.work));

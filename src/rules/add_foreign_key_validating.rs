@@ -76,6 +76,9 @@ fn on_partitions(
 ) -> Result<Vec<Operation>, String> {
     let tree = Tree::of(case, target).ok_or("its partitions are not known")?;
     tree.work_on_each()?;
+    if !referenced.is_key(case) {
+        return Err(format!("it is not certain that {} has a key of these columns", referenced.table));
+    }
     if !referenced.fits(case, &referenced::types_of(target, columns)) {
         return Err("it is not certain that the types of both sides go together".to_owned());
     }

@@ -103,7 +103,8 @@ impl<'a> Addition<'a> {
             }
             let ConstraintKind::ForeignKey { references, referenced_columns, .. } = &inline.constraint.kind else { return None };
             let its_type = case.type_facts(&self.column.type_name).map(|facts| facts.base_oid);
-            if (Referenced { table: references, columns: referenced_columns }).clashes(case, its_type) {
+            let referenced = Referenced { table: references, columns: referenced_columns };
+            if !referenced.is_key(case) || referenced.clashes(case, its_type) {
                 return None;
             }
             let definition = format!("ADD CONSTRAINT {} {}", Identifier(&name), self.table_definition(case, inline)?);

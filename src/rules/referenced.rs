@@ -1,9 +1,11 @@
 //! The other side of a foreign key.
 
+use std::collections::BTreeSet;
+
 use crate::sql::name::RelationName;
 
 use super::case::Case;
-use super::target::Target;
+use super::target::{Standing, Target};
 
 /// As written.
 pub(super) struct Referenced<'a> {
@@ -21,6 +23,20 @@ impl Referenced<'_> {
     pub(super) fn fits(&self, case: &Case<'_>, types: &[Option<u32>]) -> bool {
         let others = self.types(case);
         types.len() == others.len() && types.iter().zip(others).all(|(one, other)| go_together(*one, other))
+    }
+
+    /// It is there, and as far as it is known something is unique there that can be referred to: otherwise PostgreSQL would say so only when the work
+    /// on the partitions begins.
+    pub(super) fn is_key(&self, case: &Case<'_>) -> bool {
+        let parent = case.target(self.table);
+        let Some(facts) = parent.facts.filter(|_| !case.is_changed(&parent)) else { return parent.standing == Standing::New };
+        let wanted: BTreeSet<&String> = self.columns.iter().collect();
+        let fits = |key: &[String]| key.iter().collect::<BTreeSet<_>>() == wanted;
+        let of_constraint = facts
+            .constraints
+            .iter()
+            .any(|key| if wanted.is_empty() { key.kind == 'p' } else { ['p', 'u'].contains(&key.kind) && fits(&key.columns) });
+        of_constraint || facts.indexes.iter().any(|index| index.unique && index.valid && index.plain && fits(&index.key))
     }
 
     /// It may not be able to compare it with a column of this type: both types are known.

@@ -86,6 +86,7 @@ fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
             AlterAction::ValidateConstraint(_) | AlterAction::DropConstraint { .. } => false,
             AlterAction::DropColumn { column, .. } => is_table(case, deferred, &alter.relation) && may_use(&deferred.operation, column),
             AlterAction::AlterType(_) => is_table(case, deferred, &alter.relation),
+            AlterAction::Brief("DROP NOT NULL") => is_table(case, deferred, &alter.relation) && makes_not_null(deferred, case.slice(&command.span)),
             AlterAction::AddConstraint(constraint) if takes_its_name(deferred, constraint) => false,
             AlterAction::AddConstraint(constraint) if references(case, deferred, &constraint.kind) => true,
             _ => mentions_in(case.slice(&command.span), deferred),
@@ -163,6 +164,16 @@ fn references(case: &Case<'_>, deferred: &Deferred, kind: &ConstraintKind) -> bo
 /// Its expressions or its predicate name the column: what becomes of it then is not followed.
 fn may_use(operation: &Operation, column: &str) -> bool {
     matches!(operation.own(), Operation::CreateIndex(create) if !operation.goes_with_column(column) && words(&create.sql).contains(column))
+}
+
+/// What this command takes away is still to come.
+fn makes_not_null(deferred: &Deferred, drops: &str) -> bool {
+    let named = words(drops);
+    match deferred.operation.own() {
+        Operation::SetNotNull(set) => named.contains(&set.column),
+        Operation::AttachKey(key) => key.is_primary() && key.columns.iter().any(|column| named.contains(column)),
+        _ => false,
+    }
 }
 
 fn looks_up(case: &Case<'_>) -> bool {

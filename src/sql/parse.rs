@@ -103,6 +103,33 @@ pub fn script(text: &str, limit_bytes: usize) -> Result<Script, ParseError> {
     }
 }
 
+/// Where the statements of a text stand, as far as its tokens tell: for one that the grammar does not accept as a whole. Not one where even its
+/// tokens cannot be told apart, such as behind a quote that is never closed.
+#[must_use]
+pub fn pieces(text: &str) -> Vec<Range<usize>> {
+    let scanned = std::panic::catch_unwind(|| pg_query::scan(text)).ok().and_then(Result::ok);
+    let mut pieces = Vec::new();
+    let (mut from, mut depth) = (None, 0_usize);
+    for token in scanned.iter().flat_map(|scan| &scan.tokens) {
+        let (start, end) = (usize::try_from(token.start).unwrap_or(0), usize::try_from(token.end).unwrap_or(0));
+        match text.get(start..end) {
+            Some(";") if depth == 0 => pieces.extend(from.take().map(|from| from..start)),
+            Some(comment) if comment.starts_with("--") || comment.starts_with("/*") => {}
+            word => {
+                from = from.or(Some(start));
+                match word {
+                    Some("(") => depth += 1,
+                    Some(")") => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+            }
+        }
+    }
+    pieces.extend(from.map(|from| from..text.len()));
+    pieces.retain(|span| text.get(span.clone()).is_some());
+    pieces
+}
+
 fn read(text: &str) -> Result<Vec<Parsed>, ParseError> {
     statements(text)?.iter().map(|raw| parsed(text, raw)).collect()
 }

@@ -70,6 +70,15 @@ impl DatabaseUrl {
         self
     }
 
+    /// With this application_name, where the URL names none.
+    #[must_use]
+    pub fn named(mut self, application_name: &str) -> Self {
+        if self.config.get_application_name() == Some(APPLICATION_NAME) {
+            self.config.application_name(application_name);
+        }
+        self
+    }
+
     /// With this application_name and these start-up options.
     #[must_use]
     pub fn with_session(mut self, application_name: &str, options: &str) -> Self {

@@ -74,13 +74,14 @@ fn is_found_later(ours: &[Reply], native: &Reply) -> bool {
     deferred && (is_about_rows(native) || is_too_early(native)) && !ours.last().is_some_and(is_about_rows)
 }
 
-/// Both have failed, one of them for rows that are not allowed. Which of several faults is found first is nobody's promise: in a transaction rows
-/// are searched before the server sees the statement, and of what a statement asks for another part may be checked first.
+/// Both have failed. Which of several faults is found first is nobody's promise: in a transaction rows are searched before the server sees the
+/// statement, and of what a statement asks for another part may be looked at first.
 fn is_another_fault(sql: &str, shape: Shape, ours: &Reply, native: &Reply) -> bool {
-    let several = sql.contains(", ADD ") || sql.contains(", ALTER ") || sql.contains(", VALIDATE ") || sql.contains("PRIMARY KEY");
+    let several = sql.contains(", ADD ") || sql.contains(", ALTER ") || sql.contains(", VALIDATE ");
+    let of_key = sql.contains("PRIMARY KEY") && (is_about_rows(ours) || is_about_rows(native));
     let searched = !matches!(shape, Shape::Autocommit | Shape::Extended) && is_about_rows(ours);
     let both_fail = !ours.errors.is_empty() && !native.errors.is_empty();
-    both_fail && (searched || several && (is_about_rows(ours) || is_about_rows(native)))
+    both_fail && (searched || several || of_key)
 }
 
 /// At the head of a batch the server refuses what needs a transaction (SAVEPOINT, LOCK TABLE); behind another statement of the batch, be it a

@@ -1,0 +1,15 @@
+-- On partitions it is looked at only when the work there begins.
+-- schema
+CREATE TABLE p (id int PRIMARY KEY, a int);
+CREATE TABLE t (id int, a int) PARTITION BY RANGE (id);
+CREATE TABLE t_1 PARTITION OF t DEFAULT;
+INSERT INTO t SELECT i, i FROM generate_series(1, 9) AS i;
+-- migration
+SAVEPOINT s;
+ALTER TABLE t ADD COLUMN b int DEFAULT 1 REFERENCES nonesuch (id);
+ROLLBACK TO SAVEPOINT s;
+ALTER TABLE t ADD COLUMN b int DEFAULT 1 REFERENCES p (a);
+ROLLBACK TO SAVEPOINT s;
+ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES p (a);
+ROLLBACK TO SAVEPOINT s;
+ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES p (id);

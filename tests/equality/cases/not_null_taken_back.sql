@@ -1,0 +1,11 @@
+-- schema
+CREATE TABLE t (id int PRIMARY KEY, a int, b int);
+INSERT INTO t SELECT i, i, i FROM generate_series(1, 9) AS i;
+CREATE TABLE k (id int, a int);
+INSERT INTO k SELECT i, i FROM generate_series(1, 9) AS i;
+-- migration
+ALTER TABLE t ALTER a SET NOT NULL;
+ALTER TABLE t ALTER COLUMN b DROP NOT NULL;
+ALTER TABLE t ALTER COLUMN a DROP NOT NULL;
+ALTER TABLE k ADD PRIMARY KEY (id);
+ALTER TABLE k ALTER COLUMN id DROP NOT NULL;
