@@ -78,14 +78,24 @@ fn holds_a_tools_version(target: &Target<'_>) -> bool {
 
 fn found(case: &Case<'_>, what: &str, target: &Target<'_>) -> Finding {
     let consequence = format!("{what} on {} is judged by no rule: it may block, rewrite or lose it", target.name);
-    let mut finding = case.finding(&RULE, target, consequence, Remedy::Advice(advice()));
-    finding.certainty = Certainty::Assumed;
-    finding
+    let work = if is_brief(what) { Work::None } else { RULE.work };
+    Finding { work, certainty: Certainty::Assumed, ..case.finding(&RULE, target, consequence, Remedy::Advice(advice())) }
+}
+
+/// Nothing is read or written anew: what goes, or begins to mean something else, does so at once.
+fn is_brief(what: &str) -> bool {
+    what.starts_with("DROP") || what == "CREATE RULE"
 }
 
 fn general(case: &Case<'_>, what: &str) -> Finding {
     let finding = case.general(&RULE, format!("{what} is judged by no rule: it may block, rewrite or lose tables"), advice());
-    Finding { lock: RULE.lock, work: RULE.work, certainty: Certainty::Assumed, ..finding }
+    let (lock, work) = of_what_is_not_named(what);
+    Finding { lock, work, certainty: Certainty::Assumed, ..finding }
+}
+
+/// The lock and the work on tables that the statement does not name: those that have columns of a domain.
+fn of_what_is_not_named(what: &str) -> (Option<LockMode>, Work) {
+    if what.starts_with("ALTER DOMAIN") { (Some(LockMode::Share), Work::Scan) } else { (None, Work::None) }
 }
 
 fn advice() -> Vec<String> {

@@ -79,6 +79,8 @@ pub(crate) const SCENES: &[Scene] = &[
             ("unjudged-statement", "CLUSTER t USING t_b_idx"),
             ("unjudged-statement", "ALTER TABLE t SET UNLOGGED"),
             ("unjudged-statement", "TRUNCATE t, p"),
+            ("unjudged-statement", "CREATE RULE r AS ON INSERT TO t DO ALSO DELETE FROM e"),
+            ("unjudged-statement", "ALTER TABLE t DROP CONSTRAINT t_pkey CASCADE"),
         ],
         passing: &[
             "ALTER TABLE t ADD COLUMN c text",
@@ -114,11 +116,14 @@ pub(crate) const SCENES: &[Scene] = &[
     },
     Scene {
         since: 13,
-        setup: "CREATE DOMAIN plain AS int; CREATE DOMAIN positive AS int CHECK (VALUE > 0); ALTER TABLE t ADD d plain",
+        setup: "CREATE DOMAIN plain AS int; CREATE DOMAIN positive AS int CHECK (VALUE > 0); ALTER TABLE t ADD d plain NOT NULL DEFAULT 1;
+            CREATE DOMAIN later AS int; ALTER TABLE t ADD l later DEFAULT 1; ALTER DOMAIN later ADD CONSTRAINT later CHECK (VALUE > 0) NOT VALID",
         flagged: &[
             ("add-column-rewrite", "ALTER TABLE t ADD COLUMN c positive"),
             ("alter-column-type", "ALTER TABLE t ALTER a TYPE positive"),
             ("unjudged-statement", "ALTER DOMAIN plain ADD CHECK (VALUE > 0)"),
+            ("unjudged-statement", "ALTER DOMAIN later VALIDATE CONSTRAINT later"),
+            ("unjudged-statement", "ALTER DOMAIN plain SET NOT NULL"),
         ],
         passing: &["ALTER TABLE t ALTER a TYPE plain", "ALTER TABLE t ADD COLUMN c plain"],
     },
@@ -181,6 +186,7 @@ pub(crate) const SCENES: &[Scene] = &[
             ("rename-table", "ALTER VIEW v RENAME TO w"),
             ("rename-table", "ALTER MATERIALIZED VIEW m RENAME TO w"),
             ("unjudged-statement", "REFRESH MATERIALIZED VIEW m"),
+            ("unjudged-statement", "DROP MATERIALIZED VIEW m"),
         ],
         passing: &["CREATE TRIGGER f BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()", "CREATE OR REPLACE VIEW v AS SELECT *, 1 AS one FROM t"],
     },
