@@ -102,3 +102,25 @@ fn the_version_is_that_of_the_crate() {
     let output = pgairlock().arg("--version").output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("pgairlock {}\n", env!("CARGO_PKG_VERSION")));
 }
+
+#[test]
+fn a_rule_is_listed_and_explained() {
+    let rules = pgairlock().arg("rules").output().unwrap();
+    assert!(
+        rules.status.success() && String::from_utf8(rules.stdout).unwrap().contains("\ndrop-column "),
+        "{}",
+        String::from_utf8_lossy(&rules.stderr)
+    );
+    let json = pgairlock().args(["rules", "--format", "json"]).output().unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["rules"].as_array().unwrap().iter().filter(|rule| rule["id"] == "drop-column").count(), 1);
+    let page = pgairlock().args(["explain", "drop-column"]).output().unwrap();
+    assert!(page.status.success() && String::from_utf8(page.stdout).unwrap().starts_with("drop-column\n\nDROP COLUMN loses data"));
+}
+
+#[test]
+fn an_unknown_rule_is_not_explained_but_a_near_one_named() {
+    let output = pgairlock().args(["explain", "drop-colum"]).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true), "{output:?}");
+    assert_eq!(stderr(&output), "pgairlock: unknown rule \"drop-colum\"; did you mean \"drop-column\"?\n");
+}

@@ -25,7 +25,7 @@ pub enum LockMode {
 
 impl LockMode {
     /// Weak to strong.
-    const ALL: [Self; 8] = [
+    pub const ALL: [Self; 8] = [
         Self::AccessShare,
         Self::RowShare,
         Self::RowExclusive,
@@ -51,6 +51,17 @@ impl LockMode {
         }
     }
 
+    /// Who waits while it is held, or waited for.
+    #[must_use]
+    pub fn stops(self) -> &'static str {
+        match self {
+            Self::AccessShare | Self::RowShare | Self::RowExclusive | Self::ShareUpdateExclusive => "some other DDL waits",
+            Self::Share | Self::ShareRowExclusive => "all writes wait",
+            Self::Exclusive => "all writes and SELECT FOR UPDATE wait",
+            Self::AccessExclusive => "all reads and writes wait",
+        }
+    }
+
     /// What stands in its way, as `pg_locks` names it.
     #[must_use]
     pub fn opponents(self) -> Vec<String> {
@@ -67,6 +78,18 @@ pub enum Work {
     Scan,
     /// The table or an index is written anew.
     Rewrite,
+}
+
+impl Work {
+    /// What it means for those who wait.
+    #[must_use]
+    pub fn takes(self) -> &'static str {
+        match self {
+            Self::None => "no row is touched: it is over as soon as it has its lock",
+            Self::Scan => "every row is read, or an index built, under that lock",
+            Self::Rewrite => "the table or an index is written anew under that lock",
+        }
+    }
 }
 
 impl fmt::Display for LockMode {
@@ -93,6 +116,20 @@ mod tests {
     fn what_conflicts_is_what_the_manual_says() {
         let row = |mode: LockMode| LockMode::ALL.map(|other| if mode.conflicts_with(other) { 'X' } else { '.' }).iter().collect::<String>();
         assert_eq!(LockMode::ALL.map(row), [".......X", "......XX", "....XXXX", "...XXXXX", "..XX.XXX", "..XXXXXX", ".XXXXXXX", "XXXXXXXX"]);
+    }
+
+    #[test]
+    fn who_waits_is_what_conflicts() {
+        for mode in LockMode::ALL {
+            let stopped = |other: LockMode| mode.conflicts_with(other);
+            let words = match (stopped(LockMode::AccessShare), stopped(LockMode::RowShare), stopped(LockMode::RowExclusive)) {
+                (true, _, _) => "all reads and writes wait",
+                (false, true, _) => "all writes and SELECT FOR UPDATE wait",
+                (false, false, true) => "all writes wait",
+                (false, false, false) => "some other DDL waits",
+            };
+            assert_eq!(mode.stops(), words, "{mode}");
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod check;
 mod deferred;
+mod explain;
+mod rules;
 mod serve;
 
 use std::io::Write;
@@ -25,6 +27,10 @@ enum Command {
     Check(Box<check::CheckArgs>),
     /// Shows and settles what migrations left to be done after their COMMIT
     Deferred(Box<deferred::DeferredArgs>),
+    /// Lists the rules: what each is about, and what is done about it
+    Rules(rules::RulesArgs),
+    /// Explains one rule: the hazard, what pgairlock does, what to write instead
+    Explain(explain::ExplainArgs),
 }
 
 /// Ended as asked.
@@ -42,6 +48,8 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::Check(args) => check::run(*args),
         Command::Deferred(args) => deferred::run(*args),
+        Command::Rules(args) => rules::run(&args),
+        Command::Explain(args) => explain::run(&args),
     })
 }
 

@@ -102,7 +102,7 @@ fn check_list(value: &mut DeValue<'_>, path: &str, sections: &Sections, problems
 }
 
 /// `; did you mean "address"?` when something known is near, else what is known.
-pub(super) fn suggestion(stranger: &str, known: &[&str]) -> String {
+pub(crate) fn suggestion(stranger: &str, known: &[&str]) -> String {
     let distance = |name: &&&str| strsim::damerau_levenshtein(stranger, name);
     match known.iter().min_by_key(|name| distance(name)) {
         Some(nearest) if distance(&nearest) <= 1 + nearest.len() / 3 => format!("; did you mean \"{nearest}\"?"),

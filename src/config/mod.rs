@@ -13,6 +13,7 @@ mod validate;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use keys::suggestion;
 pub use overrides::Overrides;
 use problem::Problems;
 pub use problem::{ConfigError, Place, Problem};

@@ -139,6 +139,7 @@ pub fn not_understood(error: &ParseError, situation: &Situation<'_>) -> Outcome 
         relation: None,
         consequence: "this SQL could not be read, so it cannot be judged".to_owned(),
         lock: None,
+        locked: None,
         work: Work::None,
         certainty: Certainty::Assumed,
         bytes: None,

@@ -158,7 +158,7 @@ fn notice(severity: &'static str, sqlstate: &'static str, message: String, findi
 /// `lock Share on public.users (54 MB), work: scan; known from the catalog`.
 #[must_use]
 pub fn detail(finding: &Finding) -> Option<String> {
-    let relation = finding.relation.as_ref().map(|name| format!(" on {name}")).unwrap_or_default();
+    let relation = finding.locked.as_ref().or(finding.relation.as_ref()).map(|name| format!(" on {name}")).unwrap_or_default();
     let size = finding.bytes.map(|bytes| format!(" ({})", size(bytes))).unwrap_or_default();
     let lock = finding.lock.map(|lock| format!("lock {lock}{relation}{size}, work: {}; ", finding.work));
     Some(match (lock, finding.certainty) {

@@ -7,15 +7,20 @@ use crate::sql::statement::Generated;
 use super::alter;
 use super::case::Case;
 use super::inline::Addition;
-use super::rule::{Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("add-column-not-null"),
     sqlstate: "PA001",
     hazard: "ADD COLUMN … NOT NULL without a default fails on a table with rows, and breaks running code that does not know the column.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::Scan,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Backfill,
     remedy: "ADD COLUMN nullable or with a default, fill it in batches, then SET NOT NULL.",
     bad: "ALTER TABLE t ADD COLUMN c int NOT NULL",
-    good: "ALTER TABLE t ADD COLUMN c int NOT NULL DEFAULT 0",
+    good: &["ALTER TABLE t ADD COLUMN c int NOT NULL DEFAULT 0"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -37,7 +42,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     ]);
     let consequence =
         format!("ADD COLUMN {} NOT NULL without a default fails on existing rows and breaks code that does not write it", addition.label());
-    Some(case.finding(&RULE, &addition.target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
+    Some(case.finding(&RULE, &addition.target, consequence, remedy))
 }
 
 /// A virtual column has its values already, but every one of them is computed and looked at.
@@ -48,5 +53,5 @@ fn of_virtual(case: &Case<'_>, addition: &Addition<'_>, table: &str) -> Finding 
         format!("and in a migration of its own: {table} ALTER COLUMN {name} SET NOT NULL;"),
     ]);
     let consequence = format!("ADD COLUMN {} VIRTUAL NOT NULL blocks all reads and writes while every row is computed", addition.label());
-    case.finding(&RULE, &addition.target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy)
+    case.finding(&RULE, &addition.target, consequence, remedy)
 }

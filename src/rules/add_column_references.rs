@@ -5,15 +5,24 @@ use crate::sql::statement::ConstraintKind;
 
 use super::case::Case;
 use super::inline::Addition;
-use super::rule::{Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("add-column-references"),
     sqlstate: "PA001",
     hazard: "ADD COLUMN … DEFAULT … REFERENCES looks up every row in the other table under an AccessExclusive lock.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::Scan,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::InPlace,
     remedy: "ADD COLUMN without REFERENCES, then ADD FOREIGN KEY … NOT VALID, and VALIDATE CONSTRAINT in a later transaction.",
     bad: "ALTER TABLE t ADD COLUMN c bigint DEFAULT 1 REFERENCES p (id)",
-    good: "ALTER TABLE t ADD COLUMN c bigint REFERENCES p (id)",
+    good: &[
+        "ALTER TABLE t ADD COLUMN c bigint DEFAULT 1",
+        "ALTER TABLE t ADD CONSTRAINT t_c_fkey FOREIGN KEY (c) REFERENCES p (id) NOT VALID",
+        "ALTER TABLE t VALIDATE CONSTRAINT t_c_fkey",
+    ],
+    good_since: OLDEST,
     judge,
 };
 
@@ -29,5 +38,5 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     };
     let consequence =
         format!("ADD COLUMN {} with a default and REFERENCES blocks all reads and writes while every row is looked up", addition.label());
-    Some(case.finding(&RULE, &addition.target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
+    Some(case.finding(&RULE, &addition.target, consequence, remedy))
 }

@@ -8,16 +8,25 @@ use crate::sql::statement::{DefaultValue, FunctionCall, Generated};
 use super::alter;
 use super::case::Case;
 use super::inline::Addition;
-use super::rule::{Certainty, Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Certainty, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 use super::target::Among;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("add-column-rewrite"),
     sqlstate: "PA001",
     hazard: "ADD COLUMN with a volatile default, a sequence, a STORED expression or a constrained domain rewrites the whole table under AccessExclusive.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::Rewrite,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Backfill,
     remedy: "ADD COLUMN without the default, SET DEFAULT for new rows, and fill the old ones in batches.",
     bad: "ALTER TABLE t ADD COLUMN c float8 DEFAULT random()",
-    good: "ALTER TABLE t ADD COLUMN c timestamptz DEFAULT now()",
+    good: &[
+        "ALTER TABLE t ADD COLUMN c float8",
+        "ALTER TABLE t ALTER COLUMN c SET DEFAULT random()",
+        "UPDATE t SET c = random() WHERE c IS NULL AND id BETWEEN 1 AND 1000",
+    ],
+    good_since: OLDEST,
     judge,
 };
 
@@ -33,7 +42,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let reason = stored(&addition).or_else(|| sequence(&addition)).or_else(|| domain(case, &addition)).or_else(|| volatile(case, &addition))?;
     let consequence = format!("ADD COLUMN {} {} rewrites the whole table and blocks all reads and writes meanwhile", addition.label(), reason.why);
     let remedy = Remedy::Advice(reason.advice);
-    let mut finding = case.finding(&RULE, &addition.target, consequence, (LockMode::AccessExclusive, Work::Rewrite), remedy);
+    let mut finding = case.finding(&RULE, &addition.target, consequence, remedy);
     if reason.certainty == Certainty::Assumed {
         finding.certainty = Certainty::Assumed;
     }

@@ -5,15 +5,24 @@ use crate::sql::statement::{ConstraintKind, Unique};
 
 use super::case::Case;
 use super::inline::Addition;
-use super::rule::{Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("add-column-unique"),
     sqlstate: "PA001",
     hazard: "ADD COLUMN … UNIQUE or PRIMARY KEY builds its index under an AccessExclusive lock.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::Scan,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Outside,
     remedy: "ADD COLUMN without it, CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … USING INDEX.",
     bad: "ALTER TABLE t ADD COLUMN c int UNIQUE",
-    good: "ALTER TABLE t ADD COLUMN c int",
+    good: &[
+        "ALTER TABLE t ADD COLUMN c int",
+        "CREATE UNIQUE INDEX CONCURRENTLY t_c_key ON t (c)",
+        "ALTER TABLE t ADD CONSTRAINT t_c_key UNIQUE USING INDEX t_c_key",
+    ],
+    good_since: OLDEST,
     judge,
 };
 
@@ -32,5 +41,5 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     };
     let what = if key.primary { "PRIMARY KEY" } else { "UNIQUE" };
     let consequence = format!("ADD COLUMN {} with {what} blocks all reads and writes while its index is built", addition.label());
-    Some(case.finding(&RULE, &addition.target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
+    Some(case.finding(&RULE, &addition.target, consequence, remedy))
 }

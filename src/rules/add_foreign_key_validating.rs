@@ -1,8 +1,8 @@
 //! ADD FOREIGN KEY that checks every row under its lock.
 
+use crate::catalog::locks::{LockMode, Work};
 use std::collections::BTreeSet;
 
-use crate::catalog::locks::{LockMode, Work};
 use crate::deferred::operation::{Class, Operation};
 use crate::sql::name::Identifier;
 use crate::sql::statement::{AlterAction, ConstraintKind};
@@ -12,7 +12,7 @@ use super::case::Case;
 use super::names;
 use super::natively;
 use super::referenced::{self, Referenced};
-use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rewrite, Rule, RuleId};
 use super::target::Target;
 use super::tree::Tree;
 
@@ -20,9 +20,14 @@ pub(super) const RULE: Rule = Rule {
     id: RuleId("add-foreign-key-validating"),
     sqlstate: "PA001",
     hazard: "ADD FOREIGN KEY holds a ShareRowExclusive lock on both tables while it checks every row: writes to both wait.",
+    lock: Some(LockMode::ShareRowExclusive),
+    work: Work::Scan,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::InPlace,
     remedy: "ADD … NOT VALID, and VALIDATE CONSTRAINT in a later transaction.",
     bad: "ALTER TABLE t ADD CONSTRAINT t_a_fkey FOREIGN KEY (a) REFERENCES p (id)",
-    good: "ALTER TABLE t ADD CONSTRAINT t_a_fkey FOREIGN KEY (a) REFERENCES p (id) NOT VALID",
+    good: &["ALTER TABLE t ADD CONSTRAINT t_a_fkey FOREIGN KEY (a) REFERENCES p (id) NOT VALID", "ALTER TABLE t VALIDATE CONSTRAINT t_a_fkey"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -58,7 +63,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     } else {
         Remedy::Rewrite(alter::not_valid_first(case, statement, command, constraint, &name, Class::ForeignKey))
     };
-    Some(case.finding(&RULE, &target, consequence, (LockMode::ShareRowExclusive, Work::Scan), remedy))
+    Some(case.finding(&RULE, &target, consequence, remedy))
 }
 
 /// Before 18 a partitioned table has no NOT VALID foreign key: each partition gets it first, and the table's own takes them over.

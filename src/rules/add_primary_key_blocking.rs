@@ -7,7 +7,7 @@ use super::alter::{self, Adding};
 use super::case::Case;
 use super::names;
 use super::natively;
-use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rewrite, Rule, RuleId};
 use super::target::Target;
 use super::unique::{self, NotNull};
 
@@ -15,9 +15,14 @@ pub(super) const RULE: Rule = Rule {
     id: RuleId("add-primary-key-blocking"),
     sqlstate: "PA001",
     hazard: "ADD PRIMARY KEY builds its index, and looks for NULLs, under an AccessExclusive lock: all reads and writes wait.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::Scan,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Outside,
     remedy: "NOT NULL first, then CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … PRIMARY KEY USING INDEX.",
     bad: "ALTER TABLE t ADD CONSTRAINT t_pkey PRIMARY KEY (id)",
-    good: "ALTER TABLE t ADD CONSTRAINT t_pkey PRIMARY KEY USING INDEX t_id_idx",
+    good: &["CREATE UNIQUE INDEX CONCURRENTLY t_pkey ON t (id)", "ALTER TABLE t ADD CONSTRAINT t_pkey PRIMARY KEY USING INDEX t_pkey"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -47,7 +52,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         _ => return None,
     };
     let consequence = format!("ADD PRIMARY KEY on {} blocks all reads and writes while its index is built", target.name);
-    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
+    Some(case.finding(&RULE, &target, consequence, remedy))
 }
 
 /// An index that exists leaves only the search for NULLs.
@@ -76,7 +81,7 @@ fn using_index(
         None => Remedy::Advice(vec!["Make its columns NOT NULL first, each in a migration of its own.".to_owned()]),
     };
     let consequence = format!("ADD PRIMARY KEY USING INDEX on {} blocks all reads and writes while every row is searched for NULLs", target.name);
-    Some(case.finding(&RULE, target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
+    Some(case.finding(&RULE, target, consequence, remedy))
 }
 
 fn not_null(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, key: &[String], name: &str) -> NotNull {

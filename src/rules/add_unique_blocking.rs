@@ -7,16 +7,21 @@ use super::alter::Adding;
 use super::case::Case;
 use super::names;
 use super::natively;
-use super::rule::{Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 use super::unique::{self, NotNull};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("add-unique-blocking"),
     sqlstate: "PA001",
-    hazard: "ADD UNIQUE builds its index under an AccessExclusive lock: all reads and writes wait.",
-    remedy: "CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … UNIQUE USING INDEX.",
+    hazard: "ADD UNIQUE, or EXCLUDE, builds its index under an AccessExclusive lock: all reads and writes wait.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::Scan,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Outside,
+    remedy: "CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … UNIQUE USING INDEX. EXCLUDE has no such way: a new table with it, filled in batches, swapped by name.",
     bad: "ALTER TABLE t ADD CONSTRAINT t_a_key UNIQUE (a)",
-    good: "ALTER TABLE t ADD CONSTRAINT t_a_key UNIQUE USING INDEX t_a_key",
+    good: &["CREATE UNIQUE INDEX CONCURRENTLY t_a_key ON t (a)", "ALTER TABLE t ADD CONSTRAINT t_a_key UNIQUE USING INDEX t_a_key"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -38,5 +43,5 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         _ => return None,
     };
     let consequence = format!("ADD {what} on {} blocks all reads and writes while its index is built", target.name);
-    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
+    Some(case.finding(&RULE, &target, consequence, remedy))
 }

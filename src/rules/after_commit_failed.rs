@@ -1,18 +1,24 @@
 //! DDL on a table on which something still waits that an earlier migration was promised, and that failed.
 
+use crate::catalog::locks::Work;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{ReindexTarget, Statement};
 
 use super::case::Case;
-use super::rule::{Finding, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, RemedyClass, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("after-commit-failed"),
     sqlstate: "PA004",
     hazard: "An earlier migration is not finished on this table: what it left for after its COMMIT has failed, and further DDL may build on what is not there.",
+    lock: None,
+    work: Work::None,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Refusal,
     remedy: "Mend what made it fail and run: pgairlock deferred run; or drop the object that it is about.",
-    bad: "ALTER TABLE p ADD COLUMN c int",
-    good: "ALTER TABLE t ADD COLUMN c int",
+    bad: "ALTER TABLE p ADD COLUMN c int /* after a CREATE INDEX on p that failed behind its COMMIT */",
+    good: &["ALTER TABLE t ADD COLUMN c int"],
+    good_since: OLDEST,
     judge,
 };
 

@@ -7,7 +7,7 @@ use crate::sql::statement::{AlterAction, AlterTable, AlterType, Using};
 
 use super::alter;
 use super::case::Case;
-use super::rule::{Certainty, Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Certainty, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 use super::target::Target;
 use super::type_change::{self, Change};
 
@@ -15,9 +15,19 @@ pub(super) const RULE: Rule = Rule {
     id: RuleId("alter-column-type"),
     sqlstate: "PA001",
     hazard: "ALTER COLUMN … TYPE rewrites the table and all its indexes under an AccessExclusive lock, unless the old values are stored as the new type would.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::Rewrite,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Backfill,
     remedy: "A new column, kept in step by a trigger, filled in batches, swapped by name; or a change that is metadata only.",
     bad: "ALTER TABLE t ALTER COLUMN a TYPE bigint",
-    good: "ALTER TABLE t ALTER COLUMN b TYPE text",
+    good: &[
+        "ALTER TABLE t ADD COLUMN a_new bigint",
+        "CREATE FUNCTION t_a_new() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.a_new := NEW.a; RETURN NEW; END $$",
+        "CREATE TRIGGER t_a_new BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION t_a_new()",
+        "UPDATE t SET a_new = a WHERE a_new IS DISTINCT FROM a AND id BETWEEN 1 AND 1000",
+    ],
+    good_since: OLDEST,
     judge,
 };
 
@@ -39,7 +49,8 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let cost = cost(case, statement, &target, change)?;
     let consequence =
         format!("ALTER COLUMN {}.{} TYPE {} and blocks all reads and writes meanwhile", target.name, Identifier(&change.column), cost.what);
-    let mut finding = case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, cost.work), Remedy::Advice(cost.advice));
+    let mut finding = case.finding(&RULE, &target, consequence, Remedy::Advice(cost.advice));
+    finding.work = cost.work;
     if cost.certainty == Certainty::Assumed {
         finding.certainty = Certainty::Assumed;
     }

@@ -6,15 +6,20 @@ use crate::sql::name::RelationName;
 use crate::sql::statement::{DomainChange, Statement};
 
 use super::case::Case;
-use super::rule::{Certainty, Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Certainty, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("alter-domain-scan"),
     sqlstate: "PA001",
     hazard: "ALTER DOMAIN … ADD CHECK, SET NOT NULL and VALIDATE hold a Share lock on every table that uses the domain while its rows are read.",
+    lock: Some(LockMode::Share),
+    work: Work::Scan,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Backfill,
     remedy: "ADD CONSTRAINT … NOT VALID holds for new rows and reads nothing; a CHECK on each table can be validated beside its writers.",
     bad: "ALTER DOMAIN positive ADD CONSTRAINT small CHECK (VALUE < 100)",
-    good: "ALTER DOMAIN positive ADD CONSTRAINT small CHECK (VALUE < 100) NOT VALID",
+    good: &["ALTER DOMAIN positive ADD CONSTRAINT small CHECK (VALUE < 100) NOT VALID"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -54,8 +59,9 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         certainty: if users.is_some() { Certainty::Proven } else { Certainty::Assumed },
         relation,
         consequence,
-        lock: Some(LockMode::Share),
-        work: Work::Scan,
+        lock: RULE.lock,
+        locked: None,
+        work: RULE.work,
         bytes,
         remedy: Remedy::Advice(advice),
     })

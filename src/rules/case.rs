@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::catalog::facts::{Facts, FunctionFacts, Lookup, RelationFacts, Scope, TypeFacts};
-use crate::catalog::locks::{LockMode, Work};
+use crate::catalog::locks::Work;
 use crate::catalog::overlay::Overlay;
 use crate::deferred::promise::Pending;
 use crate::sql::name::RelationName;
@@ -177,16 +177,17 @@ impl<'a> Case<'a> {
         self.facts.server_version >= major * 10_000
     }
 
-    /// A finding about a relation.
+    /// A finding about a relation, with the lock and the work of its rule.
     #[must_use]
-    pub fn finding(&self, rule: &Rule, target: &Target<'_>, consequence: String, harm: (LockMode, Work), remedy: Remedy) -> Finding {
+    pub fn finding(&self, rule: &Rule, target: &Target<'_>, consequence: String, remedy: Remedy) -> Finding {
         Finding {
             rule: rule.id,
             sqlstate: rule.sqlstate,
             relation: Some(target.name.clone()),
             consequence,
-            lock: Some(harm.0),
-            work: harm.1,
+            lock: rule.lock,
+            locked: None,
+            work: rule.work,
             certainty: if target.standing == Standing::Unknown { Certainty::Assumed } else { Certainty::Proven },
             bytes: target.facts.and_then(|facts| facts.bytes),
             remedy,
@@ -202,6 +203,7 @@ impl<'a> Case<'a> {
             relation: None,
             consequence,
             lock: None,
+            locked: None,
             work: Work::None,
             certainty: Certainty::Proven,
             bytes: None,

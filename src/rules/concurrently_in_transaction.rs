@@ -1,17 +1,23 @@
 //! CONCURRENTLY where the server will not have it.
 
+use crate::catalog::locks::Work;
 use crate::sql::statement::{ReindexTarget, Statement};
 
 use super::case::Case;
-use super::rule::{Finding, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, RemedyClass, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("concurrently-in-transaction"),
     sqlstate: "25001",
     hazard: "CONCURRENTLY cannot run inside a transaction block, nor in a string of several statements: the server refuses it.",
+    lock: None,
+    work: Work::None,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Refusal,
     remedy: "Run the statement by itself, outside a transaction.",
     bad: "BEGIN; CREATE INDEX CONCURRENTLY t_a_idx ON t (a)",
-    good: "CREATE INDEX CONCURRENTLY t_a_idx ON t (a)",
+    good: &["CREATE INDEX CONCURRENTLY t_a_idx ON t (a)"],
+    good_since: OLDEST,
     judge,
 };
 

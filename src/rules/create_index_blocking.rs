@@ -9,7 +9,7 @@ use crate::sql::statement::{CreateIndex, Statement};
 
 use super::case::Case;
 use super::natively;
-use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rewrite, Rule, RuleId};
 use super::target::{Among, Target};
 use super::tree::{self, Leaf, Tree, Wanted};
 
@@ -17,9 +17,14 @@ pub(super) const RULE: Rule = Rule {
     id: RuleId("create-index-blocking"),
     sqlstate: "PA001",
     hazard: "CREATE INDEX holds a Share lock while it reads the whole table: every write waits until the index is built.",
+    lock: Some(LockMode::Share),
+    work: Work::Scan,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Outside,
     remedy: "CREATE INDEX CONCURRENTLY, outside a transaction.",
     bad: "CREATE INDEX t_a_idx ON t (a)",
-    good: "CREATE INDEX CONCURRENTLY t_a_idx ON t (a)",
+    good: &["CREATE INDEX CONCURRENTLY t_a_idx ON t (a)"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -39,7 +44,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     }
     let remedy = if target.is_partitioned() { by_partition(case, create, &target) } else { concurrently(case, create, &target) };
     let consequence = format!("CREATE INDEX on {} blocks every write while it builds", target.name);
-    Some(case.finding(&RULE, &target, consequence, (LockMode::Share, Work::Scan), remedy))
+    Some(case.finding(&RULE, &target, consequence, remedy))
 }
 
 /// IF NOT EXISTS finds it, whole.
@@ -88,7 +93,7 @@ fn skipping_the_invalid(case: &Case<'_>, create: &CreateIndex, target: &Target<'
     let remedy = Remedy::Rewrite(Rewrite { instead: None, undo: None, then: vec![Operation::CreateIndex(build)] });
     let consequence =
         format!("CREATE INDEX IF NOT EXISTS would build nothing: {} exists, left INVALID by a build that failed", target.name.sibling(name));
-    Some(case.finding(&RULE, target, consequence, (LockMode::ShareUpdateExclusive, Work::None), remedy))
+    Some(Finding { lock: Some(LockMode::ShareUpdateExclusive), work: Work::None, ..case.finding(&RULE, target, consequence, remedy) })
 }
 
 fn is_abandoned(target: &Target<'_>, name: &str) -> bool {

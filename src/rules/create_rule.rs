@@ -4,15 +4,20 @@ use crate::catalog::locks::{LockMode, Work};
 use crate::sql::statement::Statement;
 
 use super::case::Case;
-use super::rule::{Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("create-rule"),
     sqlstate: "PA001",
     hazard: "A rule rewrites the statements of everybody who uses the table, such as DO INSTEAD NOTHING: rows are lost without an error.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::None,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Decision,
     remedy: "A trigger, which is seen where it runs; or an exemption with the reason.",
     bad: "CREATE RULE r AS ON INSERT TO t DO INSTEAD NOTHING",
-    good: "CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
+    good: &["CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -21,5 +26,5 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let target = case.judged(relations).find(|target| !target.bears_loss())?;
     let consequence = format!("CREATE RULE on {} changes what the statements of everybody who uses it do", target.name);
     let advice = vec!["Write a trigger instead, or have it exempted, with the reason.".to_owned()];
-    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::None), Remedy::Advice(advice)))
+    Some(case.finding(&RULE, &target, consequence, Remedy::Advice(advice)))
 }

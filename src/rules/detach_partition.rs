@@ -6,16 +6,21 @@ use crate::deferred::operation::Operation;
 use crate::sql::statement::AlterAction;
 
 use super::case::Case;
-use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, Remedy, RemedyClass, Rewrite, Rule, RuleId};
 use super::target::Target;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("detach-partition-blocking"),
     sqlstate: "PA001",
     hazard: "DETACH PARTITION takes an AccessExclusive lock on the whole table: one reader that does not end stops all others.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::None,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Outside,
     remedy: "DETACH PARTITION … CONCURRENTLY (14 and later), outside a transaction.",
     bad: "ALTER TABLE t DETACH PARTITION p",
-    good: "ALTER TABLE t DETACH PARTITION p CONCURRENTLY",
+    good: &["ALTER TABLE t DETACH PARTITION p CONCURRENTLY"],
+    good_since: 14,
     judge,
 };
 
@@ -36,7 +41,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         Err(why) => Remedy::Advice(vec![format!("It cannot be done CONCURRENTLY: {why}. Have it exempted, with the reason: lock_timeout holds.")]),
     };
     let consequence = format!("DETACH PARTITION on {} blocks all reads and writes of it while it waits for any one of them", parent.name);
-    Some(case.finding(&RULE, &parent, consequence, (LockMode::AccessExclusive, Work::None), remedy))
+    Some(case.finding(&RULE, &parent, consequence, remedy))
 }
 
 fn concurrently(case: &Case<'_>, parent: &Target<'_>, partition: &Target<'_>) -> Result<Detach, &'static str> {

@@ -7,15 +7,20 @@ use crate::sql::statement::AlterAction;
 
 use super::alter;
 use super::case::Case;
-use super::rule::{Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("drop-column"),
     sqlstate: "PA001",
     hazard: "DROP COLUMN loses data, breaks running code that still names the column, and drops every index that uses it without a word.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::None,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Decision,
     remedy: "Release code that does not use the column first; then let the drop through by an exemption with a reason.",
     bad: "ALTER TABLE t DROP COLUMN a",
-    good: "ALTER TABLE t ALTER COLUMN a DROP NOT NULL",
+    good: &["ALTER TABLE t ALTER COLUMN a DROP NOT NULL"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -40,7 +45,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         format!("In steps: 1. {first}release code that does not use {name};"),
         format!("2. have the drop exempted, with the reason, and run it: {table} DROP COLUMN {name};"),
     ]);
-    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::None), remedy))
+    Some(case.finding(&RULE, &target, consequence, remedy))
 }
 
 /// What else goes, or is locked.

@@ -6,16 +6,21 @@ use crate::sql::rewrite;
 use crate::sql::statement::{Drop, Statement};
 
 use super::case::Case;
-use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rewrite, Rule, RuleId};
 use super::target::Target;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("drop-index-blocking"),
     sqlstate: "PA001",
     hazard: "DROP INDEX needs an AccessExclusive lock on the table: behind one long reader it blocks all reads and writes.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::None,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Outside,
     remedy: "DROP INDEX CONCURRENTLY, outside a transaction.",
     bad: "DROP INDEX t_b_idx",
-    good: "DROP INDEX CONCURRENTLY t_b_idx",
+    good: &["DROP INDEX CONCURRENTLY t_b_idx"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -27,7 +32,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let target = case.judged(&drop.relations).find(|target| !target.bears_work() && !is_refused_anyway(target) && !is_of_a_tree(target))?;
     let table = target.facts.and_then(|facts| facts.index.as_ref()).map_or_else(|| "its table".to_owned(), |index| index.table_name().to_string());
     let consequence = format!("DROP INDEX {} blocks all reads and writes of {table} while it waits for running queries", target.name);
-    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::None), remedy(case, drop, &target)).about_table_of(&target))
+    Some(case.finding(&RULE, &target, consequence, remedy(case, drop, &target)).about_table_of(&target))
 }
 
 /// PostgreSQL itself refuses to drop the index of a constraint, or of another role, and what is no index.

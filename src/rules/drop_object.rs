@@ -4,16 +4,21 @@ use crate::catalog::locks::{LockMode, Work};
 use crate::sql::statement::{AlterAction, Statement};
 
 use super::case::Case;
-use super::rule::{Certainty, Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Certainty, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 use super::target::Target;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("drop-object"),
     sqlstate: "PA001",
     hazard: "What goes with a schema, an extension, or by CASCADE is not named in the statement: columns, views and tables of others may be among it.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::None,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Decision,
     remedy: "Drop each thing by its name, without CASCADE, once nothing uses it.",
     bad: "DROP MATERIALIZED VIEW v",
-    good: "DROP VIEW v",
+    good: &["REVOKE ALL ON v FROM PUBLIC"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -46,7 +51,7 @@ fn found(case: &Case<'_>, what: &str, target: &Target<'_>) -> Finding {
         others => format!(", and with it {}", others.join(", ")),
     };
     let consequence = format!("{what} of {} takes it away for everybody who still uses it{along}", target.name);
-    case.finding(&RULE, target, consequence, (LockMode::AccessExclusive, Work::None), Remedy::Advice(advice(what)))
+    case.finding(&RULE, target, consequence, Remedy::Advice(advice(what)))
 }
 
 fn general(case: &Case<'_>, what: &str) -> Finding {

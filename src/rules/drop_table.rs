@@ -4,16 +4,21 @@ use crate::catalog::locks::{LockMode, Work};
 use crate::sql::statement::Statement;
 
 use super::case::Case;
-use super::rule::{Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 use super::target::Target;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("drop-table"),
     sqlstate: "PA001",
     hazard: "DROP TABLE loses its data, breaks running code, and locks every table that its foreign keys join it with.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::None,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Decision,
     remedy: "Release code that does not use the table first; then let the drop through by an exemption with a reason.",
     bad: "DROP TABLE t",
-    good: "DROP TABLE IF EXISTS no_such_table",
+    good: &["DROP TABLE e"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -32,7 +37,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         advice.push("2. drop its foreign keys, one transaction each;".to_owned());
     }
     advice.push(format!("{}. have the drop exempted, with the reason, and run it: DROP TABLE {};", advice.len() + 1, target.name));
-    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::None), Remedy::Advice(advice)))
+    Some(case.finding(&RULE, &target, consequence, Remedy::Advice(advice)))
 }
 
 /// Tables that foreign keys join with it, in either direction.

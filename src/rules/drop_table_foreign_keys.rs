@@ -10,16 +10,21 @@ use crate::sql::parse;
 use crate::sql::statement::{AlterAction, ConstraintKind, Drop, Statement};
 
 use super::case::Case;
-use super::rule::{Certainty, Finding, Remedy, Rewrite, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Certainty, Finding, OLDEST, Remedy, RemedyClass, Rewrite, Rule, RuleId};
 use super::target::{Standing, Target};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("drop-table-foreign-keys"),
     sqlstate: "PA001",
     hazard: "DROP TABLE locks every table that foreign keys join it with, all at once and until COMMIT: their reads and writes stop, also while it waits.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::None,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Outside,
     remedy: "Drop the foreign keys first, each in a short transaction of its own, then the table.",
     bad: "DROP TABLE e",
-    good: "ALTER TABLE e DROP CONSTRAINT e_a_fkey",
+    good: &["ALTER TABLE e DROP CONSTRAINT e_a_fkey", "DROP TABLE e"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -84,7 +89,7 @@ impl<'c> Dropping<'_, 'c> {
             return None;
         }
         let remedy = self.remedy(&keys);
-        Some(self.case.finding(&RULE, target, consequence, (LockMode::AccessExclusive, Work::None), remedy))
+        Some(self.case.finding(&RULE, target, consequence, remedy))
     }
 
     fn consequence(&self, target: &Target<'_>, joined: impl Iterator<Item = String>) -> String {
@@ -110,10 +115,9 @@ impl<'c> Dropping<'_, 'c> {
         let others = keys.chain(facts.referenced_by.iter().filter(|_| self.drop.cascade).cloned());
         let joined: Vec<String> = others.filter(|other| *other != own).collect();
         let advice = format!("Drop its foreign keys first, each in a transaction of its own, and then: {};", self.case.slice(&self.case.parsed.span));
-        let harm = (LockMode::AccessExclusive, Work::None);
         (!joined.is_empty()).then(|| Finding {
             certainty: Certainty::Assumed,
-            ..self.case.finding(&RULE, target, self.consequence(target, joined.into_iter()), harm, Remedy::Advice(vec![advice]))
+            ..self.case.finding(&RULE, target, self.consequence(target, joined.into_iter()), Remedy::Advice(vec![advice]))
         })
     }
 

@@ -1,19 +1,25 @@
 //! Files and programs of the server.
 
+use crate::catalog::locks::Work;
 use crate::sql::functions::Special;
 use crate::sql::statement::{Copy, External, Statement};
 
 use super::case::Case;
-use super::rule::{Finding, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, RemedyClass, Rule, RuleId};
 use super::special;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("file-or-program-access"),
     sqlstate: "PA001",
     hazard: "COPY … PROGRAM, COPY of a server file, pg_read_file and LOAD reach the server's files and programs, past every judgement.",
+    lock: None,
+    work: Work::None,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Refusal,
     remedy: "COPY … FROM STDIN or TO STDOUT: the client sends or keeps the file.",
     bad: "COPY t FROM PROGRAM 'cat /etc/passwd'",
-    good: "COPY t FROM STDIN",
+    good: &["COPY t FROM STDIN"],
+    good_since: OLDEST,
     judge,
 };
 

@@ -34,6 +34,7 @@ mod large_object_access;
 mod names;
 mod natively;
 mod new_partition;
+mod not_understood;
 mod opaque_code;
 mod protected_setting;
 mod proven;
@@ -61,8 +62,8 @@ mod waits_for_commit;
 
 use rule::{Rule, RuleId};
 
-/// The rule of a string that the grammar does not accept. It has no statement to judge: the decision is made where parsing fails.
-pub const NOT_UNDERSTOOD: RuleId = RuleId("not-understood");
+/// The rule of a string that the grammar does not accept.
+pub const NOT_UNDERSTOOD: RuleId = not_understood::RULE.id;
 
 /// The rule of code that is not seen.
 pub const OPAQUE_CODE: RuleId = opaque_code::RULE.id;
@@ -124,7 +125,13 @@ pub fn all() -> &'static [Rule] {
     ALL
 }
 
+/// Every rule, for people: those that judge statements, and that of what is no statement.
+pub fn documented() -> impl Iterator<Item = &'static Rule> {
+    const NO_STATEMENT: &Rule = &not_understood::RULE;
+    all().iter().chain([NO_STATEMENT])
+}
+
 /// The ids that a finding may carry, and that `[rules]` and `[[exempt]]` may name.
 pub fn ids() -> impl Iterator<Item = &'static str> {
-    all().iter().map(|rule| rule.id.0).chain([NOT_UNDERSTOOD.0])
+    documented().map(|rule| rule.id.0)
 }

@@ -9,16 +9,21 @@ use crate::sql::statement::{AlterAction, Bound, CreateTable, Statement};
 
 use super::case::Case;
 use super::joining::Joining;
-use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rewrite, Rule, RuleId};
 use super::target::{Standing, Target};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("new-partition-scanning"),
     sqlstate: "PA001",
     hazard: "A table that becomes a partition, and the default partition beside it, are read under an AccessExclusive lock, and indexes are built.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::Scan,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Outside,
     remedy: "What the table lacks is built CONCURRENTLY, and a valid CHECK of the bounds (their opposite on the default partition) leaves nothing to read.",
     bad: "ALTER TABLE t ATTACH PARTITION p FOR VALUES FROM (1) TO (9)",
-    good: "CREATE TABLE p_new PARTITION OF t FOR VALUES FROM (1) TO (9)",
+    good: &["CREATE TABLE p_new PARTITION OF t FOR VALUES FROM (1) TO (9)"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -71,7 +76,12 @@ fn attach(case: &Case<'_>, parent: &RelationName, child: &RelationName, bound: &
             default: if reads_default { default.known() } else { None },
         });
     let remedy = remedy(steps, false, case.slice(&case.parsed.span));
-    Some(case.finding(&RULE, about, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
+    let finding = case.finding(&RULE, about, consequence, remedy);
+    // ATTACH leaves the readers and writers of the partitioned table itself alone.
+    match default.known().filter(|_| about.name == table.name) {
+        Some(default) => Some(Finding { locked: Some(RelationName::qualified(&*default.schema, &*default.name)), bytes: default.bytes, ..finding }),
+        None => Some(finding),
+    }
 }
 
 fn create(case: &Case<'_>, create: &CreateTable) -> Option<Finding> {
@@ -92,7 +102,7 @@ fn create(case: &Case<'_>, create: &CreateTable) -> Option<Finding> {
     let remedy = remedy(steps, true, case.slice(&case.parsed.span));
     let consequence =
         format!("CREATE TABLE … PARTITION OF {} stops everybody at it and its default partition while all rows of that are read", table.name);
-    Some(case.finding(&RULE, &table, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
+    Some(case.finding(&RULE, &table, consequence, remedy))
 }
 
 /// Nobody else sees it before the COMMIT; but what waits for that will find it as large as it is then.

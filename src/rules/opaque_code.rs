@@ -1,21 +1,27 @@
 //! Code whose effect the statement's text does not show: DO, CALL, functions, EXECUTE.
 
 use crate::catalog::facts::{FunctionFacts, Lookup, SourceFacts};
+use crate::catalog::locks::Work;
 use crate::catalog::words::words;
 use crate::sql::functions::{self, Special};
 use crate::sql::statement::{CreateTable, FunctionCall, Opaque, Statement};
 
 use super::case::Case;
 use super::code;
-use super::rule::{Certainty, Finding, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Certainty, Finding, OLDEST, RemedyClass, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("opaque-code"),
     sqlstate: "PA002",
     hazard: "DO, CALL, EXECUTE and functions may run DDL that nobody sees in the statement.",
+    lock: None,
+    work: Work::None,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Refusal,
     remedy: "Write the DDL as statements of the migration; code that only reads and writes rows passes.",
     bad: "DO $$ BEGIN EXECUTE 'ALTER TABLE t ADD COLUMN c int'; END $$",
-    good: "DO $$ BEGIN UPDATE t SET a = 1 WHERE id = 1; END $$",
+    good: &["DO $$ BEGIN UPDATE t SET a = 1 WHERE id = 1; END $$"],
+    good_since: OLDEST,
     judge,
 };
 

@@ -1,18 +1,24 @@
 //! Settings that the proxy's own reading of the session depends on.
 
+use crate::catalog::locks::Work;
 use crate::sql::statement::{External, SetByCall, SettingChange, Statement};
 
 use super::case::Case;
 use super::duration;
-use super::rule::{Finding, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, RemedyClass, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("protected-setting"),
     sqlstate: "PA006",
     hazard: "These settings change how SQL is read or which safeguards hold: standard_conforming_strings, client_encoding, session_replication_role, event_triggers; a role or database that sets lock_timeout above the limit.",
+    lock: None,
+    work: Work::None,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Refusal,
     remedy: "Leave them as they are; lock_timeout may be set below the limit.",
     bad: "SET standard_conforming_strings = off",
-    good: "SET standard_conforming_strings = on",
+    good: &["SET standard_conforming_strings = on"],
+    good_since: OLDEST,
     judge,
 };
 

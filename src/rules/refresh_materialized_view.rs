@@ -4,16 +4,21 @@ use crate::catalog::locks::{LockMode, Work};
 use crate::sql::statement::Statement;
 
 use super::case::Case;
-use super::rule::{Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 use super::target::Target;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("refresh-materialized-view"),
     sqlstate: "PA001",
     hazard: "REFRESH MATERIALIZED VIEW holds an AccessExclusive lock on it while its query runs: nobody reads it meanwhile.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::Rewrite,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Refusal,
     remedy: "REFRESH MATERIALIZED VIEW CONCURRENTLY, which wants a unique index on plain columns.",
     bad: "REFRESH MATERIALIZED VIEW v",
-    good: "REFRESH MATERIALIZED VIEW CONCURRENTLY v",
+    good: &["CREATE UNIQUE INDEX CONCURRENTLY v_id_idx ON v (id)"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -25,7 +30,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let consequence = format!("REFRESH of {} blocks everybody who reads it while its query runs", target.name);
-    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Rewrite), Remedy::Advice(advice(&target))))
+    Some(case.finding(&RULE, &target, consequence, Remedy::Advice(advice(&target))))
 }
 
 fn advice(target: &Target<'_>) -> Vec<String> {

@@ -8,16 +8,21 @@ use crate::sql::rewrite;
 use crate::sql::statement::{ReindexTarget, Statement};
 
 use super::case::Case;
-use super::rule::{Certainty, Finding, Remedy, Rewrite, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Certainty, Finding, OLDEST, Remedy, RemedyClass, Rewrite, Rule, RuleId};
 use super::target::Target;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("reindex-blocking"),
     sqlstate: "PA001",
-    hazard: "REINDEX blocks writes to the table, and reads that use the index, while it builds.",
+    hazard: "REINDEX holds a Share lock on the table, and AccessExclusive on the index, while it builds: writes wait, and so do nearly all reads, since to plan one locks every index.",
+    lock: Some(LockMode::Share),
+    work: Work::Rewrite,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Outside,
     remedy: "REINDEX … CONCURRENTLY, outside a transaction.",
     bad: "REINDEX INDEX t_b_idx",
-    good: "REINDEX INDEX CONCURRENTLY t_b_idx",
+    good: &["REINDEX INDEX CONCURRENTLY t_b_idx"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -44,9 +49,9 @@ fn one(case: &Case<'_>, what: &str, name: &RelationName) -> Option<Finding> {
     if target.bears_work() || is_refused_anyway(case, &target) || target.facts.is_some_and(cannot_be) {
         return None;
     }
-    let consequence = format!("REINDEX {what} {} blocks writes to its table while it builds", target.name);
+    let consequence = format!("REINDEX {what} {} blocks writes to its table, and nearly all reads, while it builds", target.name);
     let about = if what == "INDEX" { About::index(&target) } else { About { table: Some(target.name.clone()), ..About::default() } };
-    Some(case.finding(&RULE, &target, consequence, (LockMode::Share, Work::Rewrite), concurrently(case, about)).about_table_of(&target))
+    Some(case.finding(&RULE, &target, consequence, concurrently(case, about)).about_table_of(&target))
 }
 
 /// What is partitioned is rebuilt part by part, which the server does in no transaction, and 13 not at all.
@@ -55,9 +60,8 @@ fn is_refused_anyway(case: &Case<'_>, target: &Target<'_>) -> bool {
 }
 
 fn many(case: &Case<'_>, what: &str) -> Finding {
-    let mut finding = case.general(&RULE, format!("REINDEX {what} blocks writes to each table while it builds"), Vec::new());
-    finding.lock = Some(LockMode::Share);
-    finding.work = Work::Rewrite;
+    let mut finding = case.general(&RULE, format!("REINDEX {what} blocks writes to each table, and nearly all reads, while it builds"), Vec::new());
+    (finding.lock, finding.work) = (RULE.lock, RULE.work);
     finding.certainty = Certainty::Assumed;
     finding.remedy = concurrently(case, About::default());
     finding

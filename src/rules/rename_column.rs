@@ -5,15 +5,25 @@ use crate::sql::name::{Identifier, Literal};
 use crate::sql::statement::{RenameKind, Statement};
 
 use super::case::Case;
-use super::rule::{Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("rename-column"),
     sqlstate: "PA001",
     hazard: "RENAME COLUMN, or RENAME VALUE of an enum, breaks running code that uses the old name, until the last old process has gone.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::None,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Decision,
     remedy: "Add a column of the new name, keep both in step, move the code, drop the old one; or keep the column and rename it in the code only.",
     bad: "ALTER TABLE t RENAME COLUMN a TO c",
-    good: "ALTER TABLE t ADD COLUMN c int",
+    good: &[
+        "ALTER TABLE t ADD COLUMN c int",
+        "CREATE FUNCTION t_c() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.c := NEW.a; RETURN NEW; END $$",
+        "CREATE TRIGGER t_c BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION t_c()",
+        "UPDATE t SET c = a WHERE c IS DISTINCT FROM a AND id BETWEEN 1 AND 1000",
+    ],
+    good_since: OLDEST,
     judge,
 };
 
@@ -36,7 +46,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         format!("3. release code that uses {new} only, then drop {old}."),
     ]);
     let consequence = format!("RENAME COLUMN {}.{old} breaks running code that still uses that name", target.name);
-    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::None), remedy))
+    Some(case.finding(&RULE, &target, consequence, remedy))
 }
 
 /// The value itself is renamed, in every row: it has no table, and code names it as a constant.

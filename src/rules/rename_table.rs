@@ -5,15 +5,20 @@ use crate::sql::name::{Identifier, RelationName};
 use crate::sql::statement::{RenameKind, Statement};
 
 use super::case::Case;
-use super::rule::{Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("rename-table"),
     sqlstate: "PA001",
     hazard: "A renamed or moved table, view or schema breaks running code that uses the old name.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::None,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Decision,
     remedy: "Rename and put a view of the old name in its place, in one transaction, with an exemption; drop the view when no code uses it.",
     bad: "ALTER TABLE t RENAME TO t2",
-    good: "CREATE VIEW t2 AS SELECT * FROM t",
+    good: &["CREATE VIEW t2 AS SELECT * FROM t"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -50,5 +55,5 @@ fn moved(case: &Case<'_>, relation: &RelationName, how: &str, to: Option<&str>) 
         "2. release code that uses the new name only; 3. drop the view.".to_owned(),
     ]);
     let consequence = format!("{how} of {} breaks running code that still uses that name", target.name);
-    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::None), remedy))
+    Some(case.finding(&RULE, &target, consequence, remedy))
 }

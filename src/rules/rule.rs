@@ -1,5 +1,7 @@
 //! A rule is data plus one pure function; each stands in a file of its own.
 
+use std::ops::RangeInclusive;
+
 use crate::catalog::locks::{LockMode, Work};
 use crate::deferred::operation::Operation;
 use crate::sql::name::RelationName;
@@ -11,7 +13,13 @@ use super::case::Case;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleId(pub &'static str);
 
-/// What every rule carries.
+/// The oldest PostgreSQL that pgairlock knows.
+pub const OLDEST: u32 = 13;
+
+/// Every PostgreSQL that it knows.
+pub const ALL_VERSIONS: RangeInclusive<u32> = OLDEST..=18;
+
+/// What every rule carries. `tests/proofs.rs` measures on real servers what it claims of its `bad` and its `good` SQL.
 pub struct Rule {
     /// Its name.
     pub id: RuleId,
@@ -19,14 +27,53 @@ pub struct Rule {
     pub sqlstate: &'static str,
     /// The hazard in one sentence.
     pub hazard: &'static str,
+    /// The strongest lock that hurts, on the table that the finding is about; none where it is no lock that hurts.
+    pub lock: Option<LockMode>,
+    /// What is done under that lock.
+    pub work: Work,
+    /// The major versions of PostgreSQL that have the hazard.
+    pub versions: RangeInclusive<u32>,
+    /// Who can do it right, and when.
+    pub class: RemedyClass,
     /// The way to do it right, in general words.
     pub remedy: &'static str,
-    /// SQL that it flags on a large table `t(id, a, b)` beside `p(id)`.
+    /// SQL that it flags on a large table `t(id, a, b)` beside `p(id)` and an empty `e`.
     pub bad: &'static str,
-    /// SQL that reaches the same end and that it passes.
-    pub good: &'static str,
+    /// Statements that reach the same end, or the first steps towards it, and that it passes: each by itself, in this order.
+    pub good: &'static [&'static str],
+    /// The first major version that has them.
+    pub good_since: u32,
     /// The decision: pure, on values only.
     pub judge: fn(&Case<'_>) -> Option<Finding>,
+}
+
+/// Who can do right what a rule flags, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemedyClass {
+    /// A: pgairlock, in the statement's place, in any transaction; what reads all rows follows when the transaction has ended.
+    InPlace,
+    /// B: pgairlock, outside of any transaction: at once, or after its COMMIT.
+    Outside,
+    /// C: a person, over several releases, with rows filled in batches between them.
+    Backfill,
+    /// D: a person decides, since data or names that code uses go away.
+    Decision,
+    /// Nobody: it is not for the wire, or not in this place.
+    Refusal,
+}
+
+impl RemedyClass {
+    /// The letter by which tables name it.
+    #[must_use]
+    pub fn letter(self) -> Option<char> {
+        match self {
+            Self::InPlace => Some('A'),
+            Self::Outside => Some('B'),
+            Self::Backfill => Some('C'),
+            Self::Decision => Some('D'),
+            Self::Refusal => None,
+        }
+    }
 }
 
 /// What a rule found in one statement, or in one command of an ALTER TABLE.
@@ -42,11 +89,13 @@ pub struct Finding {
     pub consequence: String,
     /// Strongest lock that hurts.
     pub lock: Option<LockMode>,
+    /// What that lock is on, where it is another relation.
+    pub locked: Option<RelationName>,
     /// What is done under it.
     pub work: Work,
     /// How sure.
     pub certainty: Certainty,
-    /// Size of the relation in bytes, when known.
+    /// Size in bytes of what is locked, when known.
     pub bytes: Option<u64>,
     /// What can be done instead.
     pub remedy: Remedy,

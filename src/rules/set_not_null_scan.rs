@@ -10,16 +10,26 @@ use super::alter;
 use super::case::Case;
 use super::names;
 use super::natively;
-use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rewrite, Rule, RuleId};
 use super::target::Target;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("set-not-null-scan"),
     sqlstate: "PA001",
     hazard: "SET NOT NULL holds an AccessExclusive lock while it reads every row, unless a valid CHECK proves that there is no NULL.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::Scan,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::InPlace,
     remedy: "A CHECK (c IS NOT NULL) NOT VALID, VALIDATE, SET NOT NULL, drop the CHECK; on 18 a NOT NULL constraint NOT VALID, VALIDATE.",
     bad: "ALTER TABLE t ALTER COLUMN a SET NOT NULL",
-    good: "ALTER TABLE t ADD CONSTRAINT t_a_nn CHECK (a IS NOT NULL) NOT VALID",
+    good: &[
+        "ALTER TABLE t ADD CONSTRAINT t_a_nn CHECK (a IS NOT NULL) NOT VALID",
+        "ALTER TABLE t VALIDATE CONSTRAINT t_a_nn",
+        "ALTER TABLE t ALTER COLUMN a SET NOT NULL",
+        "ALTER TABLE t DROP CONSTRAINT t_a_nn",
+    ],
+    good_since: OLDEST,
     judge,
 };
 
@@ -54,7 +64,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         Remedy::Rewrite(rewrite)
     };
     let consequence = format!("SET NOT NULL on {}.{column} blocks all reads and writes while every row is read", target.name);
-    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
+    Some(case.finding(&RULE, &target, consequence, remedy))
 }
 
 /// Before 18 a parent may be NOT NULL without its children.

@@ -5,16 +5,21 @@ use crate::catalog::locks::{LockMode, Work};
 use crate::sql::statement::{AlterAction, Statement, Storage};
 
 use super::case::Case;
-use super::rule::{Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 use super::target::Target;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("storage-rewrite"),
     sqlstate: "PA001",
     hazard: "SET LOGGED, UNLOGGED, TABLESPACE and ACCESS METHOD write the whole table anew under an AccessExclusive lock, unless it is so already.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::Rewrite,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Backfill,
     remedy: "A new table that is filled in batches and takes the name; for an index a new one by CREATE INDEX CONCURRENTLY … TABLESPACE.",
     bad: "ALTER TABLE t SET UNLOGGED",
-    good: "CREATE UNLOGGED TABLE t_new (LIKE t INCLUDING ALL)",
+    good: &["CREATE UNLOGGED TABLE t_new (LIKE t INCLUDING ALL)"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -28,7 +33,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         let target = case.judged(relations).find(|target| !target.bears_work())?;
         let consequence = format!("ALTER INDEX {} SET TABLESPACE copies the index, and nobody reads its table meanwhile", target.name);
         let advice = vec![format!("Run it outside a transaction: REINDEX (TABLESPACE …, CONCURRENTLY) INDEX {};", target.name)];
-        let finding = case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Rewrite), Remedy::Advice(advice));
+        let finding = case.finding(&RULE, &target, consequence, Remedy::Advice(advice));
         return Some(finding.about_table_of(&target));
     }
     let (statement, command) = case.command?;
@@ -43,7 +48,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         "In steps: 1. CREATE TABLE {0}_new (LIKE {0} INCLUDING ALL) as it is to be stored; 2. a trigger that keeps it equal, and the old rows in batches; 3. swap the two names in one short transaction.",
         statement.relation.name
     )];
-    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Rewrite), Remedy::Advice(advice)))
+    Some(case.finding(&RULE, &target, consequence, Remedy::Advice(advice)))
 }
 
 /// Where nothing is known of it, it is taken for an ordinary table.

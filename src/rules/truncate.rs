@@ -5,16 +5,21 @@ use crate::sql::name::RelationName;
 use crate::sql::statement::Statement;
 
 use super::case::Case;
-use super::rule::{Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 use super::target::Target;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("truncate"),
     sqlstate: "PA001",
     hazard: "TRUNCATE takes every row away under an AccessExclusive lock, and with CASCADE those of every table that references it.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::Rewrite,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Decision,
     remedy: "DELETE in batches of what is not needed any more, or an exemption with the reason.",
     bad: "TRUNCATE t",
-    good: "DELETE FROM t WHERE id < 1000",
+    good: &["DELETE FROM t WHERE id < 1000"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -32,7 +37,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         format!("If no row is needed any more, in batches: DELETE FROM {} WHERE …;", target.name),
         format!("or have it exempted, with the reason, and run it: TRUNCATE {};", target.name),
     ];
-    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Rewrite), Remedy::Advice(advice)))
+    Some(case.finding(&RULE, &target, consequence, Remedy::Advice(advice)))
 }
 
 /// TRUNCATE … CASCADE empties every table whose foreign keys reference it.

@@ -4,16 +4,21 @@ use crate::catalog::locks::{LockMode, Work};
 use crate::sql::statement::{AlterAction, Statement};
 
 use super::case::Case;
-use super::rule::{Certainty, Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Certainty, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 use super::target::Target;
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("unjudged-statement"),
     sqlstate: "PA002",
     hazard: "What no rule understands may lock, rewrite or lose anything.",
+    lock: None,
+    work: Work::None,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Refusal,
     remedy: "Another way to the same end, or an exemption with a reason.",
     bad: "ALTER DATABASE app SET TABLESPACE fast",
-    good: "ALTER DATABASE app RESET work_mem",
+    good: &["ALTER DATABASE app RESET work_mem"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -40,9 +45,9 @@ fn is_judged(what: &str) -> bool {
 
 fn found(case: &Case<'_>, what: &str, target: &Target<'_>) -> Finding {
     let consequence = format!("{what} on {} is judged by no rule: it may block, rewrite or lose it", target.name);
-    let mut finding = case.finding(&RULE, target, consequence, (LockMode::AccessExclusive, Work::Rewrite), Remedy::Advice(advice()));
-    finding.certainty = Certainty::Assumed;
-    finding
+    let finding = case.finding(&RULE, target, consequence, Remedy::Advice(advice()));
+    // It may be the worst.
+    Finding { lock: Some(LockMode::AccessExclusive), work: Work::Rewrite, certainty: Certainty::Assumed, ..finding }
 }
 
 fn general(case: &Case<'_>, what: &str) -> Finding {

@@ -4,15 +4,20 @@ use crate::catalog::locks::{LockMode, Work};
 use crate::sql::statement::Statement;
 
 use super::case::Case;
-use super::rule::{Certainty, Finding, Remedy, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Certainty, Finding, OLDEST, Remedy, RemedyClass, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("vacuum-full"),
     sqlstate: "PA001",
     hazard: "VACUUM FULL and CLUSTER write the whole table and its indexes anew under an AccessExclusive lock.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::Rewrite,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Refusal,
     remedy: "VACUUM; pg_repack or pg_squeeze where the space must be given back.",
-    bad: "VACUUM FULL t",
-    good: "VACUUM t",
+    bad: "CLUSTER t USING t_b_idx",
+    good: &["VACUUM t"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -25,7 +30,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     }
     let target = case.judged(relations).find(|target| !target.bears_work())?;
     let consequence = format!("{what} writes all of {} and its indexes anew and blocks all reads and writes meanwhile", target.name);
-    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Rewrite), Remedy::Advice(advice())))
+    Some(case.finding(&RULE, &target, consequence, Remedy::Advice(advice())))
 }
 
 fn advice() -> Vec<String> {

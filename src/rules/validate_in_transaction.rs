@@ -6,7 +6,7 @@ use crate::sql::statement::{AlterAction, AlterTable, ConstraintKind};
 
 use super::case::Case;
 use super::names;
-use super::rule::{Finding, Remedy, Rewrite, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, Remedy, RemedyClass, Rewrite, Rule, RuleId};
 use super::target::Target;
 use super::{alter, natively};
 
@@ -14,9 +14,14 @@ pub(super) const RULE: Rule = Rule {
     id: RuleId("validate-in-transaction"),
     sqlstate: "PA001",
     hazard: "VALIDATE CONSTRAINT disturbs nobody by itself, but a strong lock that the transaction took earlier is held while every row is read.",
+    lock: Some(LockMode::AccessExclusive),
+    work: Work::Scan,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Outside,
     remedy: "VALIDATE CONSTRAINT in a transaction of its own, after the one that added the constraint.",
     bad: "ALTER TABLE t ADD CONSTRAINT t_a_check CHECK (a > 0) NOT VALID; ALTER TABLE t VALIDATE CONSTRAINT t_a_check",
-    good: "ALTER TABLE t VALIDATE CONSTRAINT t_a_check",
+    good: &["ALTER TABLE t ADD CONSTRAINT t_a_check CHECK (a > 0) NOT VALID", "ALTER TABLE t VALIDATE CONSTRAINT t_a_check"],
+    good_since: OLDEST,
     judge,
 };
 
@@ -39,7 +44,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     };
     let what = if own { "its readers and writers".to_owned() } else { format!("those who use {locked}") };
     let consequence = format!("VALIDATE CONSTRAINT {name} reads all of {} while an earlier lock of this transaction blocks {what}", target.name);
-    Some(case.finding(&RULE, &target, consequence, (LockMode::AccessExclusive, Work::Scan), remedy))
+    Some(case.finding(&RULE, &target, consequence, remedy))
 }
 
 /// The same statement adds a key of that name, which the server would not validate.

@@ -1,5 +1,6 @@
 //! A statement that needs, or changes, what an earlier one of its transaction left for after COMMIT.
 
+use crate::catalog::locks::Work;
 use crate::catalog::words::words;
 use crate::deferred::operation::Operation;
 use crate::deferred::partitions::{Adopt, Object};
@@ -9,15 +10,20 @@ use crate::sql::statement::{AlterAction, AlterCommand, Constraint, ConstraintKin
 
 use super::case::Case;
 use super::dropped;
-use super::rule::{Finding, Rule, RuleId};
+use super::rule::{ALL_VERSIONS, Finding, OLDEST, RemedyClass, Rule, RuleId};
 
 pub(super) const RULE: Rule = Rule {
     id: RuleId("waits-for-commit"),
     sqlstate: "PA001",
     hazard: "The object is not there yet, or not in its final state: it is made safely after COMMIT, and this statement would fail or miss it.",
+    lock: None,
+    work: Work::None,
+    versions: ALL_VERSIONS,
+    class: RemedyClass::Refusal,
     remedy: "Put the statement into a later migration, or let the tool commit after each migration.",
-    bad: "ALTER TABLE t CLUSTER ON t_a_idx",
-    good: "ALTER TABLE t ADD COLUMN c int",
+    bad: "ALTER TABLE t CLUSTER ON t_a_idx /* which CREATE INDEX, earlier in this transaction, left for after its COMMIT */",
+    good: &["ALTER TABLE t ADD COLUMN c int"],
+    good_since: OLDEST,
     judge,
 };
 

@@ -133,6 +133,13 @@ impl Cluster {
         name
     }
 
+    /// The name of a new database with what this one has, which nobody may be using.
+    pub async fn copy_of(&self, template: &str) -> String {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.connect("postgres").await.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await.unwrap();
+        name
+    }
+
     /// Waits until the session with this process id (four bytes of BackendKeyData) is in `pg_sleep`.
     pub async fn until_asleep(&self, pid: &[u8]) {
         let pid = u32::from_be_bytes(pid.try_into().unwrap());
