@@ -45,7 +45,7 @@ build: ## the optimised binary: target/release/pgairlock
 	cargo build --release --locked
 
 .PHONY: test
-test: ## everything a change must pass: style, unit and integration tests, short tool, race, queue, deploy-day, driver and abuse runs
+test: ## everything a change must pass: style, unit and integration tests, short tool, race, queue, deploy-day, driver, abuse and accuracy runs
 	@scripts/install test
 	@$(MAKE) style cargo-test
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/run.py --quick --pg-version 15
@@ -54,13 +54,15 @@ test: ## everything a change must pass: style, unit and integration tests, short
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/deploy_day/quick.py --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/drivers/run.py --quick --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/abuse/run.py --connections 500
+	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/abuse/check.py
+	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/accuracy/accuracy.py --pg-versions 15 --no-peers
 
 .PHONY: test-full
 test-full: export PGAIRLOCK_TEST_VERSIONS = 13 14 15 16 17 18
 test-full: ## as test, on PostgreSQL 13 to 18, with every tool and driver, 10,000 connections and the demo
 	@scripts/install test tools
 	@$(MAKE) style cargo-test
-	@$(MAKE) tools race queue drivers abuse demo
+	@$(MAKE) tools race queue drivers abuse abuse-check accuracy demo
 
 .PHONY: demo
 demo: ## naive Alembic migrations on a million rows under live traffic: directly, then through the proxy
@@ -98,6 +100,10 @@ drivers: build ## the real database drivers through the proxy
 abuse: build ## 10,000 connections, broken packets, dying peers
 	@scripts/install test
 	PGAIRLOCK_BIN='$(release_binary)' python3 tests/abuse/run.py
+
+.PHONY: abuse-check
+abuse-check: build ## files that nobody should send to `pgairlock check`, and what memory they take
+	PGAIRLOCK_BIN='$(release_binary)' python3 tests/abuse/check.py
 
 .PHONY: kills
 kills: ## proxy, client, session or server die at every step: whether the next run ends where an undisturbed one does

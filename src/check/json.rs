@@ -1,6 +1,9 @@
-//! `--format json`: stable, for scripts (docs/check.md).
+//! `--format json`: stable, for scripts (docs/check.md). Written piece by piece: a file may be as long as memory bears.
 
-use serde_json::{Value, json};
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde::ser::SerializeSeq;
 
 use crate::policy::message;
 use crate::policy::plan::{Certainty, Judged, Verdict};
@@ -8,53 +11,110 @@ use crate::policy::plan::{Certainty, Judged, Verdict};
 use super::report::{FileReport, Problem, StatementReport};
 
 /// All files.
-#[must_use]
-pub fn document(reports: &[FileReport]) -> String {
-    let files: Vec<Value> = reports.iter().map(file).collect();
-    format!("{:#}\n", json!({"version": 1, "files": files}))
+///
+/// # Errors
+/// When nobody reads it.
+pub fn write(reports: &[FileReport], out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &Document { version: 1, files: reports.iter().map(File::of).collect() })?;
+    out.write_all(b"\n")
 }
 
-fn file(report: &FileReport) -> Value {
-    let statements: Vec<Value> = report.statements.iter().map(|statement| one(report, statement)).collect();
-    let problems: Vec<Value> = report.problems.iter().map(problem).collect();
-    json!({"path": report.path, "statements": statements, "problems": problems})
+#[derive(Serialize)]
+struct Document<'a> {
+    version: u32,
+    files: Vec<File<'a>>,
 }
 
-fn problem(problem: &Problem) -> Value {
-    json!({"line": problem.at.map(|at| at.line), "message": problem.message})
+#[derive(Serialize)]
+struct File<'a> {
+    path: &'a str,
+    statements: Statements<'a>,
+    problems: Vec<Told<'a>>,
 }
 
-fn one(report: &FileReport, statement: &StatementReport) -> Value {
-    let findings: Vec<Value> = statement.findings.iter().map(|judged| finding(report, statement, judged)).collect();
-    json!({
-        "index": statement.index,
-        "line": statement.at.line,
-        "sql": report.sql(statement),
-        "decision": statement.outcome().word(),
-        "in_transaction": statement.in_transaction,
-        "runs_as": statement.instead(),
-        "findings": findings,
-    })
+struct Statements<'a>(&'a FileReport);
+
+#[derive(Serialize)]
+struct Told<'a> {
+    line: Option<usize>,
+    message: &'a str,
 }
 
-fn finding(report: &FileReport, statement: &StatementReport, judged: &Judged) -> Value {
-    let finding = &judged.finding;
-    let policy = match &judged.verdict {
-        Verdict::Enforced => "enforce",
-        Verdict::Warned => "warn",
-        Verdict::Off => "off",
-        Verdict::Exempted(_) => "exempt",
-    };
-    json!({
-        "rule": finding.rule.0,
-        "message": finding.consequence,
-        "lock": finding.lock.map(|lock| lock.to_string()),
-        "work": finding.work.to_string(),
-        "certainty": if finding.certainty == Certainty::Proven { "proven" } else { "assumed" },
-        "safe_sql": message::safe_statements(finding, &statement.prefix),
-        "relation": finding.relation.as_ref().map(ToString::to_string),
-        "bytes": finding.bytes,
-        "policy": policy,
-        "help": report.help(statement, finding),
-    })
+#[derive(Serialize)]
+struct One<'a> {
+    index: usize,
+    line: usize,
+    sql: &'a str,
+    decision: &'static str,
+    in_transaction: bool,
+    runs_as: Vec<String>,
+    findings: Vec<Found<'a>>,
+}
+
+#[derive(Serialize)]
+struct Found<'a> {
+    rule: &'static str,
+    message: &'a str,
+    lock: Option<String>,
+    work: String,
+    certainty: &'static str,
+    safe_sql: Vec<String>,
+    relation: Option<String>,
+    bytes: Option<u64>,
+    policy: &'static str,
+    help: String,
+}
+
+impl Serialize for Statements<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.0.statements.len()))?;
+        for statement in &self.0.statements {
+            list.serialize_element(&One::of(self.0, statement))?;
+        }
+        list.end()
+    }
+}
+
+impl<'a> File<'a> {
+    fn of(report: &'a FileReport) -> Self {
+        let problem = |problem: &'a Problem| Told { line: problem.at.map(|at| at.line), message: &problem.message };
+        Self { path: &report.path, statements: Statements(report), problems: report.problems.iter().map(problem).collect() }
+    }
+}
+
+impl<'a> One<'a> {
+    fn of(report: &'a FileReport, statement: &'a StatementReport) -> Self {
+        Self {
+            index: statement.index,
+            line: statement.at.line,
+            sql: report.sql(statement),
+            decision: statement.outcome().word(),
+            in_transaction: statement.in_transaction,
+            runs_as: statement.instead(),
+            findings: statement.findings.iter().map(|judged| Found::of(report, statement, judged)).collect(),
+        }
+    }
+}
+
+impl<'a> Found<'a> {
+    fn of(report: &FileReport, statement: &StatementReport, judged: &'a Judged) -> Self {
+        let finding = &judged.finding;
+        Self {
+            rule: finding.rule.0,
+            message: &finding.consequence,
+            lock: finding.lock.map(|lock| lock.to_string()),
+            work: finding.work.to_string(),
+            certainty: if finding.certainty == Certainty::Proven { "proven" } else { "assumed" },
+            safe_sql: message::safe_statements(finding, &statement.prefix),
+            relation: finding.relation.as_ref().map(ToString::to_string),
+            bytes: finding.bytes,
+            policy: match &judged.verdict {
+                Verdict::Enforced => "enforce",
+                Verdict::Warned => "warn",
+                Verdict::Off => "off",
+                Verdict::Exempted(_) => "exempt",
+            },
+            help: report.help(statement, finding),
+        }
+    }
 }

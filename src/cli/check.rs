@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{SUCCESS, USAGE, fail};
 use crate::catalog::facts::Facts;
 use crate::catalog::questions::Answer;
-use crate::check::judge::{self, Asking, MOST_BYTES, Read};
+use crate::check::judge::{self, Asking, Course, MOST_BYTES, Read};
 use crate::check::report::{FileReport, Lines, Outcome, Problem};
 use crate::check::source::{self, Around, Direction, Part};
 use crate::check::{github, gitlab, json, sarif, text};
@@ -113,15 +113,8 @@ fn policy(file: Option<&Path>) -> Result<PolicySettings, config::ConfigError> {
 }
 
 fn ended(args: &CheckArgs, reports: &[FileReport]) -> u8 {
-    let written = match args.format {
-        Format::Text => reports.iter().map(text::file).chain([text::summary(reports)]).collect(),
-        Format::Json => json::document(reports),
-        Format::Sarif => sarif::document(reports, env!("CARGO_PKG_VERSION")),
-        Format::Github => github::document(reports),
-        Format::Gitlab => gitlab::document(reports),
-    };
     // Nobody may be reading any more; that is no reason to end otherwise than said.
-    let _ = std::io::stdout().write_all(written.as_bytes());
+    let _ = write(args.format, reports);
     let worst = reports.iter().map(FileReport::outcome).max().unwrap_or(Outcome::Pass);
     let limit = match args.fail_on {
         FailOn::Refuse => Some(Outcome::Refuse),
@@ -133,6 +126,23 @@ fn ended(args: &CheckArgs, reports: &[FileReport]) -> u8 {
         return COULD_NOT;
     }
     if limit.is_some_and(|limit| worst >= limit) { FOUND } else { SUCCESS }
+}
+
+fn write(format: Format, reports: &[FileReport]) -> std::io::Result<()> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    match format {
+        Format::Text => {
+            for report in reports {
+                out.write_all(text::file(report).as_bytes())?;
+            }
+            out.write_all(text::summary(reports).as_bytes())?;
+        }
+        Format::Json => json::write(reports, &mut out)?,
+        Format::Sarif => out.write_all(sarif::document(reports, env!("CARGO_PKG_VERSION")).as_bytes())?,
+        Format::Github => out.write_all(github::document(reports).as_bytes())?,
+        Format::Gitlab => out.write_all(gitlab::document(reports).as_bytes())?,
+    }
+    out.flush()
 }
 
 async fn check(args: &CheckArgs, settings: &PolicySettings) -> Result<Vec<FileReport>, String> {
@@ -167,14 +177,18 @@ async fn one(args: &CheckArgs, path: &Path, server: Option<&Server>, asking: &As
     };
     let lines = Lines::of(&report.text);
     for part in source::parts(&name, &report.text).into_iter().filter(|part| args.wants(part.direction)) {
-        let (reads, problems) = judge::read(&report.text, &lines, &args.around(part));
-        report.problems.extend(problems);
-        for read in reads {
+        let part = args.around(part);
+        let chunks = judge::chunks(&report.text, &part);
+        let mut course = Course::of(&report.text, &lines, &part, chunks.len());
+        for chunk in &chunks {
+            let (read, problems) = course.read(chunk);
+            report.problems.extend(problems);
+            let Some(read) = read else { continue };
             let facts = match server {
                 Some(server) => server.facts(&read).await?,
                 None => Facts { server_version: args.pg_version * 10_000, ..Facts::default() },
             };
-            report.statements.extend(read.judge(&report.text, &lines, &facts, asking));
+            report.statements.extend(course.judge(&read, part.around, &facts, asking));
         }
     }
     report.statements.iter_mut().enumerate().for_each(|(index, statement)| statement.index = index);

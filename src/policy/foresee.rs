@@ -3,7 +3,7 @@
 
 use crate::catalog::assumed;
 use crate::catalog::facts::{Facts, Scope};
-use crate::catalog::overlay::Effect;
+use crate::catalog::overlay::{Effect, Overlay};
 use crate::catalog::path::Paths;
 use crate::deferred::promise::Deferred;
 use crate::rules::rule::Certainty;
@@ -33,12 +33,25 @@ pub enum Basis {
     Nothing,
 }
 
-/// Judges each statement as if those before it had run. `situation` is that of the first; BEGIN and COMMIT in the script are followed.
-#[must_use]
-pub fn foresee(script: &Script, facts: &Facts, situation: &Situation<'_>, basis: Basis) -> Vec<Foreseen> {
+/// What the statements before have left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SoFar {
+    /// What the transaction did.
+    pub overlay: Overlay,
+    /// A transaction is open.
+    pub in_block: bool,
+    /// Something stood before.
+    pub begun: bool,
+}
+
+/// Judges each statement as if those before it had run; BEGIN and COMMIT in the script are followed. Of `situation` that counts which no statement
+/// changes.
+pub fn foresee(script: &Script, facts: &Facts, situation: &Situation<'_>, basis: Basis, so_far: &mut SoFar) -> Vec<Foreseen> {
     let paths = Paths::of(script);
+    let before = so_far.overlay.clone();
+    let situation = &Situation { overlay: &before, ..*situation };
     let mut judge = Judge::new(facts, situation);
-    let mut in_block = situation.in_block;
+    let mut in_block = so_far.in_block;
     let mut foreseen = Vec::with_capacity(script.statements.len());
     for (index, parsed) in script.statements.iter().enumerate() {
         let scope = match basis {
@@ -46,7 +59,7 @@ pub fn foresee(script: &Script, facts: &Facts, situation: &Situation<'_>, basis:
             Basis::Nothing => assumed::scope(parsed),
         };
         judge.in_transaction = in_block;
-        judge.alone = index == 0;
+        judge.alone = index == 0 && !so_far.begun;
         let overlay = judge.overlay.clone();
         let (found, _) = judge.next(&script.text, parsed, &scope);
         let here = Situation { in_transaction: in_block, in_block, promises: in_block, overlay: &overlay, ..*situation };
@@ -62,6 +75,7 @@ pub fn foresee(script: &Script, facts: &Facts, situation: &Situation<'_>, basis:
         });
         in_block = is_in_block(&parsed.statement, in_block);
     }
+    *so_far = SoFar { overlay: judge.overlay, in_block, begun: true };
     foreseen
 }
 

@@ -103,10 +103,28 @@ pub fn script(text: &str, limit_bytes: usize) -> Result<Script, ParseError> {
     }
 }
 
+/// The tokens of a longer text are not read one by one: they take some twenty times its size.
+const SCANNED: usize = 4 * 1024 * 1024;
+
+/// Where the statements of a text stand, as PostgreSQL's grammar splits it; nothing where it does not accept it.
+#[must_use]
+pub fn split(text: &str) -> Vec<Range<usize>> {
+    if guard(text, text.len()).is_err() {
+        return Vec::new();
+    }
+    let pieces = std::panic::catch_unwind(|| pg_query::split_with_parser(text)).ok().and_then(Result::ok).unwrap_or_default();
+    let start = text.as_ptr() as usize;
+    let place = |piece: &&str| (piece.as_ptr() as usize).checked_sub(start).map(|at| at..at + piece.len());
+    pieces.iter().map(place).collect::<Option<Vec<_>>>().unwrap_or_default()
+}
+
 /// Where the statements of a text stand, as far as its tokens tell: for one that the grammar does not accept as a whole. Not one where even its
 /// tokens cannot be told apart, such as behind a quote that is never closed.
 #[must_use]
 pub fn pieces(text: &str) -> Vec<Range<usize>> {
+    if guard(text, SCANNED).is_err() {
+        return Vec::new();
+    }
     let scanned = std::panic::catch_unwind(|| pg_query::scan(text)).ok().and_then(Result::ok);
     let mut pieces = Vec::new();
     let (mut from, mut depth) = (None, 0_usize);
@@ -144,12 +162,17 @@ fn guard(text: &str, limit: usize) -> Result<(), ParseError> {
     if comments::deeper_than(text, COMMENT_DEPTH) { Err(ParseError::TooDeep) } else { Ok(()) }
 }
 
+/// The server's own limits, by its words: the one of its stack, and the one of its grammar (`YYMAXDEPTH`).
+fn is_too_deep(message: &str) -> bool {
+    message.starts_with("stack depth limit exceeded") || message.starts_with("memory exhausted")
+}
+
 /// PostgreSQL's own tree. The crate reads more out of it than we ask for, and may panic there: that too is "not understood".
 fn statements(text: &str) -> Result<Vec<RawStmt>, ParseError> {
     match std::panic::catch_unwind(|| pg_query::parse(text, 0)) {
         Ok(Ok(result)) => Ok(result.protobuf.stmts),
         Ok(Err(pg_query::Error::Decode(_))) => Err(ParseError::TooDeep),
-        Ok(Err(pg_query::Error::Parse(message))) if message.starts_with("stack depth limit exceeded") => Err(ParseError::TooDeep),
+        Ok(Err(pg_query::Error::Parse(message))) if is_too_deep(&message) => Err(ParseError::TooDeep),
         Ok(Err(pg_query::Error::Parse(message))) => Err(ParseError::not_understood(message)),
         Ok(Err(other)) => Err(ParseError::not_understood(other.to_string())),
         Err(_) => Err(ParseError::not_understood("the parser failed on this statement")),
