@@ -101,6 +101,12 @@ abuse: build ## 10,000 connections, broken packets, dying peers
 	@scripts/install test
 	PGAIRLOCK_BIN='$(release_binary)' python3 tests/abuse/run.py
 
+.PHONY: corpus
+corpus: build ## the 880 migrations of a real project (the Go module coder), judged, and read by two readers
+	@scripts/install test
+	@corpus=$$(tests/corpus/fetch) && PGAIRLOCK_BIN='$(release_binary)' python3 tests/corpus/corpus.py "$$corpus" && \
+		PGAIRLOCK_CORPUS="$$corpus" cargo test --locked --test second_reader real_project -- --nocapture
+
 .PHONY: abuse-check
 abuse-check: build ## files that nobody should send to `pgairlock check`, and what memory they take
 	PGAIRLOCK_BIN='$(release_binary)' python3 tests/abuse/check.py
