@@ -1,5 +1,7 @@
 //! An independent parser reads the corpus too: wherever it understands a statement, it must find in it what we found.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+
 use std::path::{Path, PathBuf};
 
 use pgairlock::sql::name::RelationName;
