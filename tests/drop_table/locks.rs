@@ -8,6 +8,9 @@ use super::{DROPS, TABLES, ran_safely, until};
 /// Nobody may have to wait for these.
 const PATIENCE: &str = "SET lock_timeout = '100ms'";
 
+/// No deadline of a wait ends the test's.
+const PATIENT: &str = "[timeouts]\nlock_total = \"10min\"\n";
+
 /// A step waits for the lock of a table.
 const WAITS: &str = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'relation'";
 
@@ -115,7 +118,7 @@ async fn what_could_not_be_taken_back_is_left_to_the_next_session() {
 /// The client cancels while the last table is waited for: the keys that were dropped are there again.
 #[tokio::test]
 async fn a_cancelled_drop_leaves_the_schema_as_before() {
-    for scene in scenes_with("enforce", DROPS, PAIR).await {
+    for scene in scenes_with("enforce", &format!("{DROPS}{PATIENT}"), PAIR).await {
         let before = catalog(&scene.direct).await;
         for protocol in PROTOCOLS {
             let reader = scene.cluster.connect(&scene.database).await;
