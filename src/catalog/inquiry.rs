@@ -110,9 +110,9 @@ impl Names {
             Statement::Opaque(Opaque::Do { body, .. }) => self.code(body),
             Statement::Opaque(Opaque::Call(call)) => self.function(path, call),
             Statement::Execute { name } => self.execute(path, name, around, follow),
-            Statement::Query(query) => self.all(path, if query.all_rows { query.written.as_slice() } else { &[] }),
             Statement::Setting(_)
             | Statement::Transaction(_)
+            | Statement::Query(_)
             | Statement::Copy(_)
             | Statement::LockTable { .. }
             | Statement::Prepare { .. }

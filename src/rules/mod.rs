@@ -54,7 +54,6 @@ pub mod target;
 mod tree;
 mod truncate;
 mod type_change;
-mod unbatched_write;
 mod unique;
 mod unjudged_statement;
 mod vacuum_full;
@@ -121,7 +120,6 @@ pub fn all() -> &'static [Rule] {
         drop_index_blocking::RULE,
         reindex_blocking::RULE,
         drop_table_foreign_keys::RULE,
-        unbatched_write::RULE,
         unjudged_statement::RULE,
     ];
     ALL

@@ -188,8 +188,6 @@ pub struct Query {
     pub fetches: bool,
     /// The table of an INSERT, UPDATE or DELETE that is the whole statement.
     pub written: Option<RelationName>,
-    /// UPDATE or DELETE without WHERE: every row is meant.
-    pub all_rows: bool,
     /// ON CONFLICT: it asks for a unique index.
     pub on_conflict: bool,
 }

@@ -17,11 +17,6 @@ pub(super) fn writes(relation: Option<&RangeVar>, on_conflict: bool) -> Statemen
     Statement::Query(Query { written: relation.map(tree::relation), on_conflict, ..Query::default() })
 }
 
-/// UPDATE and DELETE, where nothing says which rows: what is joined with them says it, too.
-pub(super) fn changes(relation: Option<&RangeVar>, says_which: bool) -> Statement {
-    Statement::Query(Query { written: relation.map(tree::relation), all_rows: !says_which, ..Query::default() })
-}
-
 /// FETCH, MOVE.
 pub(super) fn fetch() -> Statement {
     Statement::Query(Query { fetches: true, ..Query::default() })

@@ -45,8 +45,8 @@ fn rows(node: &NodeEnum) -> Option<Statement> {
     Some(match node {
         NodeEnum::SelectStmt(stmt) => query::select(stmt),
         NodeEnum::InsertStmt(stmt) => query::writes(stmt.relation.as_ref(), stmt.on_conflict_clause.is_some()),
-        NodeEnum::UpdateStmt(stmt) => query::changes(stmt.relation.as_ref(), stmt.where_clause.is_some() || !stmt.from_clause.is_empty()),
-        NodeEnum::DeleteStmt(stmt) => query::changes(stmt.relation.as_ref(), stmt.where_clause.is_some() || !stmt.using_clause.is_empty()),
+        NodeEnum::UpdateStmt(stmt) => query::writes(stmt.relation.as_ref(), false),
+        NodeEnum::DeleteStmt(stmt) => query::writes(stmt.relation.as_ref(), false),
         NodeEnum::MergeStmt(stmt) => query::writes(stmt.relation.as_ref(), false),
         NodeEnum::DeclareCursorStmt(_) | NodeEnum::ClosePortalStmt(_) => query::plain(),
         NodeEnum::FetchStmt(_) => query::fetch(),
