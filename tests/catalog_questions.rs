@@ -198,7 +198,7 @@ async fn the_catalog_question_waits_for_no_lock() {
 
 #[tokio::test]
 async fn functions_that_hide_behind_other_names_are_told() {
-    use pgairlock::catalog::questions::Answer;
+    use pgairlock::catalog::questions::{Answer, Rows};
     use pgairlock::catalog::shadows::Shadows;
     for cluster in clusters() {
         let session = cluster.connect(&cluster.database().await).await;
@@ -220,7 +220,7 @@ async fn functions_that_hide_behind_other_names_are_told() {
         let answer = Answer::Text(session.query_one(&statement, &[&question.parameters[0]]).await.unwrap().get(0));
         let mut shadows = Shadows::default();
         assert!(shadows.learn(&answer));
-        let asks = |sql: &str| !Inquiry::with(&script(sql), &NothingPrepared, &shadows).is_empty();
+        let asks = |sql: &str| !Inquiry::with(&script(sql), &NothingPrepared, &shadows, Rows::Whole).is_empty();
         for sql in ["SELECT abs(true)", "SELECT pg_advisory_lock('x')", "SELECT small.dng FROM small", "SELECT (small).dng FROM small"] {
             assert!(asks(sql), "{sql} on {}", cluster.version);
         }

@@ -31,6 +31,7 @@ const ABOUT_NO_LOCK: &[&str] = &[
     "concurrently-in-transaction",
     "after-commit-failed",
     "waits-for-commit",
+    "new-enum-value",
     "unjudged-statement",
     "not-understood",
 ];

@@ -156,6 +156,8 @@ fn our_command(facts: &mut Facts, action: &AlterAction) {
         AlterAction::AttachPartition { .. }
         | AlterAction::DetachPartition(_)
         | AlterAction::Inherit(_)
+        | AlterAction::DropNotNull(_)
+        | AlterAction::DropDefault(_)
         | AlterAction::Brief(_)
         | AlterAction::Store(_)
         | AlterAction::SetExpression(_)

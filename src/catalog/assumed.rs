@@ -140,5 +140,14 @@ fn steady() -> FunctionFacts {
 }
 
 fn plain() -> TypeFacts {
-    TypeFacts { oid: 0, constrained_domain: false, base_oid: 0, base_modifier: -1, unsorted: false, users: None, binary_from: Vec::new() }
+    TypeFacts {
+        oid: 0,
+        constrained_domain: false,
+        base_oid: 0,
+        base_modifier: -1,
+        unsorted: false,
+        users: None,
+        labels: Vec::new(),
+        binary_from: Vec::new(),
+    }
 }

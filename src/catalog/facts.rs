@@ -171,6 +171,8 @@ pub struct ColumnFacts {
     pub default_collation: bool,
     /// NOT NULL (and, on 18, valid).
     pub not_null: bool,
+    /// It has a DEFAULT; a generated column has none.
+    pub has_default: bool,
 }
 
 /// One constraint.
@@ -301,6 +303,8 @@ pub struct TypeFacts {
     /// Tables with columns of it, of domains over it, of arrays and row types of these: asked where an ALTER DOMAIN looks at their rows.
     #[serde(skip)]
     pub users: Option<Vec<TypeUser>>,
+    /// Where it is an enum: its values.
+    pub labels: Vec<String>,
     /// Types whose values are stored the same, so that a cast from them writes nothing (`pg_cast.castmethod = 'b'`).
     pub binary_from: Vec<u32>,
 }

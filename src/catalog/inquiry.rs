@@ -5,8 +5,8 @@ use std::hash::Hash;
 use crate::sql::functions;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{
-    AddColumn, AlterAction, AlterTable, ConstraintKind, CreateTable, FunctionCall, Opaque, Parsed, ReindexTarget, RenameKind, Script, Statement,
-    TypeName, Using,
+    AddColumn, AlterAction, AlterTable, ConstraintKind, CreateTable, FunctionCall, Opaque, Parsed, Query, Reach, ReindexTarget, RenameKind, Script,
+    Statement, TypeName, Using,
 };
 
 use super::path::{Paths, may_set_time_zone};
@@ -60,18 +60,34 @@ impl<T: Hash + Eq + Clone> Unique<T> {
 }
 
 /// What a string is read against.
-struct Around<'a> {
-    prepared: &'a dyn Prepared,
-    shadows: &'a Shadows,
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    pub(super) prepared: &'a dyn Prepared,
+    pub(super) shadows: &'a Shadows,
+    /// Which rows matter, after what the transaction has done before.
+    pub(super) rows: Rows,
+}
+
+/// Which rows that are written matter, after what the transaction has done before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Rows {
+    /// Only every row of a table.
+    #[default]
+    Whole,
+    /// Those of which there may be many: a lock is held meanwhile.
+    Many,
+    /// Any: they may have a value that is new.
+    Any,
 }
 
 impl Names {
-    pub(super) fn of(script: &Script, paths: &Paths, prepared: &dyn Prepared, shadows: &Shadows) -> Self {
-        let around = &Around { prepared, shadows };
+    pub(super) fn of(script: &Script, paths: &Paths, around: Around<'_>) -> Self {
+        let mut around = around;
         let mut names = Self::default();
         let mut sets_time_zone = false;
         for (index, parsed) in script.statements.iter().enumerate() {
-            names.statement(paths.number_of(index), parsed, around, true);
+            names.statement(paths.number_of(index), parsed, &around, true);
+            around.rows = around.rows.max(rows_after(&parsed.statement));
             names.sets_time_zone |= sets_time_zone && changes_a_type(parsed);
             sets_time_zone |= may_set_time_zone(parsed);
             // Later statements of the string may run it.
@@ -87,7 +103,12 @@ impl Names {
             self.calls(path, parsed, around.shadows);
         }
         match &parsed.statement {
-            Statement::CreateTable(create) => self.create_table(path, create, around, follow),
+            Statement::CreateTable(create) => {
+                self.create_table(path, create, around, follow);
+                if create.from_query && around.rows >= Rows::Many {
+                    self.all(path, &parsed.relations);
+                }
+            }
             Statement::CreateIndex(create) => self.with_beside(path, &create.table, create.name.iter()),
             Statement::DropIndex(drop) => self.all(path, &drop.relations),
             Statement::DropTable(drop) => self.dropped(path, &drop.relations),
@@ -103,6 +124,7 @@ impl Names {
             }
             Statement::SetSchema { relation } => _ = self.relation(path, relation),
             Statement::Unjudged { relations, .. } => self.all(path, relations),
+            Statement::AddEnumValue { name, .. } => _ = self.types.add((path, name.clone())),
             Statement::AlterDomain { name, .. } => {
                 let place = self.types.add((path, name.clone()));
                 self.domains.add(place);
@@ -110,15 +132,28 @@ impl Names {
             Statement::Opaque(Opaque::Do { body, .. }) => self.code(body),
             Statement::Opaque(Opaque::Call(call)) => self.function(path, call),
             Statement::Execute { name } => self.execute(path, name, around, follow),
+            Statement::Query(query) => self.query(path, parsed, query, around),
             Statement::Setting(_)
             | Statement::Transaction(_)
-            | Statement::Query(_)
             | Statement::Copy(_)
             | Statement::LockTable { .. }
             | Statement::Prepare { .. }
             | Statement::Deallocate(_)
             | Statement::External(_)
+            | Statement::CreateEnum { .. }
             | Statement::Brief(_) => {}
+        }
+    }
+
+    /// What it writes, where that may be many rows; and what it reads them from, where a lock would be held meanwhile.
+    fn query(&mut self, path: usize, parsed: &Parsed, query: &Query, around: &Around<'_>) {
+        let Some(written) = &query.written else { return };
+        match query.reach {
+            Reach::All => _ = self.relation(path, written),
+            Reach::Given if around.rows >= Rows::Any => _ = self.relation(path, written),
+            Reach::Pinned(_) if around.rows >= Rows::Many => _ = self.relation(path, written),
+            Reach::Queried if around.rows >= Rows::Many => self.all(path, &parsed.relations),
+            Reach::Given | Reach::Pinned(_) | Reach::Queried => {}
         }
     }
 
@@ -144,6 +179,7 @@ impl Names {
 
     fn create_table(&mut self, path: usize, create: &CreateTable, around: &Around<'_>, follow: bool) {
         self.relation(path, &create.relation);
+        create.columns.iter().filter(|_| create.if_not_exists).for_each(|(_, of)| _ = self.types.add((path, of.clone())));
         if let Some(parent) = &create.partition_of {
             let parent = self.relation(path, parent);
             self.joining.add((parent, None));
@@ -184,6 +220,8 @@ impl Names {
                 | AlterAction::DropConstraint { .. }
                 | AlterAction::DropColumn { .. }
                 | AlterAction::SetNotNull(_)
+                | AlterAction::DropNotNull(_)
+                | AlterAction::DropDefault(_)
                 | AlterAction::Brief(_)
                 | AlterAction::Store(_)
                 | AlterAction::SetExpression(_)
@@ -225,6 +263,15 @@ impl Names {
 
     fn code(&mut self, body: &str) {
         words(body).into_iter().for_each(|word| _ = self.words.add(word));
+    }
+}
+
+/// Which rows matter behind this statement of the same string.
+fn rows_after(statement: &Statement) -> Rows {
+    match statement {
+        Statement::Query(_) | Statement::Transaction(_) | Statement::Setting(_) => Rows::Whole,
+        Statement::AddEnumValue { .. } => Rows::Any,
+        _ => Rows::Many,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::questions::Rows;
 use crate::deferred::promise::{Deferred, PromiseId};
 use crate::sql::name::RelationName;
 
@@ -33,6 +34,10 @@ struct Changes {
     needless: Vec<(PromiseId, usize)>,
     /// A migration tool noted here that a migration is applied.
     version_written: bool,
+    /// Enums that were created here, by name without schema.
+    new_enums: BTreeSet<String>,
+    /// Values that were added here to older enums: the name of the type, without its schema, and the value.
+    new_values: BTreeSet<(String, String)>,
 }
 
 /// What a statement changes when it succeeds.
@@ -65,6 +70,15 @@ pub enum Effect {
     Needless(Vec<(PromiseId, usize)>),
     /// A migration tool noted that a migration is applied, or is not any more.
     VersionWritten,
+    /// It created this enum.
+    EnumCreated(String),
+    /// It added a value to an enum.
+    ValueAdded {
+        /// The name of the type, without its schema.
+        of: String,
+        /// The value.
+        value: String,
+    },
     /// SAVEPOINT.
     Savepoint(String),
     /// RELEASE.
@@ -89,7 +103,40 @@ impl Effect {
     }
 }
 
+impl Effect {
+    /// Which of the rows matter that the same transaction writes later.
+    #[must_use]
+    pub fn rows_that_matter(&self) -> Rows {
+        match self {
+            Self::ValueAdded { .. } => Rows::Any,
+            Self::Locked(_) => Rows::Many,
+            Self::All(effects) => effects.iter().map(Self::rows_that_matter).max().unwrap_or_default(),
+            _ => Rows::Whole,
+        }
+    }
+}
+
 impl Overlay {
+    /// Which of the rows matter that it writes later.
+    #[must_use]
+    pub fn rows_that_matter(&self) -> Rows {
+        match (self.now.new_values.is_empty(), self.now.locked.is_empty()) {
+            (false, _) => Rows::Any,
+            (true, false) => Rows::Many,
+            (true, true) => Rows::Whole,
+        }
+    }
+
+    /// The values that this transaction added to enums, by the name of the type without its schema, but for enums that it created.
+    pub fn new_values(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.now.new_values.iter().map(|(of, value)| (of.as_str(), value.as_str()))
+    }
+
+    /// The large relations, or unknown ones, that this transaction holds a strong lock on.
+    pub fn all_locked(&self) -> impl Iterator<Item = &RelationName> {
+        self.now.locked.iter()
+    }
+
     /// The relation of this resolved name was created by this transaction.
     #[must_use]
     pub fn created(&self, name: &RelationName) -> bool {
@@ -172,6 +219,12 @@ impl Overlay {
             }
             Effect::Needless(operations) => self.now.needless.extend(operations),
             Effect::VersionWritten => self.now.version_written = true,
+            Effect::EnumCreated(name) => _ = self.now.new_enums.insert(name.clone()),
+            Effect::ValueAdded { of, value } => {
+                if !self.now.new_enums.contains(of) {
+                    self.now.new_values.insert((of.clone(), value.clone()));
+                }
+            }
             Effect::Savepoint(name) => self.savepoints.push((name.clone(), self.now.clone())),
             Effect::Release(name) => self.release(name),
             Effect::RollbackTo(name) => self.roll_back_to(name),

@@ -14,7 +14,8 @@ use crate::sql::statement::{FunctionCall, Script, TypeName};
 
 use super::drops::DropFacts;
 use super::facts::{Facts, FunctionFacts, Lookup, RelationFacts, Scope, TypeFacts, TypeUser};
-use super::inquiry::Names;
+pub use super::inquiry::Rows;
+use super::inquiry::{Around, Names};
 use super::joining::JoiningFacts;
 use super::path::{Paths, SearchPath};
 use super::shadows::Shadows;
@@ -64,14 +65,14 @@ impl Inquiry {
     /// What the statements of `script` need to be known; EXECUTE looks its inner statement up in `prepared`.
     #[must_use]
     pub fn of(script: &Script, prepared: &dyn Prepared) -> Self {
-        Self::with(script, prepared, &Shadows::default())
+        Self::with(script, prepared, &Shadows::default(), Rows::Whole)
     }
 
-    /// The same where user functions bear names that need no look otherwise.
+    /// The same where user functions bear names that need no look otherwise, and after what the transaction has done before.
     #[must_use]
-    pub fn with(script: &Script, prepared: &dyn Prepared, shadows: &Shadows) -> Self {
+    pub fn with(script: &Script, prepared: &dyn Prepared, shadows: &Shadows, rows: Rows) -> Self {
         let paths = Paths::of(script);
-        let names = Names::of(script, &paths, prepared, shadows);
+        let names = Names::of(script, &paths, Around { prepared, shadows, rows });
         Self { paths: paths.list, names }
     }
 

@@ -7,7 +7,7 @@ use crate::sql::statement::{FunctionCall, Script, TypeName};
 
 pub(crate) use super::facts::{ColumnFacts, ConstraintFacts, IndexFacts, IndexOf, NameBeside, OwnIndex, PartitionFacts, RelationFacts, Taken};
 use super::facts::{Facts, FunctionFacts, Lookup, Scope, SourceFacts, TypeFacts};
-use super::inquiry::Names;
+use super::inquiry::{Around, Names, Rows};
 use super::path::{Paths, SearchPath};
 use super::questions::Prepared;
 use super::shadows::Shadows;
@@ -49,6 +49,7 @@ pub(crate) fn column(name: &str, oid: u32, modifier: i32, type_text: &str) -> Co
         unsorted: false,
         default_collation: true,
         not_null: name == "id",
+        has_default: false,
     }
 }
 
@@ -129,6 +130,7 @@ impl Default for World {
             base_modifier: -1,
             unsorted: false,
             users: None,
+            labels: Vec::new(),
             binary_from: binary_from.to_vec(),
             constrained_domain: false,
         };
@@ -143,6 +145,7 @@ impl Default for World {
             (
                 "positive",
                 TypeFacts {
+                    labels: Vec::new(),
                     oid: 50_002,
                     base_oid: 23,
                     base_modifier: -1,
@@ -200,7 +203,7 @@ impl World {
         }
         let user = |functions: &Vec<FunctionFacts>| functions.iter().any(|function| !function.builtin);
         let shadows = Shadows::of(self.functions.iter().filter(|(_, functions)| user(functions)).map(|(name, _)| name.clone()));
-        let names = Names::of(script, &paths, prepared, &shadows);
+        let names = Names::of(script, &paths, Around { prepared, shadows: &shadows, rows: Rows::Any });
         facts.time_zone_is_utc &= !names.sets_time_zone;
         for (scope, path) in facts.scopes.iter_mut().zip(&paths.list) {
             scope.creation_schema = match path {

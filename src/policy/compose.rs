@@ -177,6 +177,8 @@ impl Alter<'_> {
             | AlterAction::AttachPartition { .. }
             | AlterAction::DetachPartition(_)
             | AlterAction::Inherit(_)
+            | AlterAction::DropNotNull(_)
+            | AlterAction::DropDefault(_)
             | AlterAction::Brief(_)
             | AlterAction::Store(_)
             | AlterAction::SetExpression(_)

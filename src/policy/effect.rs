@@ -11,7 +11,7 @@ use crate::sql::functions;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{
     AlterAction, AlterTable, ConstraintKind, CreateTable, Drop, External, FunctionCall, Opaque, Rename, RenameKind, SettingChange, Statement,
-    TransactionControl,
+    TransactionControl, TypeName,
 };
 
 /// The effect of the case's statement.
@@ -39,7 +39,18 @@ fn of_statement(case: &Case<'_>) -> Effect {
         // Where it went is not followed: it counts as old from now on.
         Statement::SetSchema { relation } => dropped(case, [relation]),
         Statement::Setting(SettingChange::DiscardAll) => Effect::Ended,
+        Statement::CreateEnum { name } => name.names.last().map_or(Effect::Nothing, |name| Effect::EnumCreated(name.clone())),
+        Statement::AddEnumValue { name, value } => value_added(case, name, value),
         Statement::Query(query) if query.written.as_ref().is_some_and(is_version_table) => Effect::VersionWritten,
+        _ => Effect::Nothing,
+    }
+}
+
+/// Nothing where it is there already.
+fn value_added(case: &Case<'_>, name: &TypeName, value: &str) -> Effect {
+    let known = case.type_facts(name).is_some_and(|facts| facts.labels.iter().any(|label| label == value));
+    match name.names.last() {
+        Some(of) if !known => Effect::ValueAdded { of: of.clone(), value: value.to_owned() },
         _ => Effect::Nothing,
     }
 }

@@ -169,7 +169,13 @@ impl<'a> Judge<'a> {
     /// The facts stay as old as they are when a transaction ends.
     fn remember(&mut self, effect: &Effect) {
         match effect {
-            Effect::Ended | Effect::Savepoint(_) | Effect::Release(_) | Effect::RollbackTo(_) | Effect::VersionWritten => {}
+            Effect::Ended
+            | Effect::Savepoint(_)
+            | Effect::Release(_)
+            | Effect::RollbackTo(_)
+            | Effect::VersionWritten
+            | Effect::EnumCreated(_)
+            | Effect::ValueAdded { .. } => {}
             Effect::All(effects) => effects.iter().for_each(|effect| self.remember(effect)),
             Effect::Nothing
             | Effect::Created(_)

@@ -32,10 +32,19 @@ pub(super) fn refusal(finding: &Finding, prefix: &str, place: Place, position: O
 pub(super) fn not_understood(finding: &Finding, error: &ParseError) -> Refusal {
     Refusal {
         sqlstate: finding.sqlstate,
-        message: format!("{}: {error}", sentence(finding)),
+        message: format!("{}: {error}{}", sentence(finding), more_about(&error.to_string())),
         detail: Some("What cannot be read cannot be judged, so nothing of it was run.".to_owned()),
         hint: Some(hint(finding)),
         position: None,
+    }
+}
+
+/// What another database would have taken.
+fn more_about(error: &str) -> &'static str {
+    if error.ends_with("at or near \"LIMIT\"") {
+        ". PostgreSQL's UPDATE and DELETE have no LIMIT; in batches write: … WHERE id IN (SELECT id FROM … WHERE … LIMIT 5000);"
+    } else {
+        ""
     }
 }
 

@@ -1,6 +1,6 @@
 //! What policy makes of a finding: exemptions and severities.
 
-use crate::rules::{self, rule::Finding};
+use crate::rules::{self, Stance, rule::Finding};
 use crate::sql::name::RelationName;
 
 use super::plan::Verdict;
@@ -20,7 +20,11 @@ pub(super) fn of(finding: &Finding, settings: &PolicySettings, principal: &Princ
 
 /// What a rule leads to where nothing is configured.
 fn default_severity(finding: &Finding) -> Severity {
-    if rules::is_remark(finding.rule) { Severity::Off } else { Severity::Refuse }
+    match rules::stance(finding.rule) {
+        Stance::Act => Severity::Refuse,
+        Stance::Warn => Severity::Warn,
+        Stance::Note => Severity::Off,
+    }
 }
 
 fn covers(exemption: &Exemption, finding: &Finding, principal: &Principal) -> bool {

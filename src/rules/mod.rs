@@ -13,6 +13,8 @@ mod after_commit_failed;
 mod alter;
 mod alter_column_type;
 mod alter_domain_scan;
+mod backfill_in_transaction;
+mod batches;
 mod bounds;
 pub mod case;
 mod code;
@@ -21,6 +23,7 @@ mod create_index_blocking;
 mod create_rule;
 mod detach_partition;
 mod drop_column;
+mod drop_default;
 mod drop_index_blocking;
 mod drop_object;
 mod drop_table;
@@ -28,11 +31,13 @@ mod drop_table_foreign_keys;
 mod dropped;
 pub mod duration;
 mod file_or_program_access;
+mod if_not_exists_differs;
 mod inline;
 mod joining;
 mod large_object_access;
 mod names;
 mod natively;
+mod new_enum_value;
 mod new_partition;
 mod not_understood;
 mod opaque_code;
@@ -48,12 +53,14 @@ mod rename_table;
 pub mod rule;
 mod set_expression_rewrite;
 mod set_not_null_scan;
+mod several_tables;
 mod special;
 mod storage_rewrite;
 pub mod target;
 mod tree;
 mod truncate;
 mod type_change;
+mod unbatched_write;
 mod unique;
 mod unjudged_statement;
 mod vacuum_full;
@@ -68,13 +75,29 @@ pub const NOT_UNDERSTOOD: RuleId = not_understood::RULE.id;
 /// The rule of code that is not seen.
 pub const OPAQUE_CODE: RuleId = opaque_code::RULE.id;
 
-/// Rules whose findings are said and recorded, and acted upon only where policy says so: there is nothing better to do.
-const REMARKS: &[RuleId] = &[refresh_concurrently::RULE.id];
+/// What a rule's findings lead to where policy says nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stance {
+    /// The statement is run in its safe form, or refused.
+    Act,
+    /// It runs, with a WARNING: whether it hurts depends on code that nobody sees here.
+    Warn,
+    /// It runs, and the finding is recorded: there is nothing better to do.
+    Note,
+}
 
-/// Its findings are no reason to do anything, unless policy says so.
+/// What the findings of a rule lead to where policy says nothing of it.
 #[must_use]
-pub fn is_remark(rule: RuleId) -> bool {
-    REMARKS.contains(&rule)
+pub fn stance(rule: RuleId) -> Stance {
+    const WARNING: &[RuleId] = &[drop_default::RULE.id];
+    const NOTING: &[RuleId] = &[refresh_concurrently::RULE.id, several_tables::RULE.id];
+    if WARNING.contains(&rule) {
+        Stance::Warn
+    } else if NOTING.contains(&rule) {
+        Stance::Note
+    } else {
+        Stance::Act
+    }
 }
 
 /// Every rule that judges statements. What cannot be helped stands before what can, so that the first finding is the one to tell.
@@ -120,6 +143,12 @@ pub fn all() -> &'static [Rule] {
         drop_index_blocking::RULE,
         reindex_blocking::RULE,
         drop_table_foreign_keys::RULE,
+        backfill_in_transaction::RULE,
+        unbatched_write::RULE,
+        new_enum_value::RULE,
+        if_not_exists_differs::RULE,
+        drop_default::RULE,
+        several_tables::RULE,
         unjudged_statement::RULE,
     ];
     ALL

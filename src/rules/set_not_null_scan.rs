@@ -74,7 +74,7 @@ fn is_proven(case: &Case<'_>, statement: &AlterTable, facts: &RelationFacts, col
 }
 
 fn takes_a_proof(action: &AlterAction) -> bool {
-    matches!(action, AlterAction::DropConstraint { .. } | AlterAction::DropColumn { .. } | AlterAction::Brief("DROP NOT NULL"))
+    matches!(action, AlterAction::DropConstraint { .. } | AlterAction::DropColumn { .. } | AlterAction::DropNotNull(_))
 }
 
 fn by_steps(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, column: &str) -> Rewrite {

@@ -56,6 +56,11 @@ pub(super) fn of(column: &ColumnFacts, to: &TypeFacts, name: &TypeName, utc: boo
     if same_order { Change::Metadata } else { Change::Indexes }
 }
 
+/// The column has that very type.
+pub(super) fn is_same(column: &ColumnFacts, to: &TypeFacts, name: &TypeName) -> bool {
+    column.type_oid == to.oid && (to.oid != to.base_oid || modifier(to.oid, name).is_none_or(|modifier| column.type_modifier == modifier))
+}
+
 fn is_timestamp(oid: u32) -> bool {
     oid == TIMESTAMP || oid == TIMESTAMPTZ
 }
@@ -115,7 +120,16 @@ mod tests {
             26 => vec![23],
             _ => vec![],
         };
-        let facts = TypeFacts { oid: to, base_oid: to, base_modifier: -1, unsorted: false, users: None, binary_from, constrained_domain: false };
+        let facts = TypeFacts {
+            oid: to,
+            base_oid: to,
+            base_modifier: -1,
+            unsorted: false,
+            users: None,
+            labels: Vec::new(),
+            binary_from,
+            constrained_domain: false,
+        };
         let name = TypeName { names: vec!["x".into()], modifiers: modifiers.to_vec(), array: false };
         of(&column(from.0, from.1), &facts, &name, utc)
     }
@@ -168,6 +182,7 @@ mod tests {
             base_modifier: -1,
             unsorted: false,
             users: None,
+            labels: Vec::new(),
             binary_from: vec![],
             constrained_domain,
         };
@@ -180,8 +195,16 @@ mod tests {
 
     #[test]
     fn arrays_keep_only_their_own_type() {
-        let facts =
-            TypeFacts { oid: 1015, base_oid: 1015, base_modifier: -1, unsorted: false, users: None, binary_from: vec![], constrained_domain: false };
+        let facts = TypeFacts {
+            oid: 1015,
+            base_oid: 1015,
+            base_modifier: -1,
+            unsorted: false,
+            users: None,
+            labels: Vec::new(),
+            binary_from: vec![],
+            constrained_domain: false,
+        };
         let name = |modifiers| TypeName { names: vec!["varchar".into()], modifiers, array: true };
         assert_eq!(of(&column(1015, -1), &facts, &name(vec![]), false), Change::Metadata);
         assert_eq!(of(&column(1015, 14), &facts, &name(vec![20]), false), Change::Rewrite);

@@ -90,7 +90,7 @@ fn needs(case: &Case<'_>, deferred: &Deferred) -> bool {
             AlterAction::ValidateConstraint(_) | AlterAction::DropConstraint { .. } => false,
             AlterAction::DropColumn { column, .. } => is_table(case, deferred, &alter.relation) && may_use(&deferred.operation, column),
             AlterAction::AlterType(_) => is_table(case, deferred, &alter.relation),
-            AlterAction::Brief("DROP NOT NULL") => is_table(case, deferred, &alter.relation) && makes_not_null(deferred, case.slice(&command.span)),
+            AlterAction::DropNotNull(column) => is_table(case, deferred, &alter.relation) && makes_not_null(deferred, column),
             AlterAction::AddConstraint(constraint) if takes_its_name(deferred, constraint) => false,
             AlterAction::AddConstraint(constraint) if references(case, deferred, &constraint.kind) => true,
             _ => mentions_in(case.slice(&command.span), deferred),
@@ -171,11 +171,10 @@ fn may_use(operation: &Operation, column: &str) -> bool {
 }
 
 /// What this command takes away is still to come.
-fn makes_not_null(deferred: &Deferred, drops: &str) -> bool {
-    let named = words(drops);
+fn makes_not_null(deferred: &Deferred, column: &String) -> bool {
     match deferred.operation.own() {
-        Operation::SetNotNull(set) => named.contains(&set.column),
-        Operation::AttachKey(key) => key.is_primary() && key.columns.iter().any(|column| named.contains(column)),
+        Operation::SetNotNull(set) => set.column == *column,
+        Operation::AttachKey(key) => key.is_primary() && key.columns.contains(column),
         _ => false,
     }
 }

@@ -6,7 +6,6 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::catalog::facts::Facts;
-use crate::catalog::questions::Inquiry;
 use crate::catalog::shadows;
 use crate::policy::advisory;
 use crate::policy::decide::{LockTimeoutCare, Outcome, Situation, decide, not_understood};
@@ -361,7 +360,7 @@ impl Session {
             _ => false,
         });
         let unknown = self.shadows_stale && shadows::matter_to(script);
-        if !only_rows || unknown || !Inquiry::with(script, &self.registry, &self.shadows).is_empty() {
+        if !only_rows || unknown || !self.inquiry(script, &self.shadows).is_empty() {
             return None;
         }
         let outcome = decide(script, &Facts::default(), &self.situation(false, self.status == Status::InTransaction));

@@ -8,7 +8,7 @@ use crate::catalog::questions::{Answer, Inquiry};
 use crate::catalog::shadows::{self, Shadows};
 use crate::policy::decide::{Outcome, decide};
 use crate::policy::plan::Refusal;
-use crate::sql::statement::{Parsed, Statement};
+use crate::sql::statement::{Parsed, Script, Statement};
 use crate::wire::startup_settings::milliseconds;
 
 use super::completion::{Decided, Ran};
@@ -31,8 +31,13 @@ impl Session {
             self.work = Work::Learning(Box::new(subject));
             return Ok(());
         }
-        let inquiry = Inquiry::with(&subject.script, &self.registry, &self.shadows);
+        let inquiry = self.inquiry(&subject.script, &self.shadows);
         self.inquire(subject, inquiry, out)
+    }
+
+    /// What must be known of it. While answers are owed to what changes something, it may stand behind a change.
+    pub(super) fn inquiry(&self, script: &Script, shadows: &Shadows) -> Inquiry {
+        Inquiry::with(script, &self.registry, shadows, self.overlay.rows_that_matter().max(self.replies.rows_that_will_matter()))
     }
 
     fn inquire(&mut self, subject: Subject, inquiry: Inquiry, out: &mut Effects) -> Progress {
@@ -60,7 +65,7 @@ impl Session {
 
     /// The names did not come, so any name that the statement calls may be one of them. They are asked for again before the next.
     pub(super) fn unlearned(&mut self, subject: Subject, out: &mut Effects) -> Progress {
-        let inquiry = Inquiry::with(&subject.script, &self.registry, &Shadows::unknown());
+        let inquiry = self.inquiry(&subject.script, &Shadows::unknown());
         self.inquire(subject, inquiry, out)
     }
 

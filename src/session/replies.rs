@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::completion::Completion;
+use crate::catalog::overlay::Effect;
+use crate::catalog::questions::Rows;
 
 /// What kind of frame an entry answers; it decides which reply ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +89,16 @@ impl Replies {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// Which rows matter once what is under way has been done.
+    #[must_use]
+    pub fn rows_that_will_matter(&self) -> Rows {
+        let effects = self.queue.iter().flat_map(|entry| match &entry.completion {
+            Completion::Ran(ran) => ran.effects.iter().collect(),
+            _ => Vec::new(),
+        });
+        effects.map(Effect::rows_that_matter).max().unwrap_or_default()
     }
 
     /// The entry that the next reply belongs to.

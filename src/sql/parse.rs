@@ -20,6 +20,7 @@ mod locked;
 mod operators;
 mod query;
 mod rename;
+mod rows;
 mod setting;
 mod statement;
 mod tree;

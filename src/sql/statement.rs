@@ -153,6 +153,18 @@ pub enum Statement {
         /// What is checked.
         change: DomainChange,
     },
+    /// CREATE TYPE … AS ENUM.
+    CreateEnum {
+        /// The type.
+        name: TypeName,
+    },
+    /// ALTER TYPE … ADD VALUE.
+    AddEnumValue {
+        /// The type.
+        name: TypeName,
+        /// The value.
+        value: String,
+    },
     /// Code whose effect its text does not show: DO, CALL.
     Opaque(Opaque),
     /// Reaches outside the database or round the proxy: named rules judge it.
@@ -188,8 +200,24 @@ pub struct Query {
     pub fetches: bool,
     /// The table of an INSERT, UPDATE or DELETE that is the whole statement.
     pub written: Option<RelationName>,
+    /// Which rows it writes.
+    pub reach: Reach,
     /// ON CONFLICT: it asks for a unique index.
     pub on_conflict: bool,
+}
+
+/// Which rows a statement writes, as far as its text says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Reach {
+    /// Those that stand in it, the one under a cursor, or none.
+    #[default]
+    Given,
+    /// Every one: UPDATE or DELETE without WHERE and without other tables.
+    All,
+    /// Those in which each of these columns has one of some constant values, lies between two, or is among those of a subquery with a LIMIT.
+    Pinned(Vec<String>),
+    /// As many as a query brings: INSERT … SELECT, MERGE, UPDATE … FROM, DELETE … USING.
+    Queried,
 }
 
 /// See [`Query::lone_call`].
@@ -296,6 +324,8 @@ pub struct CreateTable {
     pub relation: RelationName,
     /// IF NOT EXISTS.
     pub if_not_exists: bool,
+    /// Its columns and their types, where it lists them.
+    pub columns: Vec<(String, TypeName)>,
     /// TEMP.
     pub temporary: bool,
     /// Tables that its foreign keys name.

@@ -41,6 +41,7 @@ drop-column = \"off\"
 drop-table = \"off\"
 rename-column = \"off\"
 rename-table = \"off\"
+unbatched-write = \"off\"
 ";
 
 /// What a case leaves, whatever it was.

@@ -19,6 +19,7 @@ pub(crate) fn setup(rule: &str) -> &'static str {
         "add-primary-key-blocking" => "ALTER TABLE t DROP CONSTRAINT t_pkey",
         "alter-domain-scan" => "CREATE DOMAIN positive AS int; ALTER TABLE t ADD d positive DEFAULT 1",
         "create-rule" => "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'",
+        "drop-default" => "ALTER TABLE t ALTER a SET DEFAULT 1, ALTER a SET NOT NULL",
         "drop-object" | "refresh-concurrently" | "refresh-materialized-view" => MATERIALIZED,
         "set-expression-rewrite" => "ALTER TABLE t DROP a; ALTER TABLE t ADD a bigint GENERATED ALWAYS AS (id) STORED",
         "detach-partition-blocking" => PARTITIONED,

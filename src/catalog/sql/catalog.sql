@@ -101,7 +101,8 @@ SELECT pg_catalog.json_build_object(
         'not_null', a.attnotnull AND NOT EXISTS (
           SELECT FROM pg_catalog.pg_constraint AS k
           WHERE k.conrelid OPERATOR(pg_catalog.=) c.oid AND k.contype OPERATOR(pg_catalog.=) 'n'
-            AND k.conkey[1] OPERATOR(pg_catalog.=) a.attnum AND NOT k.convalidated)
+            AND k.conkey[1] OPERATOR(pg_catalog.=) a.attnum AND NOT k.convalidated),
+        'has_default', a.atthasdef AND a.attgenerated OPERATOR(pg_catalog.=) ''
       ) ORDER BY a.attnum)
       FROM pg_catalog.pg_attribute AS a, pg_catalog.pg_type AS t, base AS b
       WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
@@ -295,6 +296,8 @@ SELECT pg_catalog.json_build_object(
         SELECT FROM pg_catalog.pg_cast AS k
         WHERE k.castsource OPERATOR(pg_catalog.=) b.oid AND k.casttarget OPERATOR(pg_catalog.=) o.opcintype
           AND k.castmethod OPERATOR(pg_catalog.=) 'b'))),
+    'labels', COALESCE((SELECT pg_catalog.json_agg(v.enumlabel) FROM pg_catalog.pg_enum AS v
+      WHERE v.enumtypid OPERATOR(pg_catalog.=) b.oid), '[]'::pg_catalog.json),
     'binary_from', COALESCE((SELECT pg_catalog.json_agg(k.castsource::pg_catalog.int8) FROM pg_catalog.pg_cast AS k
       WHERE k.casttarget OPERATOR(pg_catalog.=) b.oid AND k.castmethod OPERATOR(pg_catalog.=) 'b'), '[]'::pg_catalog.json)
   )) FROM types AS t, base AS b WHERE b.root OPERATOR(pg_catalog.=) t.oid),

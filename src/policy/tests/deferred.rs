@@ -53,6 +53,10 @@ pub(super) fn with_something_left(rule: &str) -> Ask {
         "drop-table-foreign-keys" => on(drop_table::leaf()),
         "new-partition-scanning" => on(World::default().altering(|t| t.kind = 'p')),
         "add-primary-key-blocking" => on(World::default().altering(|t| (t.taken, t.constraints) = Default::default())),
+        "drop-default" => on(World::default().altering(|t| {
+            let a = &mut t.columns[1];
+            (a.not_null, a.has_default) = (true, true);
+        })),
         _ => ask(),
     }
 }

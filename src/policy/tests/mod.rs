@@ -11,6 +11,7 @@ mod partitions;
 mod relations;
 mod sessions;
 mod strong;
+mod transactions;
 
 use std::sync::Arc;
 

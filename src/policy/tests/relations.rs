@@ -147,3 +147,22 @@ fn a_partition_is_attached_where_nothing_is_read() {
     on(without).refused_by("new-partition-scanning", "ALTER TABLE m ATTACH PARTITION t FOR VALUES IN (1)");
     on(with_default).refused_by("new-partition-scanning", "ALTER TABLE m ATTACH PARTITION e FOR VALUES IN (1)");
 }
+
+#[test]
+fn every_row_of_a_large_table_is_written_in_batches() {
+    let message = ask().refused("DELETE FROM t").message;
+    assert!(message.contains("DELETE FROM public.t WHERE id IN (SELECT id FROM public.t LIMIT 5000)"), "{message}");
+    let message = in_transaction().refused("update t set a = 1").message;
+    assert!(message.starts_with("pgairlock [unbatched-write]: UPDATE of every row of public.t locks all of them"), "{message}");
+    for sql in ["UPDATE s SET a = 1", "DELETE FROM e", "UPDATE t SET a = 1 WHERE id < 10", "DELETE FROM t USING s WHERE s.id = t.id"] {
+        ask().passes(sql);
+    }
+    in_transaction().passes("CREATE TABLE n (id int); UPDATE n SET id = 1");
+}
+
+#[test]
+fn a_limit_that_postgresql_does_not_know_is_told_with_what_it_knows() {
+    let error = parse::script("UPDATE t SET a = 1 LIMIT 100", 1 << 20).unwrap_err();
+    let Plan::Refuse(refusal) = not_understood(&error, &ask().situation(&NothingPrepared)).decision.plan else { panic!() };
+    assert!(refusal.message.contains("WHERE id IN (SELECT id FROM … WHERE … LIMIT 5000)"), "{}", refusal.message);
+}

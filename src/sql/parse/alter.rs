@@ -5,7 +5,7 @@ use std::ops::Range;
 use pg_query::protobuf::{AlterDomainStmt, AlterTableCmd, AlterTableStmt, AlterTableType, ObjectType, RangeVar};
 use pg_query::{Node, NodeEnum};
 
-use super::super::statement::{AlterAction, AlterCommand, AlterTable, AlterType, DomainChange, Statement, Storage, TypeName, Using};
+use super::super::statement::{AlterAction, AlterCommand, AlterTable, AlterType, DomainChange, Statement, Storage, Using};
 use super::super::tokens::{self, Kind, Token};
 use super::{ParseError, Source, bound, column, constraint, statement, tree, verify};
 
@@ -92,6 +92,8 @@ fn action(piece: &Source<'_>, cmd: &AlterTableCmd) -> Result<AlterAction, ParseE
         (Type::AtSetTableSpace, _) => AlterAction::Store(Storage::Tablespace(cmd.name.clone())),
         (Type::AtSetAccessMethod, _) => AlterAction::Store(Storage::AccessMethod((!cmd.name.is_empty()).then(|| cmd.name.clone()))),
         (Type::AtSetExpression, _) => AlterAction::SetExpression(cmd.name.clone()),
+        (Type::AtDropNotNull, _) => AlterAction::DropNotNull(cmd.name.clone()),
+        (Type::AtColumnDefault, None) => AlterAction::DropDefault(cmd.name.clone()),
         (Type::AtSetNotNull, _) => AlterAction::SetNotNull(cmd.name.clone()),
         (other, definition) => other_action(other, definition),
     })
@@ -130,7 +132,6 @@ fn other_action(subtype: AlterTableType, definition: Option<&NodeEnum>) -> Alter
             _ => AlterAction::Unjudged("ATTACH PARTITION"),
         },
         (AlterTableType::AtAddInherit, Some(NodeEnum::RangeVar(parent))) => AlterAction::Inherit(tree::relation(parent)),
-        (AlterTableType::AtColumnDefault, None) => AlterAction::Brief("DROP DEFAULT"),
         (subtype, _) => brief_action(subtype).map_or_else(|| AlterAction::Unjudged(unjudged_action(subtype)), AlterAction::Brief),
     }
 }
@@ -139,7 +140,6 @@ fn brief_action(subtype: AlterTableType) -> Option<&'static str> {
     use AlterTableType as Type;
     Some(match subtype {
         Type::AtColumnDefault => "SET DEFAULT",
-        Type::AtDropNotNull => "DROP NOT NULL",
         Type::AtDropExpression => "DROP EXPRESSION",
         Type::AtSetStatistics => "SET STATISTICS",
         Type::AtSetOptions | Type::AtSetRelOptions => "SET (…)",
@@ -215,15 +215,14 @@ fn is_brief_for(kind: ObjectType, cmd: &AlterTableCmd) -> bool {
         ObjectType::ObjectType => {
             matches!(subtype, Type::AtAddColumn | Type::AtDropColumn | Type::AtAlterColumnType) && !tree::cascades(cmd.behavior)
         }
-        _ => brief_action(subtype).is_some(),
+        _ => subtype == Type::AtDropNotNull || brief_action(subtype).is_some(),
     }
 }
 
 /// ALTER DOMAIN: what must look at the rows of every table that uses it takes a lock on each.
 pub(super) fn domain(stmt: &AlterDomainStmt) -> Statement {
     let not_valid = matches!(tree::inner(stmt.def.as_deref()), Some(NodeEnum::Constraint(def)) if def.skip_validation);
-    let checked =
-        |change| Statement::AlterDomain { name: TypeName { names: tree::strings(&stmt.type_name), modifiers: Vec::new(), array: false }, change };
+    let checked = |change| Statement::AlterDomain { name: tree::bare_type(&stmt.type_name), change };
     match stmt.subtype.as_str() {
         "T" | "N" | "X" => Statement::Brief("ALTER DOMAIN"),
         "C" if not_valid => Statement::Brief("ALTER DOMAIN"),

@@ -7,7 +7,7 @@ use pg_query::{Node, NodeEnum};
 
 use super::super::name::RelationName;
 use super::super::naming;
-use super::super::statement::{CreateIndex, CreateTable, Reindex, ReindexTarget, Statement};
+use super::super::statement::{CreateIndex, CreateTable, Reindex, ReindexTarget, Statement, TypeName};
 use super::{bound, figure, tree, walk};
 
 /// CREATE TABLE.
@@ -17,6 +17,7 @@ pub(super) fn table(stmt: &CreateStmt) -> CreateTable {
     CreateTable {
         relation: tree::required(stmt.relation.as_ref()),
         if_not_exists: stmt.if_not_exists,
+        columns: stmt.table_elts.iter().filter_map(column).collect(),
         temporary: is_temporary(stmt.relation.as_ref()),
         references: references(stmt),
         partition_of,
@@ -26,6 +27,11 @@ pub(super) fn table(stmt: &CreateStmt) -> CreateTable {
         from_query: false,
         execute: None,
     }
+}
+
+fn column(node: &Node) -> Option<(String, TypeName)> {
+    let NodeEnum::ColumnDef(column) = tree::kind(node)? else { return None };
+    column.type_name.as_ref().map(|of| (column.colname.clone(), tree::type_name(Some(of))))
 }
 
 fn like(node: &Node) -> Option<RelationName> {
@@ -81,6 +87,7 @@ pub(super) fn from_into(into: &IntoClause, if_not_exists: bool, execute: Option<
     CreateTable {
         relation: tree::required(into.rel.as_ref()),
         if_not_exists,
+        columns: Vec::new(),
         temporary: is_temporary(into.rel.as_ref()),
         references: Vec::new(),
         partition_of: None,

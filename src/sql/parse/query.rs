@@ -1,6 +1,6 @@
 //! Statements about rows, and those that carry another one.
 
-use pg_query::protobuf::{CopyStmt, DoStmt, ExplainStmt, FuncCall, PrepareStmt, RangeVar, SelectStmt};
+use pg_query::protobuf::{CopyStmt, DoStmt, ExplainStmt, FuncCall, PrepareStmt, SelectStmt};
 use pg_query::{Node, NodeEnum};
 
 use super::super::statement::{Argument, Copy, LoneCall, Opaque, Query, Statement};
@@ -10,11 +10,6 @@ use super::{ParseError, Source, create, of_tree, statement, tree};
 /// A query of which nothing more need be known.
 pub(super) fn plain() -> Statement {
     Statement::Query(Query::default())
-}
-
-/// INSERT, UPDATE, DELETE, MERGE.
-pub(super) fn writes(relation: Option<&RangeVar>, on_conflict: bool) -> Statement {
-    Statement::Query(Query { written: relation.map(tree::relation), on_conflict, ..Query::default() })
 }
 
 /// FETCH, MOVE.

@@ -52,7 +52,7 @@ pub(super) fn set_schema(stmt: &AlterObjectSchemaStmt) -> Statement {
 /// ALTER TYPE … ADD VALUE, or RENAME VALUE.
 pub(super) fn enum_value(stmt: &AlterEnumStmt) -> Statement {
     if stmt.old_val.is_empty() {
-        return Statement::Brief("ALTER TYPE");
+        return Statement::AddEnumValue { name: tree::bare_type(&stmt.type_name), value: stmt.new_val.clone() };
     }
     Statement::Rename(Rename { kind: RenameKind::Other("enum value"), relation: None, to: stmt.new_val.clone() })
 }

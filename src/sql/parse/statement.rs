@@ -4,7 +4,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{DiscardMode, TransactionStmt, TransactionStmtKind};
 
 use super::super::statement::{External, Opaque, SettingChange, Statement, TransactionControl};
-use super::{ParseError, Source, alter, create, drop, external, query, rename, setting, tree};
+use super::{ParseError, Source, alter, create, drop, external, query, rename, rows, setting, tree};
 
 /// ShareLock in PostgreSQL's numbers of lock modes.
 pub(super) const SHARE_LOCK: i32 = 5;
@@ -21,7 +21,7 @@ pub(super) fn of(source: &Source<'_>, node: &NodeEnum) -> Result<Statement, Pars
         NodeEnum::PrepareStmt(stmt) => query::prepare(source, stmt)?,
         NodeEnum::ExplainStmt(stmt) => query::explain(source, stmt)?,
         NodeEnum::AlterTableStmt(stmt) => alter::table(source, stmt)?,
-        other => rows(other).or_else(|| schema(other)).or_else(|| maintenance(other)).or_else(|| outside(other)).unwrap_or_else(|| brief(other)),
+        other => of_rows(other).or_else(|| schema(other)).or_else(|| maintenance(other)).or_else(|| outside(other)).unwrap_or_else(|| brief(other)),
     })
 }
 
@@ -41,13 +41,13 @@ fn transaction(stmt: &TransactionStmt) -> Result<Statement, ParseError> {
 }
 
 /// Rows, cursors, prepared statements and code.
-fn rows(node: &NodeEnum) -> Option<Statement> {
+fn of_rows(node: &NodeEnum) -> Option<Statement> {
     Some(match node {
         NodeEnum::SelectStmt(stmt) => query::select(stmt),
-        NodeEnum::InsertStmt(stmt) => query::writes(stmt.relation.as_ref(), stmt.on_conflict_clause.is_some()),
-        NodeEnum::UpdateStmt(stmt) => query::writes(stmt.relation.as_ref(), false),
-        NodeEnum::DeleteStmt(stmt) => query::writes(stmt.relation.as_ref(), false),
-        NodeEnum::MergeStmt(stmt) => query::writes(stmt.relation.as_ref(), false),
+        NodeEnum::InsertStmt(stmt) => rows::insert(stmt),
+        NodeEnum::UpdateStmt(stmt) => rows::change(stmt.relation.as_ref(), stmt.where_clause.as_deref(), !stmt.from_clause.is_empty()),
+        NodeEnum::DeleteStmt(stmt) => rows::change(stmt.relation.as_ref(), stmt.where_clause.as_deref(), !stmt.using_clause.is_empty()),
+        NodeEnum::MergeStmt(stmt) => rows::merge(stmt.relation.as_ref()),
         NodeEnum::DeclareCursorStmt(_) | NodeEnum::ClosePortalStmt(_) => query::plain(),
         NodeEnum::FetchStmt(_) => query::fetch(),
         NodeEnum::CopyStmt(stmt) => query::copy(stmt),
@@ -74,6 +74,7 @@ fn schema(node: &NodeEnum) -> Option<Statement> {
         NodeEnum::ReassignOwnedStmt(_) => unjudged("REASSIGN OWNED"),
         NodeEnum::RenameStmt(stmt) => rename::rename(stmt),
         NodeEnum::AlterObjectSchemaStmt(stmt) => rename::set_schema(stmt),
+        NodeEnum::CreateEnumStmt(stmt) => Statement::CreateEnum { name: tree::bare_type(&stmt.type_name) },
         NodeEnum::AlterEnumStmt(stmt) => rename::enum_value(stmt),
         NodeEnum::AlterDomainStmt(stmt) => alter::domain(stmt),
         NodeEnum::AlterTableMoveAllStmt(_) => unjudged("ALTER … ALL IN TABLESPACE"),
@@ -141,7 +142,7 @@ fn brief_create(node: &NodeEnum) -> Option<&'static str> {
     Some(match node {
         NodeEnum::CreateSchemaStmt(_) => "CREATE SCHEMA",
         NodeEnum::ViewStmt(_) => "CREATE VIEW",
-        NodeEnum::CompositeTypeStmt(_) | NodeEnum::CreateEnumStmt(_) | NodeEnum::CreateRangeStmt(_) => "CREATE TYPE",
+        NodeEnum::CompositeTypeStmt(_) | NodeEnum::CreateRangeStmt(_) => "CREATE TYPE",
         NodeEnum::CreateDomainStmt(_) => "CREATE DOMAIN",
         NodeEnum::CreateSeqStmt(_) => "CREATE SEQUENCE",
         NodeEnum::CreateExtensionStmt(_) => "CREATE EXTENSION",

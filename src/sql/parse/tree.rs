@@ -80,6 +80,11 @@ pub(super) fn type_name(name: Option<&Type>) -> TypeName {
     TypeName { names: strings(&name.names), modifiers: name.typmods.iter().filter_map(integer).collect(), array: !name.array_bounds.is_empty() }
 }
 
+/// A type that is only named.
+pub(super) fn bare_type(names: &[Node]) -> TypeName {
+    TypeName { names: strings(names), modifiers: Vec::new(), array: false }
+}
+
 fn integer(node: &Node) -> Option<i32> {
     match kind(node)? {
         NodeEnum::AConst(AConst { val: Some(Val::Ival(number)), .. }) => Some(number.ival),

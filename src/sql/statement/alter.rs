@@ -69,7 +69,11 @@ pub enum AlterAction {
     DetachPartition(RelationName),
     /// INHERIT this table: metadata only under a brief lock, but its DROP … CASCADE takes the child along.
     Inherit(RelationName),
-    /// Metadata only under a brief lock (DROP NOT NULL, SET DEFAULT, OWNER TO, SET STATISTICS …): what it is called.
+    /// ALTER COLUMN … DROP NOT NULL.
+    DropNotNull(String),
+    /// ALTER COLUMN … DROP DEFAULT.
+    DropDefault(String),
+    /// Metadata only under a brief lock (SET DEFAULT, OWNER TO, SET STATISTICS …): what it is called.
     Brief(&'static str),
     /// SET LOGGED, UNLOGGED, TABLESPACE, ACCESS METHOD: the table is written anew, unless it is so already.
     Store(Storage),

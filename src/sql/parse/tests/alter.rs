@@ -218,6 +218,8 @@ fn alter_type() {
 #[test]
 fn short_commands() {
     assert_eq!(action("ALTER c SET NOT NULL"), AlterAction::SetNotNull("c".into()));
+    assert_eq!(action("ALTER c DROP NOT NULL"), AlterAction::DropNotNull("c".into()));
+    assert_eq!(action("ALTER c DROP DEFAULT"), AlterAction::DropDefault("c".into()));
     for (command, storage) in [
         ("SET LOGGED", Storage::Logged),
         ("SET UNLOGGED", Storage::Unlogged),
@@ -239,9 +241,7 @@ fn short_commands() {
     assert_eq!(action("DROP CONSTRAINT k CASCADE"), AlterAction::DropConstraint { name: "k".into(), if_exists: false, cascade: true });
     assert_eq!(action("DROP COLUMN c CASCADE"), AlterAction::DropColumn { column: "c".into(), if_exists: false, cascade: true });
     for command in [
-        "ALTER c DROP NOT NULL",
         "ALTER c SET DEFAULT f()",
-        "ALTER c DROP DEFAULT",
         "ALTER c SET STATISTICS 5",
         "ALTER c SET STORAGE EXTERNAL",
         "ALTER c SET (n_distinct = 5)",

@@ -74,15 +74,34 @@ fn queries() {
     ] {
         assert_eq!(statement(text), query(), "{text}");
     }
-    for (text, on_conflict) in [
-        ("INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING", true),
-        ("INSERT INTO t VALUES (1)", false),
-        ("UPDATE t SET a = 1", false),
-        ("DELETE FROM t", false),
-        ("MERGE INTO t USING s ON true WHEN MATCHED THEN DELETE", false),
-        ("EXPLAIN (ANALYZE) UPDATE t SET a = 1", false),
+    let pinned = |columns: &[&str]| Reach::Pinned(columns.iter().map(|&column| column.to_owned()).collect());
+    for (text, on_conflict, reach) in [
+        ("INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING", true, Reach::Given),
+        ("INSERT INTO t VALUES (1)", false, Reach::Given),
+        ("INSERT INTO t SELECT 1", false, Reach::Given),
+        ("INSERT INTO t DEFAULT VALUES", false, Reach::Given),
+        ("INSERT INTO t SELECT * FROM s", false, Reach::Queried),
+        ("INSERT INTO t VALUES (1) UNION SELECT 2", false, Reach::Queried),
+        ("UPDATE t SET a = 1", false, Reach::All),
+        ("UPDATE t SET a = 1 WHERE a = 2", false, pinned(&["a"])),
+        ("UPDATE t SET a = 1 WHERE 2 = t.a AND b IN ('x', 'y') AND c IS NULL", false, pinned(&["a", "b"])),
+        ("UPDATE t SET a = 1 WHERE id = $1::bigint", false, pinned(&["id"])),
+        ("UPDATE t SET a = 1 WHERE id = ANY ('{1,2}')", false, pinned(&["id"])),
+        ("UPDATE t SET a = 1 WHERE id BETWEEN 1 AND 1000", false, pinned(&["id"])),
+        ("UPDATE t SET a = 1 WHERE id >= 1 AND 1000 > id AND a > 3", false, pinned(&["id"])),
+        ("UPDATE t SET a = 1 WHERE id IN (SELECT id FROM t LIMIT 5000)", false, pinned(&["id"])),
+        ("UPDATE t SET a = 1 WHERE id IN (SELECT id FROM t)", false, pinned(&[])),
+        ("UPDATE t SET a = 1 WHERE id = b OR id = 2", false, pinned(&[])),
+        ("UPDATE t SET a = 1 WHERE id <> 2", false, pinned(&[])),
+        ("UPDATE t SET a = 1 WHERE CURRENT OF c", false, Reach::Given),
+        ("UPDATE t SET a = s.a FROM s", false, Reach::Queried),
+        ("DELETE FROM t", false, Reach::All),
+        ("DELETE FROM t USING s", false, Reach::Queried),
+        ("MERGE INTO t USING s ON true WHEN MATCHED THEN DELETE", false, Reach::Queried),
+        ("EXPLAIN (ANALYZE) UPDATE t SET a = 1", false, Reach::All),
     ] {
-        assert_eq!(statement(text), Statement::Query(Query { written: Some(relation("t")), on_conflict, ..Query::default() }), "{text}");
+        let query = Query { written: Some(relation("t")), on_conflict, reach, ..Query::default() };
+        assert_eq!(statement(text), Statement::Query(query), "{text}");
     }
     for text in ["FETCH 5 FROM c", "MOVE c"] {
         assert_eq!(statement(text), Statement::Query(Query { fetches: true, ..Query::default() }), "{text}");
@@ -167,6 +186,7 @@ fn created_tables() {
     let plain = CreateTable {
         relation: relation("s.n"),
         if_not_exists: false,
+        columns: vec![],
         temporary: false,
         references: vec![],
         partition_of: None,
@@ -176,7 +196,8 @@ fn created_tables() {
         from_query: false,
         execute: None,
     };
-    assert_eq!(created("CREATE TABLE s.n (a int)"), plain);
+    let integer = TypeName { names: vec!["pg_catalog".into(), "int4".into()], modifiers: vec![], array: false };
+    assert_eq!(created("CREATE TABLE s.n (a int)"), CreateTable { columns: vec![("a".into(), integer)], ..plain.clone() });
     assert_eq!(created("CREATE UNLOGGED TABLE s.n (LIKE t INCLUDING ALL)"), CreateTable { like: relations(&["t"]), ..plain.clone() });
     let filled = CreateTable { from_query: true, ..plain };
     for text in [
@@ -378,6 +399,13 @@ fn settings_that_stay() {
     }
     let several = "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET work_mem = 1 SET lock_timeout = 0 AS 'x'";
     assert!(matches!(statement(several), Statement::Unjudged { .. }));
+}
+
+#[test]
+fn enums_and_their_values() {
+    let name = TypeName { names: vec!["s".into(), "t".into()], modifiers: vec![], array: false };
+    assert_eq!(statement("CREATE TYPE s.t AS ENUM ('a')"), Statement::CreateEnum { name: name.clone() });
+    assert_eq!(statement("ALTER TYPE s.t ADD VALUE IF NOT EXISTS 'b' AFTER 'a'"), Statement::AddEnumValue { name, value: "b".into() });
 }
 
 #[test]

@@ -1,0 +1,115 @@
+//! What a statement means by what its transaction did before.
+
+use super::*;
+use crate::policy::plan::Judged;
+
+fn found_by(rule: &str, ask: &Ask, sql: &str) -> Option<Judged> {
+    ask.of(sql).decision.findings.into_iter().find(|judged| judged.finding.rule.0 == rule)
+}
+
+#[test]
+fn rows_are_not_written_in_great_numbers_under_a_lock() {
+    let alter = "ALTER TABLE t ADD COLUMN c int; ";
+    for write in [
+        "UPDATE t SET c = 1 WHERE c IS NULL",
+        "UPDATE t SET c = 1 WHERE a = 5",
+        "UPDATE s SET a = t.a FROM t WHERE t.id = s.id",
+        "INSERT INTO s (id) SELECT id FROM p",
+        "CREATE TABLE n AS SELECT * FROM p",
+        "MERGE INTO t USING s ON s.id = t.id WHEN MATCHED THEN UPDATE SET a = 1",
+        "DELETE FROM p WHERE a > 5",
+    ] {
+        ask().refused_by("backfill-in-transaction", &format!("{alter}{write}"));
+    }
+    for write in [
+        "UPDATE t SET c = 1 WHERE id = 5",
+        "UPDATE t SET c = 1 WHERE id IN (SELECT id FROM t WHERE c IS NULL LIMIT 1000)",
+        "UPDATE s SET a = 1",
+        "INSERT INTO t (id) VALUES (1)",
+        "INSERT INTO t (id) SELECT id FROM s WHERE false",
+        "UPDATE alembic_version SET version_num = 'x'",
+    ] {
+        let plan = ask().of(&format!("ALTER TABLE e ADD COLUMN c int; {write}")).decision.plan;
+        assert_eq!(plan, Plan::Pass, "{write}");
+    }
+    ask().passes("ALTER TABLE t ADD COLUMN c int; UPDATE t SET c = 1 WHERE id = 5");
+    ask().passes("UPDATE t SET a = 1 WHERE b = 'x'");
+    in_transaction().passes("UPDATE t SET a = 1 WHERE b = 'x'");
+}
+
+#[test]
+fn the_way_to_fill_a_column_is_told_with_the_tables_own_key() {
+    let refusal = ask().refused("ALTER TABLE t ADD COLUMN c int; UPDATE t SET c = 1 WHERE c IS NULL");
+    assert_eq!(
+        refusal.message,
+        "pgairlock [backfill-in-transaction]: writing rows of public.t takes its time while an earlier statement of this transaction keeps \
+         everybody from public.t. In migrations of their own: 1. what alters the table; 2. the rows, in batches, each in a transaction of its own: \
+         UPDATE public.t SET … WHERE id IN (SELECT id FROM public.t WHERE … IS DISTINCT FROM … LIMIT 5000); 3. what needs them filled."
+    );
+}
+
+#[test]
+fn a_new_value_of_an_enum_waits_for_the_commit() {
+    let world = World::default().altering(|t| t.columns.push(testing::column("state", 90_001, -1, "order_state")));
+    let add = "ALTER TYPE order_state ADD VALUE 'returned'; ";
+    for sql in [
+        "INSERT INTO t (state) VALUES ('returned')",
+        "UPDATE t SET state = 'returned' WHERE id = 1",
+        "ALTER TABLE t ALTER state SET DEFAULT 'returned'",
+        "SELECT 'returned'::order_state",
+    ] {
+        on(world.clone()).refused_by("new-enum-value", &format!("{add}{sql}"));
+    }
+    for sql in ["INSERT INTO t (state) VALUES ('open')", "INSERT INTO s (b) VALUES ('returned')", "SELECT 'returned it'::text"] {
+        on(world.clone()).passes(&format!("{add}{sql}"));
+    }
+    // What the transaction made itself it may use at once.
+    on(world.clone()).passes("CREATE TYPE mood AS ENUM ('a'); ALTER TYPE mood ADD VALUE 'b'; SELECT 'b'::mood");
+    on(world).passes("ALTER TYPE order_state ADD VALUE 'returned'");
+}
+
+#[test]
+fn of_several_tables_in_one_transaction_it_is_noted() {
+    let both = "ALTER TABLE t ADD COLUMN c int; ALTER TABLE p ADD COLUMN c int, ADD COLUMN d int";
+    let noted = found_by("several-tables", &ask(), both).unwrap();
+    assert_eq!(noted.verdict, Verdict::Off);
+    assert!(noted.finding.consequence.contains("keeps everybody from public.t while it waits for public.p"), "{noted:?}");
+    assert_eq!(found_by("several-tables", &ask(), "ALTER TABLE t ADD COLUMN c int; ALTER TABLE t ADD COLUMN d int"), None);
+    assert_eq!(found_by("several-tables", &ask(), "ALTER TABLE t ADD COLUMN c int; ALTER TABLE e ADD COLUMN d int"), None);
+    let strict =
+        Ask { settings: PolicySettings { rules: [("several-tables".to_owned(), Severity::Refuse)].into(), ..PolicySettings::default() }, ..ask() };
+    strict.refused_by("several-tables", both);
+}
+
+#[test]
+fn of_a_default_that_old_code_needs_it_is_warned() {
+    let dropped = found_by("drop-default", &deferred::with_something_left("drop-default"), "ALTER TABLE t ALTER a DROP DEFAULT").unwrap();
+    assert_eq!(dropped.verdict, Verdict::Warned);
+    ask().passes("ALTER TABLE t ALTER a DROP DEFAULT");
+    let replaced = "ALTER TABLE t ALTER a DROP DEFAULT, ALTER a SET DEFAULT 2";
+    assert_eq!(found_by("drop-default", &deferred::with_something_left("drop-default"), replaced), None);
+}
+
+#[test]
+fn if_not_exists_is_not_to_hide_another_shape() {
+    for sql in [
+        "CREATE TABLE IF NOT EXISTS t (id bigint, a text)",
+        "CREATE TABLE IF NOT EXISTS t (id bigint, missing int)",
+        "ALTER TABLE t ADD COLUMN IF NOT EXISTS b varchar(60)",
+        "CREATE INDEX IF NOT EXISTS t_b_idx ON t (a)",
+        "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS t_b_idx ON t (b)",
+    ] {
+        ask().refused_by("if-not-exists-differs", sql);
+    }
+    for sql in [
+        "CREATE TABLE IF NOT EXISTS t (id bigint, a int, b varchar(50))",
+        "CREATE TABLE IF NOT EXISTS n (id bigint)",
+        "ALTER TABLE t ADD COLUMN IF NOT EXISTS b varchar(50)",
+        "CREATE INDEX IF NOT EXISTS t_b_idx ON t (b)",
+        "DROP TABLE e; CREATE TABLE IF NOT EXISTS e (x text)",
+    ] {
+        ask().passes(sql);
+    }
+    let message = ask().refused("CREATE TABLE IF NOT EXISTS t (id bigint, a text)").message;
+    assert!(message.contains("CREATE TABLE IF NOT EXISTS would change nothing: public.t has a column a of type integer"), "{message}");
+}
