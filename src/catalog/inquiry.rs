@@ -129,7 +129,11 @@ impl Names {
                 let place = self.types.add((path, name.clone()));
                 self.domains.add(place);
             }
-            Statement::Opaque(Opaque::Do { body, .. }) => self.code(body),
+            Statement::Opaque(Opaque::Do { body, .. }) => {
+                self.code(&body.text);
+                let inside = Around { rows: Rows::Many, ..*around };
+                body.statements.iter().flat_map(|script| &script.statements).for_each(|inner| self.statement(path, inner, &inside, false));
+            }
             Statement::Opaque(Opaque::Call(call)) => self.function(path, call),
             Statement::Execute { name } => self.execute(path, name, around, follow),
             Statement::Query(query) => self.query(path, parsed, query, around),

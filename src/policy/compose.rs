@@ -16,7 +16,7 @@ pub(super) fn safe_form(text: &str, parsed: &Parsed, acting: &[&Found], scope: O
     let rewrites: Vec<(&Found, &Rewrite)> = acting
         .iter()
         .map(|found| match &found.finding.remedy {
-            Remedy::Rewrite(rewrite) if !found.inner => Some((*found, rewrite)),
+            Remedy::Rewrite(rewrite) if found.inner.is_none() => Some((*found, rewrite)),
             Remedy::Rewrite(_) | Remedy::Advice(_) => None,
         })
         .collect::<Option<_>>()?;

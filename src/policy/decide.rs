@@ -153,7 +153,7 @@ pub fn not_understood(error: &ParseError, situation: &Situation<'_>) -> Outcome 
         (Verdict::Warned, _) => (Plan::Pass, None, vec![message::warning(&finding)]),
         (Verdict::Off | Verdict::Exempted(_), _) => (Plan::Pass, None, Vec::new()),
     };
-    let found = Found { finding, statement: 0, command: None, inner: false };
+    let found = Found { finding, statement: 0, command: None, inner: None };
     let decision = Decision { plan, findings: vec![report(&found, &verdict, situation.mode)], notices };
     // What it does to lock_timeout is not known either.
     Outcome { decision, would, effects: Vec::new(), lock_timeout: LockTimeoutCare::ReapplyAfter, record: true }
@@ -219,13 +219,13 @@ pub(super) fn may_wait(form: &SafeForm, acting: &[&Found]) -> bool {
 
 fn refuse(script: &Script, situation: &Situation<'_>, found: &Found) -> super::plan::Refusal {
     let several = script.statements.len() > 1;
-    let place = match (several, situation.in_transaction) {
+    let place = match (several, situation.in_transaction || found.inner.is_some()) {
         (true, _) => Place::String,
         (false, true) => Place::Transaction,
         (false, false) => Place::Alone,
     };
     let statement = script.statements.get(found.statement);
-    let prefix = statement.map(|parsed| compose::prefix(&parsed.statement)).unwrap_or_default();
+    let prefix = found.inner.clone().or_else(|| statement.map(|parsed| compose::prefix(&parsed.statement))).unwrap_or_default();
     let position = statement.filter(|_| several).and_then(|parsed| Some(script.text.get(..parsed.span.start)?.chars().count() + 1));
     message::refusal(&found.finding, &prefix, place, position)
 }

@@ -55,6 +55,15 @@ fn value_added(case: &Case<'_>, name: &TypeName, value: &str) -> Effect {
     }
 }
 
+/// What is certain of an effect that may come or not: what it makes may have been there before.
+pub(super) fn perhaps(effect: Effect) -> Effect {
+    match effect {
+        Effect::Created(_) | Effect::EnumCreated(_) => Effect::Nothing,
+        Effect::All(effects) => all(effects.into_iter().map(perhaps).collect()),
+        other => other,
+    }
+}
+
 /// Several effects in order; those that change nothing fall away.
 fn all(mut effects: Vec<Effect>) -> Effect {
     effects.retain(|effect| *effect != Effect::Nothing);
@@ -219,7 +228,7 @@ fn runs_code_that_sets(case: &Case<'_>) -> bool {
     let calls = |call: &FunctionCall| functions::needs_a_look(call) && case.functions(call).is_some_and(source_sets);
     match &case.parsed.statement {
         Statement::Opaque(Opaque::Do { body, .. }) => {
-            sets(body) || words(body).iter().filter_map(|word| case.scope.mentioned.get(word)).any(|found| source_sets(found))
+            sets(&body.text) || words(&body.text).iter().filter_map(|word| case.scope.mentioned.get(word)).any(|found| source_sets(found))
         }
         Statement::Opaque(Opaque::Call(procedure)) => calls(procedure) || case.parsed.functions.iter().any(calls),
         _ => case.parsed.functions.iter().any(calls),

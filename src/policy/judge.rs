@@ -11,10 +11,10 @@ use crate::rules::OPAQUE_CODE;
 use crate::rules::case::{Case, Doubt, Stale};
 use crate::rules::rule::Finding;
 use crate::sql::name::RelationName;
-use crate::sql::statement::{AlterAction, CreateTable, Definition, Drop, Parsed, Script, SettingChange, Statement, TransactionControl};
+use crate::sql::statement::{AlterAction, CreateTable, Definition, Drop, Opaque, Parsed, Script, SettingChange, Statement, TransactionControl};
 
 use super::decide::Situation;
-use super::effect;
+use super::{compose, effect};
 
 /// A finding with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub(super) struct Found {
     pub(super) statement: usize,
     /// The command, where the statement is an ALTER TABLE.
     pub(super) command: Option<usize>,
-    /// It belongs to a prepared statement that the script only executes.
-    pub(super) inner: bool,
+    /// It belongs to a statement that this one only runs: how that begins, where it is an ALTER TABLE.
+    pub(super) inner: Option<String>,
 }
 
 /// What the rules say about a script.
@@ -97,30 +97,37 @@ impl<'a> Judge<'a> {
             return (Vec::new(), Effect::Nothing);
         }
         self.dead = false;
-        let inner = executed(&parsed.statement).and_then(|name| self.prepared(name));
-        let case = Case { alone: self.alone, ..self.case(text, parsed, scope, inner.is_none()) };
+        let prepared = executed(&parsed.statement).and_then(|name| self.prepared(name));
+        let case = Case { alone: self.alone, ..self.case(text, parsed, scope, prepared.is_none()) };
         let mut found = findings(&case);
         let mut effects = vec![effect::of(&case)];
         let mut stale = effect::stale_after(&case);
-        for parsed in inner.iter().flat_map(|script| &script.statements) {
-            let text = inner.as_ref().map_or("", |script| &script.text);
+        let inner = Inner::of(&parsed.statement, prepared.as_deref());
+        let (mut overlay, mut here) = (self.overlay.clone(), self.here.clone());
+        for (text, parsed) in inner.statements() {
+            let in_transaction = self.in_transaction || inner.is_code;
             // Only one level was asked about: what executes further is unseen.
-            let case = self.case(text, parsed, scope, true);
-            found.extend(findings(&case).into_iter().map(|found| Found { inner: true, ..found }));
-            effects.push(effect::of(&case));
-            stale = effect::stale_after(&Case { stale, ..case });
+            let case = Case { overlay: &overlay, here: &here, stale, in_transaction, ..self.case(text, parsed, scope, true) };
+            let begins = Some(compose::prefix(&parsed.statement));
+            found.extend(findings(&case).into_iter().map(|found| Found { inner: begins.clone(), ..found }));
+            let effect = if inner.is_code { effect::perhaps(effect::of(&case)) } else { effect::of(&case) };
+            stale = effect::stale_after(&case);
+            overlay.apply(&effect);
+            remember(&mut here, &effect);
+            effects.push(effect);
+            self.defined.extend(parsed.defines.clone());
         }
         let effect = if effects.len() == 1 { effects.remove(0) } else { Effect::All(effects) };
         self.stale = Stale { names: stale.names.max(self.doubt(&parsed.statement, &inner, &found)), ..stale };
         self.defined.extend(parsed.defines.clone());
         self.note_prepared(text, &parsed.statement);
         self.overlay.apply(&effect);
-        self.remember(&effect);
+        remember(&mut self.here, &effect);
         (found, effect)
     }
 
     /// What a statement does to the meaning of names by where it stands, or unseen.
-    fn doubt(&self, statement: &Statement, inner: &Option<Arc<Script>>, found: &[Found]) -> Doubt {
+    fn doubt(&self, statement: &Statement, inner: &Inner<'_>, found: &[Found]) -> Doubt {
         use TransactionControl as Control;
         // Where policy lets unread code run, it may have done anything.
         if found.iter().any(|found| found.finding.rule == OPAQUE_CODE) {
@@ -130,7 +137,9 @@ impl<'a> Judge<'a> {
             Statement::Transaction(Control::Rollback { .. } | Control::RollbackTo(_)) if self.rolls_back_what_was_asked() => Doubt::All,
             // SET LOCAL ends, temporary tables may go ON COMMIT; a BEGIN in between has begun nothing.
             Statement::Transaction(Control::Commit { .. } | Control::TwoPhase) if self.situation.in_transaction => Doubt::Unqualified,
-            _ if inner.iter().flat_map(|script| &script.statements).any(Paths::moved_by) => Doubt::Unqualified,
+            // It is not followed which of them ran.
+            _ if inner.is_code && inner.statements().any(|(_, parsed)| !matches!(parsed.statement, Statement::Query(_))) => Doubt::All,
+            _ if inner.statements().any(|(_, parsed)| Paths::moved_by(parsed)) => Doubt::Unqualified,
             _ => Doubt::None,
         }
     }
@@ -166,30 +175,6 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The facts stay as old as they are when a transaction ends.
-    fn remember(&mut self, effect: &Effect) {
-        match effect {
-            Effect::Ended
-            | Effect::Savepoint(_)
-            | Effect::Release(_)
-            | Effect::RollbackTo(_)
-            | Effect::VersionWritten
-            | Effect::EnumCreated(_)
-            | Effect::ValueAdded { .. } => {}
-            Effect::All(effects) => effects.iter().for_each(|effect| self.remember(effect)),
-            Effect::Nothing
-            | Effect::Created(_)
-            | Effect::Altered(_)
-            | Effect::Locked(_)
-            | Effect::Dropped(_)
-            | Effect::Renamed { .. }
-            | Effect::Deferred(_)
-            | Effect::Settled(_)
-            | Effect::Needless(_)
-            | Effect::Adopted(_) => self.here.apply(effect),
-        }
-    }
-
     fn case<'c>(&'c self, text: &'c str, parsed: &'c Parsed, scope: &'c Scope, unseen: bool) -> Case<'c> {
         Case {
             text,
@@ -212,10 +197,54 @@ impl<'a> Judge<'a> {
     }
 }
 
+/// The facts stay as old as they are when a transaction ends.
+fn remember(here: &mut Overlay, effect: &Effect) {
+    match effect {
+        Effect::Ended
+        | Effect::Savepoint(_)
+        | Effect::Release(_)
+        | Effect::RollbackTo(_)
+        | Effect::VersionWritten
+        | Effect::EnumCreated(_)
+        | Effect::ValueAdded { .. } => {}
+        Effect::All(effects) => effects.iter().for_each(|effect| remember(here, effect)),
+        Effect::Nothing
+        | Effect::Created(_)
+        | Effect::Altered(_)
+        | Effect::Locked(_)
+        | Effect::Dropped(_)
+        | Effect::Renamed { .. }
+        | Effect::Deferred(_)
+        | Effect::Settled(_)
+        | Effect::Needless(_)
+        | Effect::Adopted(_) => here.apply(effect),
+    }
+}
+
 /// Only the end of a failed transaction, or the way back to a savepoint, does anything.
 fn ends_failure(statement: &Statement) -> bool {
     use TransactionControl as Control;
     matches!(statement, Statement::Transaction(Control::Commit { .. } | Control::Rollback { .. } | Control::RollbackTo(_)))
+}
+
+/// The statements that another one runs.
+struct Inner<'a> {
+    scripts: &'a [Script],
+    /// They stand in code, which may run them or not, in a transaction.
+    is_code: bool,
+}
+
+impl<'a> Inner<'a> {
+    fn of(statement: &'a Statement, prepared: Option<&'a Script>) -> Self {
+        match statement {
+            Statement::Opaque(Opaque::Do { body, .. }) => Self { scripts: &body.statements, is_code: true },
+            _ => Self { scripts: prepared.map_or(&[], std::slice::from_ref), is_code: false },
+        }
+    }
+
+    fn statements(&self) -> impl Iterator<Item = (&'a str, &'a Parsed)> + use<'a> {
+        self.scripts.iter().flat_map(|script| script.statements.iter().map(|parsed| (&*script.text, parsed)))
+    }
 }
 
 fn executed(statement: &Statement) -> Option<&str> {
@@ -263,5 +292,5 @@ fn relations(statement: &Statement) -> Vec<Option<&RelationName>> {
 
 fn run<'a>(case: &'a Case<'a>, command: Option<usize>) -> impl Iterator<Item = Found> + 'a {
     let findings = rules::all().iter().filter_map(|rule| (rule.judge)(case));
-    findings.map(move |finding| Found { finding, statement: 0, command, inner: false })
+    findings.map(move |finding| Found { finding, statement: 0, command, inner: None })
 }

@@ -3,7 +3,7 @@
 //! Constants do not count, whatever their quotes: only a command or a function makes their words act, and that is a word itself.
 
 use crate::sql::functions::{self, Special};
-use crate::sql::parse::code::{self, Word};
+use crate::sql::parse::code::{self, BEGINNINGS, Word};
 use crate::sql::statement::FunctionCall;
 
 /// Commands that change the schema, take strong locks, or run text as SQL.
@@ -22,6 +22,17 @@ pub(super) fn doubt(code: &str) -> Option<String> {
     let Some(words) = code::words(code) else { return Some("could not be read".to_owned()) };
     let places = words.iter().enumerate();
     places.filter(|(at, word)| acts(word, words.get(at + 1)) || changes_catalog(&words, *at)).map(|(_, word)| says(&word.name)).next()
+}
+
+/// A SET, RESET or DISCARD stands in it.
+#[must_use]
+pub(super) fn sets(code: &str) -> bool {
+    let Some(words) = code::words(code) else { return true };
+    let begins = |at: usize| {
+        let before = at.checked_sub(1).and_then(|before| words.get(before));
+        words.get(at).is_some_and(|word| word.apart) || before.is_some_and(|word| BEGINNINGS.contains(&word.name.as_str()))
+    };
+    words.iter().enumerate().any(|(at, word)| !word.quoted && ["set", "reset", "discard"].contains(&word.name.as_str()) && begins(at))
 }
 
 fn says(word: &str) -> String {

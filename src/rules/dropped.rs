@@ -21,7 +21,7 @@ fn names(case: &Case<'_>, drop: &DropTable) -> bool {
     match &case.parsed.statement {
         Statement::Transaction(_) | Statement::Setting(_) | Statement::Deallocate(_) => return false,
         Statement::Query(_) if looks_up(case) => return mentions(drop, case.slice(&case.parsed.span)) || named_as_relation(case, drop),
-        Statement::Opaque(Opaque::Do { body, .. }) => return mentions(drop, body),
+        Statement::Opaque(Opaque::Do { body, .. }) => return mentions(drop, &body.text),
         Statement::DropTable(again) => return again.relations.iter().any(|table| is(case, drop, table)),
         _ => {}
     }

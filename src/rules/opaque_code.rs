@@ -4,7 +4,7 @@ use crate::catalog::facts::{FunctionFacts, Lookup, SourceFacts};
 use crate::catalog::locks::Work;
 use crate::catalog::words::words;
 use crate::sql::functions::{self, Special};
-use crate::sql::statement::{CreateTable, FunctionCall, Opaque, Statement};
+use crate::sql::statement::{Code, CreateTable, FunctionCall, Opaque, Statement};
 
 use super::case::Case;
 use super::code;
@@ -124,13 +124,16 @@ fn doubt_of_source(source: &SourceFacts) -> Option<String> {
     }
 }
 
-/// An anonymous block: its own text, and the user functions that it mentions.
-fn block(case: &Case<'_>, language: &str, body: &str) -> Option<String> {
-    if !["plpgsql", "sql"].contains(&language.to_lowercase().as_str()) {
+/// An anonymous block: its own text, but for the statements that rules judge, and the user functions that it mentions.
+fn block(case: &Case<'_>, language: &str, body: &Code) -> Option<String> {
+    if !language.eq_ignore_ascii_case("plpgsql") {
         return Some(format!("is written in {language}"));
     }
-    if let Some(why) = code::doubt(body) {
+    if let Some(why) = code::doubt(&body.rest) {
         return Some(why);
     }
-    mentioned(case, body, &mut Vec::new())
+    if !body.statements.is_empty() && code::sets(&body.rest) {
+        return Some("says SET beside statements whose names may mean something else then".to_owned());
+    }
+    mentioned(case, &body.text, &mut Vec::new())
 }

@@ -139,7 +139,7 @@ fn joins(case: &Case<'_>, operation: &Operation) -> Option<bool> {
             _ => true,
         },
         Statement::Opaque(Opaque::Do { body, .. }) => {
-            let words = words(body);
+            let words = words(&body.text);
             words.contains(&join.of.name) || words.contains(&partition.name)
         }
         _ => named() || looks_up(case) && words(case.slice(&case.parsed.span)).contains(&partition.name),

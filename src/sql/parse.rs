@@ -5,6 +5,7 @@
 
 mod alter;
 mod arguments;
+mod block;
 mod bound;
 mod carried;
 pub mod code;

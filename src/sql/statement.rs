@@ -450,10 +450,21 @@ pub enum Opaque {
         /// The language, `plpgsql` when not given.
         language: String,
         /// The body.
-        body: String,
+        body: Code,
     },
     /// CALL: the procedure.
     Call(FunctionCall),
+}
+
+/// Code of which some statements stand for themselves: no variable is put into them, and they run as they are written, or not at all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Code {
+    /// All of it.
+    pub text: String,
+    /// The statements that change the schema or every row of a table, each a script of its own.
+    pub statements: Vec<Script>,
+    /// The code without them.
+    pub rest: String,
 }
 
 /// Ways out of the database, each with its rule.

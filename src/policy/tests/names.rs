@@ -64,7 +64,7 @@ fn code_may_set_the_path() {
     with("SET search_path = public").refused_by("drop-table", "EXECUTE p; DROP TABLE e");
     with("SELECT sets()").refused_by("drop-table", "EXECUTE p; DROP TABLE e");
     with("SELECT set_config('work_mem', '1MB', false)").passes("EXECUTE p; DROP TABLE e");
-    ask.passes("DO $$ BEGIN UPDATE t SET a = 1; END $$; DROP TABLE e");
+    ask.passes("DO $$ BEGIN UPDATE t SET a = 1 WHERE id = 1; END $$; DROP TABLE e");
     ask.passes("SELECT rows(); DO $$ BEGIN PERFORM rows(); END $$; CREATE TABLE n (a int); CREATE INDEX ON n (a)");
     ask.passes("DO $$ BEGIN SET search_path = public; END $$; DROP TABLE public.e");
     let mut unread = ask.clone();

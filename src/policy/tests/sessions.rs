@@ -164,7 +164,7 @@ fn code_is_opaque_unless_its_source_shows_that_it_is_not() {
     ] {
         on(world.clone()).refused_by("opaque-code", sql);
     }
-    on(world.clone()).passes("DO $$ BEGIN UPDATE t SET a = rows_only(); END $$");
+    on(world.clone()).passes("DO $$ BEGIN UPDATE t SET a = rows_only() WHERE id = 1; END $$");
     on(world.clone()).refused_by("opaque-code", "DO LANGUAGE plpython3u $$ pass $$");
     on(world.clone()).passes("CREATE OR REPLACE FUNCTION rows_only() RETURNS int LANGUAGE sql AS 'SELECT 1'; SELECT rows_only()");
     on(world).passes("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE TABLE n (a int DEFAULT f()); SELECT lower('A'), now()");

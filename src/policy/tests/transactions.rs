@@ -113,3 +113,42 @@ fn if_not_exists_is_not_to_hide_another_shape() {
     let message = ask().refused("CREATE TABLE IF NOT EXISTS t (id bigint, a text)").message;
     assert!(message.contains("CREATE TABLE IF NOT EXISTS would change nothing: public.t has a column a of type integer"), "{message}");
 }
+
+#[test]
+fn plain_ddl_in_a_block_of_code_is_judged_like_any_other() {
+    for body in [
+        "BEGIN IF NOT EXISTS (SELECT 1 FROM pg_type WHERE typname = 'mood') THEN CREATE TYPE mood AS ENUM ('a'); END IF; END",
+        "BEGIN ALTER TABLE t ADD COLUMN c int; EXCEPTION WHEN duplicate_column THEN NULL; END",
+        "BEGIN CREATE TABLE n (a int); CREATE INDEX ON n (a); END",
+        "BEGIN ALTER TABLE e ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES s (id); END",
+        "BEGIN UPDATE s SET a = 1; END",
+    ] {
+        ask().passes(&format!("DO $$ {body} $$"));
+    }
+    for (rule, body) in [
+        ("create-index-blocking", "BEGIN CREATE INDEX ON t (a); END"),
+        ("concurrently-in-transaction", "BEGIN CREATE INDEX CONCURRENTLY ON t (a); END"),
+        ("drop-column", "BEGIN IF now() > '2020-01-01' THEN ALTER TABLE t DROP COLUMN a; END IF; END"),
+        ("unbatched-write", "BEGIN UPDATE t SET a = 1; END"),
+        ("backfill-in-transaction", "BEGIN ALTER TABLE t ADD COLUMN c int; UPDATE t SET c = 1 WHERE c IS NULL; END"),
+        ("opaque-code", "BEGIN SET search_path = other; ALTER TABLE t ADD COLUMN c int; END"),
+        ("opaque-code", "BEGIN EXECUTE 'ALTER TABLE t ADD COLUMN c int'; END"),
+        ("opaque-code", "BEGIN ALTER TABLE t ADD COLUMN c int; CALL p(); END"),
+    ] {
+        ask().refused_by(rule, &format!("DO $$ {body} $$"));
+    }
+    let refusal = ask()
+        .refused("DO $$ BEGIN ALTER TABLE t ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES p (id); EXCEPTION WHEN duplicate_object THEN NULL; END $$");
+    assert!(
+        refusal.message.contains("Write instead: ALTER TABLE t ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES p (id) NOT VALID; and after COMMIT"),
+        "{}",
+        refusal.message
+    );
+}
+
+#[test]
+fn what_code_may_have_made_is_not_taken_for_new() {
+    let perhaps = "DO $$ BEGIN IF now() > '2020-01-01' THEN DROP TABLE e; CREATE TABLE e (a int); END IF; END $$; ";
+    ask().refused_by("create-index-blocking", &format!("{perhaps} CREATE INDEX ON e (a)"));
+    ask().refused_by("create-index-blocking", "DO $$ BEGIN CREATE TABLE IF NOT EXISTS t (a int); END $$; CREATE INDEX ON t (a)");
+}

@@ -60,6 +60,34 @@ fn name(letters: &str) -> String {
     }
 }
 
+/// Words behind which PL/pgSQL begins a statement, as it does behind a semicolon and a label.
+pub const BEGINNINGS: &[&str] = &["begin", "then", "else", "loop"];
+
+/// Where a statement stands in `code` that begins with one of `commands`, up to its semicolon; as far as it can be told.
+pub(super) fn statements(code: &str, commands: &[&str]) -> Vec<std::ops::Range<usize>> {
+    if comments::deeper_than(code, COMMENT_DEPTH) {
+        return Vec::new();
+    }
+    let scanned = std::panic::catch_unwind(|| pg_query::scan_tokens(&format!("{code}\n;"))).ok().and_then(Result::ok).unwrap_or_default();
+    let mut found = Vec::new();
+    let (mut depth, mut begins, mut from) = (0_usize, true, None);
+    for token in scanned.iter().filter(|token| !matches!(token.token(), Token::SqlComment | Token::CComment)) {
+        let (Ok(start), Ok(end)) = (usize::try_from(token.start), usize::try_from(token.end)) else { return Vec::new() };
+        let letters = code.get(start..end).unwrap_or_default();
+        let word = if is_word(token) { letters.to_ascii_lowercase() } else { String::new() };
+        match token.token() {
+            Token::Ascii40 | Token::Ascii91 => depth += 1,
+            Token::Ascii41 | Token::Ascii93 => depth = depth.saturating_sub(1),
+            // Without a semicolon of its own it is no statement.
+            Token::Ascii59 if depth == 0 && end <= code.len() => found.extend(from.take().map(|from| from..start)),
+            _ if begins && depth == 0 && from.is_none() && commands.contains(&word.as_str()) => from = Some(start),
+            _ => {}
+        }
+        begins = token.token() == Token::Ascii59 || letters == ">>" || BEGINNINGS.contains(&word.as_str());
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::words;

@@ -5,7 +5,7 @@ use pg_query::{Node, NodeEnum};
 
 use super::super::statement::{Argument, Copy, LoneCall, Opaque, Query, Statement};
 use super::super::tokens;
-use super::{ParseError, Source, create, of_tree, statement, tree};
+use super::{ParseError, Source, block, create, of_tree, statement, tree};
 
 /// A query of which nothing more need be known.
 pub(super) fn plain() -> Statement {
@@ -84,7 +84,7 @@ pub(super) fn anonymous_block(stmt: &DoStmt) -> Opaque {
             .and_then(tree::string)
             .map(str::to_owned)
     };
-    Opaque::Do { language: text("language").unwrap_or_else(|| "plpgsql".to_owned()), body: text("as").unwrap_or_default() }
+    Opaque::Do { language: text("language").unwrap_or_else(|| "plpgsql".to_owned()), body: block::code(&text("as").unwrap_or_default()) }
 }
 
 /// EXPLAIN is what it explains; without ANALYZE it makes no table.

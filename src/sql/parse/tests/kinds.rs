@@ -340,7 +340,10 @@ fn prepared_statements_and_code() {
     }
     assert_eq!(statement("DEALLOCATE p"), Statement::Deallocate(Some("p".into())));
     assert_eq!(statement("DEALLOCATE PREPARE ALL"), Statement::Deallocate(None));
-    let block = |language: &str, body: &str| Statement::Opaque(Opaque::Do { language: language.into(), body: body.into() });
+    let block = |language: &str, body: &str| {
+        let body = Code { text: body.into(), statements: vec![], rest: body.into() };
+        Statement::Opaque(Opaque::Do { language: language.into(), body })
+    };
     assert_eq!(statement("DO $$ x $$"), block("plpgsql", " x "));
     assert_eq!(statement("DO LANGUAGE plpython3u 'x'"), block("plpython3u", "x"));
     assert_eq!(statement("CALL s.p(1)"), Statement::Opaque(Opaque::Call(call("s.p"))));
