@@ -51,7 +51,7 @@ const STRINGS: &[&str] = &[
     "CREATE INDEX t_x ON t (a); CREATE INDEX IF NOT EXISTS t_x ON t (b)",
     "CREATE INDEX t_x ON t (a); ALTER TABLE t ADD CONSTRAINT t_x UNIQUE (a)",
     "CREATE INDEX t_a ON t (a); CREATE INDEX t_c ON t (b)",
-    "CREATE INDEX t_a ON t (a); CREATE INDEX IF NOT EXISTS t_c ON t (b)",
+    "CREATE INDEX t_a ON t (a); CREATE INDEX IF NOT EXISTS t_c ON t (c)",
     "DROP INDEX t_c; CREATE INDEX t_c ON t (c, a)",
     "CREATE INDEX t_a ON t (a); SELECT 1",
 ];

@@ -37,6 +37,22 @@ async fn refused(scene: &Scene, statements: &[&str], sqlstate: &str, rule: &str)
     assert_eq!(session.value("SELECT 1").await, "1", "the session lives");
 }
 
+/// Code that is not seen is refused, or taken back before its COMMIT by what it has locked.
+async fn unseen(scene: &Scene, statements: &[&str]) {
+    let session = scene.connect().await;
+    for sql in statements {
+        for protocol in PROTOCOLS {
+            let (found, message) = session.refusal(protocol, sql).await;
+            // What is in use by the statement itself the server does not drop; what fills a view sees no schema but its own.
+            let by_the_server = ["42P01", "55006"].contains(&&*found);
+            let by_us = ["PA001", "PA002"].contains(&&*found) && message.contains("[opaque-code]");
+            assert!(by_us || by_the_server, "{protocol:?} {sql}: {found} {message}");
+            intact(scene, sql).await;
+        }
+    }
+    assert_eq!(session.value("SELECT 1").await, "1", "the session lives");
+}
+
 async fn intact(scene: &Scene, after: &str) {
     assert_eq!(scene.direct.value("SELECT count(*) FROM big").await, "12000", "{after} on {}", scene.cluster.version);
 }
@@ -65,16 +81,16 @@ async fn sql_that_cannot_be_read() {
 async fn blocks_and_procedures() {
     for scene in scenes(&format!("{BIG}{CODE}")).await {
         let opaque = [
-            "DO $$ BEGIN DROP TABLE big; END $$",
             "DO $$ BEGIN EXECUTE 'DR' || 'OP TABLE big'; END $$",
             "DO $$ BEGIN PERFORM drops(); END $$",
             "DO $$ BEGIN PERFORM calls_drops(); END $$",
             "DO $$ BEGIN CALL drop_it(); END $$",
-            "DO LANGUAGE plpgsql 'BEGIN DROP TABLE big; END'",
             "CALL drop_it()",
             "CALL public.drop_it()",
         ];
-        refused(&scene, &opaque, "PA002", "opaque-code").await;
+        unseen(&scene, &opaque).await;
+        let plain = ["DO $$ BEGIN DROP TABLE big; END $$", "DO LANGUAGE plpgsql 'BEGIN DROP TABLE big; END'"];
+        refused(&scene, &plain, "PA001", "drop-table").await;
         let session = scene.connect().await;
         for protocol in PROTOCOLS {
             session.run(protocol, "DO $$ BEGIN UPDATE big SET a = 7 WHERE id = 1; END $$").await.unwrap();
@@ -112,7 +128,7 @@ async fn functions_that_run_ddl() {
             "COPY (SELECT drops()) TO STDOUT",
             "SELECT query_to_xml('SELECT drops()', true, true, '')",
         ];
-        refused(&scene, &calls, "PA002", "opaque-code").await;
+        unseen(&scene, &calls).await;
         assert!(!scene.has("made").await);
         assert_eq!(scene.connect().await.value("SELECT counts()").await, "12000", "a function that only reads passes");
     }
@@ -151,7 +167,7 @@ async fn strings_that_end_elsewhere() {
         ];
         refused(&scene, &direct, "PA006", "protected-setting").await;
         let hidden = ["DO $$ BEGIN SET standard_conforming_strings = off; END $$", "SELECT sets()"];
-        refused(&scene, &hidden, "PA002", "opaque-code").await;
+        unseen(&scene, &hidden).await;
         for protocol in PROTOCOLS {
             let session = scene.connect().await;
             session.batch_execute("BEGIN").await.unwrap();
@@ -319,7 +335,7 @@ async fn prepared_by_sql() {
             if session.run(Protocol::Simple, &format!("PREPARE {name} AS SELECT drops()")).await.is_ok() {
                 for protocol in PROTOCOLS {
                     let (sqlstate, message) = session.refusal(protocol, execution).await;
-                    assert_eq!(sqlstate, "PA002", "{execution}: {message}");
+                    assert!(["PA001", "PA002"].contains(&&*sqlstate), "{execution}: {sqlstate} {message}");
                 }
             }
             intact(&scene, execution).await;
@@ -658,17 +674,18 @@ async fn commands_hidden_in_the_letters_of_a_block() {
     for scene in scenes(&format!("{BIG}{CODE}{functions}")).await {
         let hidden = [
             "DO $$ BEGIN DO 'BEGIN DROP TABLE big; END'; END $$",
-            "DO $$ BEGIN -- x\r DROP TABLE big; END $$",
-            "DO $$ BEGIN PERFORM E'a'\n'b\\''; DROP TABLE big; PERFORM 'x'; END $$",
             "DO $$ BEGIN PERFORM U&\"\\0064rops\"(); END $$",
             "DO $$ BEGIN PERFORM U&\"\\0073et_config\"('lock_timeout', '0', false); END $$",
             "DO $$ BEGIN PERFORM ÄDROP(); END $$",
             "DO $$ BEGIN PERFORM \"a \"\"b\"(); END $$",
-            "DO $$ BEGIN UPDATE pg_class SET relname = 'gone' WHERE relname = 'big'; END $$",
             "SELECT calls_odd()",
             "SELECT calls_umlaut()",
         ];
-        refused(&scene, &hidden, "PA002", "opaque-code").await;
+        unseen(&scene, &hidden).await;
+        let catalog = ["DO $$ BEGIN UPDATE pg_class SET relname = 'gone' WHERE relname = 'big'; END $$"];
+        refused(&scene, &catalog, "PA002", "unjudged-statement").await;
+        let plain = ["DO $$ BEGIN -- x\r DROP TABLE big; END $$", "DO $$ BEGIN PERFORM E'a'\n'b\\''; DROP TABLE big; PERFORM 'x'; END $$"];
+        refused(&scene, &plain, "PA001", "drop-table").await;
         let rows = "DO $$ BEGIN INSERT INTO big VALUES (1, 2, $x$drop, it's$x$) ON CONFLICT (id) DO NOTHING; /* create */ UPDATE big SET a = 1 WHERE id = 1; END $$";
         scene.connect().await.batch_execute(rows).await.unwrap();
     }
@@ -723,7 +740,8 @@ async fn code_that_a_definition_ties_to_something_else() {
         let session = scene.connect().await;
         for last in ["CREATE VIEW v AS SELECT new()", "ALTER TABLE small ALTER id SET DEFAULT new()", "SELECT new()"] {
             let (sqlstate, message) = session.refusal(Protocol::Simple, &format!("{new} {last}")).await;
-            assert_eq!((&*sqlstate, message.contains("[opaque-code]")), ("PA002", true), "{last}: {message}");
+            assert!(sqlstate.starts_with("PA00") && message.contains("[opaque-code]"), "{last}: {sqlstate} {message}");
+            intact(&scene, last).await;
         }
         let ordinary = "CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.updated_at = now(); RETURN NEW; END $$;
             DROP TRIGGER IF EXISTS touch ON small;

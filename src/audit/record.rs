@@ -19,7 +19,7 @@ pub struct Record {
     pub application_name: Option<String>,
     /// The SQL as the client sent it, secrets redacted.
     pub sql: String,
-    /// `pass`, `rewrite`, `defer`, `settle`, `refuse`, or in warn mode `would-rewrite`, `would-defer`, `would-refuse`.
+    /// `pass`, `rewrite`, `defer`, `settle`, `gate`, `refuse`, or in warn mode `would-rewrite`, `would-defer`, `would-gate`, `would-refuse`.
     pub decision: &'static str,
     /// Its findings.
     pub findings: Vec<RecordedFinding>,

@@ -8,6 +8,7 @@ use crate::sql::name::RelationName;
 use crate::sql::statement::{FunctionCall, TypeName};
 
 use super::drops::DropFacts;
+use super::held::Held;
 use super::joining::JoiningFacts;
 
 /// Everything that was asked for one string of SQL.
@@ -19,6 +20,8 @@ pub struct Facts {
     pub scopes: Vec<Scope>,
     /// TimeZone has no offset, now and throughout the string.
     pub time_zone_is_utc: bool,
+    /// The strong locks that the transaction holds: asked where code may run that is not seen.
+    pub held: Option<Held>,
 }
 
 /// What names mean under one search path.

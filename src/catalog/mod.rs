@@ -3,6 +3,7 @@
 pub mod assumed;
 pub mod drops;
 pub mod facts;
+pub mod held;
 mod inquiry;
 pub mod joining;
 pub mod locks;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::held::Held;
 use super::questions::Rows;
 use crate::deferred::promise::{Deferred, PromiseId};
 use crate::sql::name::RelationName;
@@ -38,6 +39,8 @@ struct Changes {
     new_enums: BTreeSet<String>,
     /// Values that were added here to older enums: the name of the type, without its schema, and the value.
     new_values: BTreeSet<(String, String)>,
+    /// Code that nobody saw.
+    ungated: Option<Box<Ungated>>,
 }
 
 /// What a statement changes when it succeeds.
@@ -79,6 +82,10 @@ pub enum Effect {
         /// The value.
         value: String,
     },
+    /// It ran code that nobody saw.
+    Ungated(Box<Ungated>),
+    /// What that code locked has been looked at.
+    Gated,
     /// SAVEPOINT.
     Savepoint(String),
     /// RELEASE.
@@ -91,7 +98,26 @@ pub enum Effect {
     All(Vec<Effect>),
 }
 
+/// Code that ran and was not seen: what it locked is to be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ungated {
+    /// What ran it, as the beginning of a sentence: `CALL p() runs code that …`.
+    pub what: String,
+    /// What was locked before.
+    pub before: Held,
+}
+
 impl Effect {
+    /// It runs code that nobody saw.
+    #[must_use]
+    pub fn is_ungated(&self) -> bool {
+        match self {
+            Self::Ungated(_) => true,
+            Self::All(effects) => effects.iter().any(Self::is_ungated),
+            _ => false,
+        }
+    }
+
     /// The part of it that takes back what was left for after COMMIT.
     #[must_use]
     pub fn settling(&self) -> Self {
@@ -117,6 +143,12 @@ impl Effect {
 }
 
 impl Overlay {
+    /// Code that nobody saw has run, and what it locked has not been looked at.
+    #[must_use]
+    pub fn ungated(&self) -> Option<&Ungated> {
+        self.now.ungated.as_deref()
+    }
+
     /// Which of the rows matter that it writes later.
     #[must_use]
     pub fn rows_that_matter(&self) -> Rows {
@@ -219,6 +251,8 @@ impl Overlay {
             }
             Effect::Needless(operations) => self.now.needless.extend(operations),
             Effect::VersionWritten => self.now.version_written = true,
+            Effect::Ungated(ungated) => self.now.ungated = Some(ungated.clone()),
+            Effect::Gated => self.now.ungated = None,
             Effect::EnumCreated(name) => _ = self.now.new_enums.insert(name.clone()),
             Effect::ValueAdded { of, value } => {
                 if !self.now.new_enums.contains(of) {

@@ -14,6 +14,7 @@ use crate::sql::statement::{FunctionCall, Script, TypeName};
 
 use super::drops::DropFacts;
 use super::facts::{Facts, FunctionFacts, Lookup, RelationFacts, Scope, TypeFacts, TypeUser};
+use super::held::{self, Held};
 pub use super::inquiry::Rows;
 use super::inquiry::{Around, Names};
 use super::joining::JoiningFacts;
@@ -113,14 +114,22 @@ impl Inquiry {
             let parameters = vec!["[]".to_owned(), places.to_string(), Value::from(self.type_rows()).to_string()];
             questions.push(Question { sql: DOMAINS, parameters });
         }
+        if self.may_run_code() {
+            questions.push(Question { sql: held::QUESTION, parameters: Vec::new() });
+        }
         questions
+    }
+
+    /// Functions are called, or a block of code.
+    fn may_run_code(&self) -> bool {
+        !self.names.functions.items.is_empty() || !self.names.words.items.is_empty()
     }
 
     /// The facts, from one answer per question. What is not answered is unknown.
     #[must_use]
     pub fn facts(&self, server_version: u32, time_zone: &str, answers: &[Answer]) -> Facts {
         let time_zone_is_utc = !self.names.sets_time_zone && is_utc(time_zone);
-        let mut facts = Facts { server_version, scopes: vec![Scope::default(); self.paths.len()], time_zone_is_utc };
+        let mut facts = Facts { server_version, scopes: vec![Scope::default(); self.paths.len()], time_zone_is_utc, held: None };
         let Some(mut catalog) = answers.first().and_then(read::<CatalogAnswer>) else {
             return facts;
         };
@@ -132,6 +141,7 @@ impl Inquiry {
         let mut drops = next(!names.dropped.items.is_empty()).and_then(read::<Vec<DropAnswer>>).unwrap_or_default();
         let joining = next(!names.joining.items.is_empty()).and_then(read::<Vec<Numbered<JoiningFacts>>>).unwrap_or_default();
         let domains = next(!names.domains.items.is_empty()).and_then(read::<Vec<Numbered<DomainAnswer>>>).unwrap_or_default();
+        facts.held = next(self.may_run_code()).and_then(Held::read);
         for found in catalog.types.iter_mut().flatten() {
             found.value.users = domains.iter().find(|domain| domain.n == found.n).map(|domain| domain.value.users.clone());
         }

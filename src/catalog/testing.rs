@@ -197,7 +197,12 @@ impl World {
     /// What the questions of this script would have brought.
     pub(crate) fn facts(&self, script: &Script, prepared: &dyn Prepared) -> Facts {
         let paths = Paths::of(script);
-        let mut facts = Facts { server_version: self.version, scopes: vec![Scope::default(); paths.list.len()], time_zone_is_utc: self.utc };
+        let mut facts = Facts {
+            server_version: self.version,
+            scopes: vec![Scope::default(); paths.list.len()],
+            time_zone_is_utc: self.utc,
+            held: (!self.silent).then(super::held::Held::default),
+        };
         if self.silent {
             return facts;
         }

@@ -107,8 +107,8 @@ impl StatementReport {
         match self.plan {
             Plan::Pass => Outcome::Pass,
             Plan::Edit(_) | Plan::Rewrite(_) | Plan::Settle { .. } => Outcome::Rewrite,
-            Plan::Defer(_) | Plan::Split | Plan::Enclose => Outcome::Defer,
-            Plan::Refuse(_) => Outcome::Refuse,
+            Plan::Defer(_) | Plan::Split | Plan::Enclose | Plan::Gate => Outcome::Defer,
+            Plan::Refuse(_) | Plan::TakeBack(_) => Outcome::Refuse,
         }
     }
 
@@ -143,6 +143,10 @@ impl FileReport {
         match &statement.plan {
             Plan::Rewrite(form) => format!("pgairlock runs in its place: {};", message::sql_of(&form.steps())),
             Plan::Defer(form) => format!("pgairlock runs in its place, {};", message::now_and_then(form)),
+            Plan::Split | Plan::Enclose | Plan::Gate => {
+                let advice = message::help(finding, &statement.prefix, !statement.in_transaction);
+                format!("pgairlock runs it in a transaction, and looks before the COMMIT at what it has locked. Better: {advice}")
+            }
             _ => message::help(finding, &statement.prefix, !statement.in_transaction),
         }
     }

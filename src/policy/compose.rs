@@ -17,7 +17,7 @@ pub(super) fn safe_form(text: &str, parsed: &Parsed, acting: &[&Found], scope: O
         .iter()
         .map(|found| match &found.finding.remedy {
             Remedy::Rewrite(rewrite) if found.inner.is_none() => Some((*found, rewrite)),
-            Remedy::Rewrite(_) | Remedy::Advice(_) => None,
+            Remedy::Rewrite(_) | Remedy::Gate(_) | Remedy::Advice(_) => None,
         })
         .collect::<Option<_>>()?;
     let tag = tag(&parsed.statement);

@@ -2,7 +2,7 @@
 
 use crate::catalog::facts::Facts;
 use crate::catalog::locks::Work;
-use crate::catalog::overlay::{Effect, Overlay};
+use crate::catalog::overlay::{Effect, Overlay, Ungated};
 use crate::catalog::questions::Prepared;
 use crate::deferred::promise::Pending;
 use crate::rules::NOT_UNDERSTOOD;
@@ -103,6 +103,7 @@ pub fn decide(script: &Script, facts: &Facts, situation: &Situation<'_>) -> Outc
     let judged: Vec<(Found, Verdict)> = judgement.found.into_iter().map(|found| (found.clone(), rule_on(&found.finding, situation))).collect();
     let acting: Vec<&Found> = judged.iter().filter(|(_, verdict)| *verdict == Verdict::Enforced).map(|(found, _)| found).collect();
     let plan = plan(script, facts, situation, &acting);
+    let effects = if plan == Plan::Gate { ungated(judgement.effects, facts, &acting) } else { judgement.effects };
     // It is decided again, and recorded then: the statements of a string one by one.
     let taken_apart = situation.mode == Mode::Enforce && matches!(plan, Plan::Split | Plan::Enclose);
     let record = !taken_apart && (!judged.is_empty() || script.statements.iter().any(is_recorded));
@@ -118,14 +119,14 @@ pub fn decide(script: &Script, facts: &Facts, situation: &Situation<'_>) -> Outc
         (Mode::Enforce, plan) => {
             let notices = notices(&judged, &acting, &plan);
             let decision = Decision { notices: with_held(notices, &held, &plan), plan: held_plan(plan, &held), findings: findings(Mode::Enforce) };
-            Outcome { decision, would: None, effects: judgement.effects, lock_timeout: care, record }
+            Outcome { decision, would: None, effects, lock_timeout: care, record }
         }
         (Mode::Warn | Mode::Off, plan) => {
             let notices = would_notices(&judged, &acting, &plan);
             let decision =
                 Decision { notices: with_held(notices, &held, &Plan::Pass), plan: held_plan(Plan::Pass, &held), findings: findings(situation.mode) };
             let would = (plan != Plan::Pass).then_some(plan);
-            Outcome { decision, would, effects: judgement.effects, lock_timeout: care, record }
+            Outcome { decision, would, effects, lock_timeout: care, record }
         }
     }
 }
@@ -178,6 +179,9 @@ pub(super) fn plan(script: &Script, facts: &Facts, situation: &Situation<'_>, ac
     {
         return Plan::Settle { effect, tag: compose::tag(&parsed.statement) };
     }
+    if let Some(plan) = gate(script, facts, situation, acting) {
+        return plan;
+    }
     let alone = !situation.in_transaction && script.statements.len() == 1;
     if let ([parsed], true, false) = (script.statements.as_slice(), alone, acting.is_empty())
         && let Some(form) = compose::safe_form(&script.text, parsed, acting, facts.scope(0))
@@ -196,11 +200,38 @@ pub(super) fn plan(script: &Script, facts: &Facts, situation: &Situation<'_>, ac
         return Plan::Split;
     }
     // What cannot be helped is told before what can.
-    let advised = acting.iter().find(|found| matches!(found.finding.remedy, Remedy::Advice(_)));
+    let advised = acting.iter().find(|found| !matches!(found.finding.remedy, Remedy::Rewrite(_)));
     match advised.or(acting.first()) {
         Some(found) => Plan::Refuse(refuse(script, situation, found)),
         None => Plan::Pass,
     }
+}
+
+/// Code that is not seen may run where what it locks can be looked at: in a block, be it one of ours.
+fn gate(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Found]) -> Option<Plan> {
+    let [_] = script.statements.as_slice() else { return None };
+    if acting.is_empty() || !acting.iter().all(|found| is_gated(found)) || situation.failed_transaction {
+        return None;
+    }
+    match (situation.in_block, situation.extended) {
+        (true, _) => facts.held.is_some().then_some(Plan::Gate),
+        (false, true) => Some(Plan::Enclose),
+        (false, false) => (!situation.in_transaction).then_some(Plan::Split),
+    }
+}
+
+/// What it locks can be looked at before the COMMIT.
+pub(super) fn is_gated(found: &Found) -> bool {
+    matches!(found.finding.remedy, Remedy::Gate(_))
+}
+
+/// The statement runs code whose locks are to be looked at.
+fn ungated(mut effects: Vec<Effect>, facts: &Facts, acting: &[&Found]) -> Vec<Effect> {
+    if let (Some(before), Some(found), Some(effect)) = (&facts.held, acting.first(), effects.pop()) {
+        let ungated = Ungated { what: found.finding.consequence.clone(), before: before.clone() };
+        effects.push(Effect::All(vec![effect, Effect::Ungated(Box::new(ungated))]));
+    }
+    effects
 }
 
 /// It stands in a batch without BEGIN, and could run in a block.
@@ -238,6 +269,9 @@ fn notices(judged: &[(Found, Verdict)], acting: &[&Found], plan: &Plan) -> Vec<N
         notices.extend(acting.next().map(|found| told(&found.finding, form)));
         notices.extend(acting.map(|found| message::also(&found.finding)));
     }
+    if *plan == Plan::Gate {
+        notices.extend(acting.iter().map(|found| message::gated_later(&found.finding)));
+    }
     notices
 }
 
@@ -252,7 +286,8 @@ fn would_notices(judged: &[(Found, Verdict)], acting: &[&Found], plan: &Plan) ->
         Plan::Defer(form) => ("run it as:", message::now_and_then(form)),
         Plan::Split => ("run the string statement by statement", String::new()),
         Plan::Enclose => ("run what it can at once, and the rest at the end of the batch", String::new()),
-        Plan::Settle { .. } | Plan::Pass | Plan::Edit(_) | Plan::Refuse(_) => ("refuse it", String::new()),
+        Plan::Gate => ("look at what it locks before the COMMIT", String::new()),
+        Plan::Settle { .. } | Plan::Pass | Plan::Edit(_) | Plan::Refuse(_) | Plan::TakeBack(_) => ("refuse it", String::new()),
     };
     notices.extend(acting.iter().map(|found| message::would(what, &found.finding, &rest)));
     notices

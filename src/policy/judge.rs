@@ -205,6 +205,8 @@ fn remember(here: &mut Overlay, effect: &Effect) {
         | Effect::Release(_)
         | Effect::RollbackTo(_)
         | Effect::VersionWritten
+        | Effect::Ungated(_)
+        | Effect::Gated
         | Effect::EnumCreated(_)
         | Effect::ValueAdded { .. } => {}
         Effect::All(effects) => effects.iter().for_each(|effect| remember(here, effect)),

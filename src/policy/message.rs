@@ -56,7 +56,7 @@ pub(super) fn sentence(finding: &Finding) -> String {
 /// What to do, with the SQL to write.
 pub(super) fn way_out(finding: &Finding, prefix: &str, place: Place) -> String {
     match &finding.remedy {
-        Remedy::Advice(advice) => advice.join(" "),
+        Remedy::Advice(advice) | Remedy::Gate(advice) => advice.join(" "),
         Remedy::Rewrite(_) if place == Place::Alone => {
             format!(
                 "It cannot be made safe together with the other commands: write each as a statement of its own. {}",
@@ -96,7 +96,7 @@ pub fn help(finding: &Finding, prefix: &str, alone: bool) -> String {
 pub fn safe_statements(finding: &Finding, prefix: &str) -> Vec<String> {
     match &finding.remedy {
         Remedy::Rewrite(rewrite) => statements(rewrite, prefix),
-        Remedy::Advice(_) => Vec::new(),
+        Remedy::Gate(_) | Remedy::Advice(_) => Vec::new(),
     }
 }
 
@@ -141,6 +141,22 @@ fn joined(statements: &[&str]) -> String {
             format!("{}; … {} more …; {last}", told.join("; "), before.len() - told.len())
         }
         _ => statements.join("; "),
+    }
+}
+
+/// The NOTICE of code that runs unseen.
+pub(super) fn gated_later(finding: &Finding) -> Notice {
+    notice("NOTICE", "00000", format!("{}; what it locks is looked at before the COMMIT", sentence(finding)), finding)
+}
+
+/// The refusal of what such code has locked.
+pub(super) fn gated(finding: &Finding) -> Refusal {
+    Refusal {
+        sqlstate: finding.sqlstate,
+        message: format!("{}. Nothing of it is committed. {}", sentence(finding), way_out(finding, "", Place::Transaction)),
+        detail: detail(finding),
+        hint: Some(hint(finding)),
+        position: None,
     }
 }
 

@@ -6,6 +6,7 @@ pub mod compose;
 pub mod decide;
 mod effect;
 pub mod foresee;
+pub mod gate;
 mod judge;
 mod lock_timeout;
 pub mod message;

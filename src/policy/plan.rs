@@ -64,6 +64,10 @@ pub enum Plan {
         /// The CommandComplete tag.
         tag: &'static str,
     },
+    /// Forward it, and look at what it has locked before the COMMIT.
+    Gate,
+    /// It is a COMMIT: roll back, and answer with an error.
+    TakeBack(Refusal),
     /// Answer with an error; the server's transaction, if any, fails with it.
     Refuse(Refusal),
 }

@@ -5,18 +5,18 @@ use crate::catalog::path::Paths;
 use crate::sql::statement::{Copy, Parsed, Script, Statement, TransactionControl};
 
 use super::compose;
-use super::decide::{Situation, may_wait};
+use super::decide::{Situation, is_gated, may_wait};
 use super::judge::Found;
 
 /// Every statement that cannot run as it stands has a safe form that its transaction can hold in part, and the string can be taken apart.
 pub(super) fn helps(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Found]) -> bool {
-    let may_defer = situation.promises && situation.settings.defers && !situation.extended;
-    may_defer && !acting.is_empty() && can_be_split(script) && {
+    let may_defer = situation.promises && situation.settings.defers;
+    !situation.extended && !acting.is_empty() && can_be_split(script) && {
         let paths = Paths::of(script);
         script.statements.iter().enumerate().all(|(index, parsed)| {
             let of_it: Vec<&Found> = acting.iter().filter(|found| found.statement == index).copied().collect();
             let form = || compose::safe_form(&script.text, parsed, &of_it, facts.scope(paths.number_of(index)));
-            of_it.is_empty() || form().is_some_and(|form| may_wait(&form, &of_it))
+            of_it.iter().all(|found| is_gated(found)) || may_defer && form().is_some_and(|form| may_wait(&form, &of_it))
         })
     }
 }

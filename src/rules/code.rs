@@ -2,6 +2,7 @@
 //!
 //! Constants do not count, whatever their quotes: only a command or a function makes their words act, and that is a word itself.
 
+use crate::catalog::words as catalog;
 use crate::sql::functions::{self, Special};
 use crate::sql::parse::code::{self, BEGINNINGS, Word};
 use crate::sql::statement::FunctionCall;
@@ -22,6 +23,22 @@ pub(super) fn doubt(code: &str) -> Option<String> {
     let Some(words) = code::words(code) else { return Some("could not be read".to_owned()) };
     let places = words.iter().enumerate();
     places.filter(|(at, word)| acts(word, words.get(at + 1)) || changes_catalog(&words, *at)).map(|(_, word)| says(&word.name)).next()
+}
+
+/// What leaves no lock in its transaction, or ends that.
+const ESCAPES: &[&str] = &["commit", "copy", "cron", "import", "load", "prepare", "program", "rollback", "subscription", "system"];
+
+/// Besides what locks tell of, it may do something else, be it by text that it runs: so constants count, too.
+#[must_use]
+pub(super) fn escapes(code: &str) -> bool {
+    let words = catalog::words(code);
+    let is = |names: &[&str], word: &String| names.binary_search(&word.as_str()).is_ok();
+    let special = |word: &String| {
+        let found = functions::special(&FunctionCall { schema: None, name: word.clone() });
+        found.is_some_and(|special| special != Special::AdvisoryLock)
+    };
+    code::words(code).is_none_or(|read| (0..read.len()).any(|at| changes_catalog(&read, at)))
+        || words.iter().any(|word| is(SETTINGS, word) || is(ESCAPES, word) || special(word))
 }
 
 /// A SET, RESET or DISCARD stands in it.
@@ -75,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_lists_are_sorted() {
-        assert!(COMMANDS.is_sorted() && SETTINGS.is_sorted());
+        assert!(COMMANDS.is_sorted() && SETTINGS.is_sorted() && ESCAPES.is_sorted());
     }
 
     #[test]

@@ -115,6 +115,8 @@ pub enum Certainty {
 pub enum Remedy {
     /// Done by pgairlock itself where no transaction is open.
     Rewrite(Rewrite),
+    /// In a transaction it may run, since what it has locked can be looked at before the COMMIT; where there is none, a person can do this instead.
+    Gate(Vec<String>),
     /// Only a person can: the statements or steps to write instead, in order, with the user's own names.
     Advice(Vec<String>),
 }

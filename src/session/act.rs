@@ -51,7 +51,8 @@ impl Session {
                 let subject = Subject { frame: Some(messages::query(&text)), ..subject };
                 self.forward_subject(subject, outcome, decided, out);
             }
-            Plan::Pass | Plan::Edit(_) => self.forward_subject(subject, outcome, decided, out),
+            Plan::TakeBack(refusal) => self.take_back_commit(subject, refusal, decided, out),
+            Plan::Pass | Plan::Edit(_) | Plan::Gate => self.forward_subject(subject, outcome, decided, out),
         }
         Ok(())
     }

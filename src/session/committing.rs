@@ -16,6 +16,8 @@ use std::time::Instant;
 
 use serde::Deserialize;
 
+use crate::catalog::held;
+use crate::catalog::overlay::Effect;
 use crate::deferred::fate::LIFE;
 use crate::deferred::operation::Try;
 use crate::deferred::promise::{Deferred, Pending, Progress as Became, Promise, PromiseId};
@@ -80,6 +82,8 @@ pub(super) struct Committing {
 
 #[derive(Debug)]
 enum Stage {
+    /// What code that nobody saw has locked.
+    Gate,
     Number,
     Promise,
     Commit,
@@ -93,7 +97,7 @@ enum Stage {
 impl Committing {
     /// Until the promise is on its way, the transaction goes with the session, and nothing is lost.
     pub(super) fn may_be_abandoned(&self) -> bool {
-        matches!(self.stage, Stage::Number)
+        matches!(self.stage, Stage::Gate | Stage::Number)
     }
 
     /// What runs after the COMMIT.
@@ -139,7 +143,7 @@ pub(super) fn commits(script: &Script) -> Option<Commits> {
 impl Session {
     /// Something waits for the COMMIT that this string would send.
     pub(super) fn commits_what_waits(&self, script: &Script) -> Option<Commits> {
-        let waits = !(self.overlay.deferred().is_empty() && self.overlay.needless().is_empty());
+        let waits = self.is_ungated() || !(self.overlay.deferred().is_empty() && self.overlay.needless().is_empty());
         if self.status == Status::Failed || !waits && !self.tells_of_earlier() {
             return None;
         }
@@ -182,13 +186,46 @@ impl Session {
             ticks: Ticks::new(since),
             stage: Stage::Number,
         };
+        if self.is_ungated() {
+            return self.look_before_commit(Box::new(committing), out);
+        }
+        self.ask_for_number(Box::new(committing), out);
+    }
+
+    fn look_before_commit(&mut self, committing: Box<Committing>, out: &mut Effects) {
+        self.run_own(held::QUESTION, &[], self.own_ending(), out);
+        self.work = Work::Committing(Box::new(Committing { stage: Stage::Gate, ..*committing }));
+    }
+
+    /// Nothing has to be said against the locks: the COMMIT goes on; or it is taken back.
+    fn gated(&mut self, mut committing: Box<Committing>, exchange: &OwnExchange, out: &mut Effects) -> Progress {
+        if let Some(error) = &exchange.error {
+            self.commit_failed(&committing, error, out);
+            return Ok(());
+        }
+        if let Some(outcome) = self.gate(exchange, true) {
+            return self.decided(committing.subject, outcome, out);
+        }
+        self.overlay.apply(&Effect::Gated);
+        let waits = !(self.overlay.deferred().is_empty() && self.overlay.needless().is_empty());
+        if waits || committing.chain || self.tells_of_earlier() {
+            self.ask_for_number(committing, out);
+        } else {
+            committing.versioned = self.overlay.version_written();
+            self.send_commit(committing, out);
+        }
+        Ok(())
+    }
+
+    fn ask_for_number(&mut self, committing: Box<Committing>, out: &mut Effects) {
         self.run_own(&number(), &[], self.own_ending(), out);
-        self.work = Work::Committing(Box::new(committing));
+        self.work = Work::Committing(Box::new(Committing { stage: Stage::Number, ..*committing }));
     }
 
     /// All replies to our statements are there.
     pub(super) fn committing(&mut self, mut committing: Box<Committing>, exchange: OwnExchange, now: Instant, out: &mut Effects) -> Progress {
         match std::mem::replace(&mut committing.stage, Stage::Number) {
+            Stage::Gate => return self.gated(committing, &exchange, out),
             Stage::Number => self.numbered(committing, exchange, out),
             Stage::Commit => self.committed(committing, &exchange, now, out),
             Stage::Work => {
@@ -427,7 +464,7 @@ impl Session {
         self.end_of_commit(committing.subject.shape, true, out);
     }
 
-    fn end_of_commit(&mut self, shape: Shape, failed: bool, out: &mut Effects) {
+    pub(super) fn end_of_commit(&mut self, shape: Shape, failed: bool, out: &mut Effects) {
         match shape {
             Shape::Query => self.say_ready(out),
             Shape::Execute | Shape::Parse => {

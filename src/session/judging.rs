@@ -26,6 +26,10 @@ impl Session {
             let outcome = refusals::standby(self.identity.mode);
             return self.decided(subject, outcome, out);
         }
+        if self.is_ungated() && self.in_block() && !self.has_failed() {
+            self.look_before(subject, out);
+            return Ok(());
+        }
         if self.shadows_stale && !self.has_failed() && shadows::matter_to(&subject.script) {
             self.ask(&[Shadows::question()], out);
             self.work = Work::Learning(Box::new(subject));

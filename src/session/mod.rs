@@ -26,6 +26,7 @@ mod copying;
 mod deferring;
 pub mod effects;
 mod enclosing;
+mod gating;
 mod greeting;
 mod holders;
 mod in_the_way;

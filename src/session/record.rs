@@ -32,13 +32,15 @@ impl Session {
 
 fn label(outcome: &Outcome) -> &'static str {
     match (&outcome.decision.plan, &outcome.would) {
-        (Plan::Refuse(_), _) => "refuse",
+        (Plan::Refuse(_) | Plan::TakeBack(_), _) => "refuse",
+        (Plan::Gate, _) => "gate",
         (Plan::Rewrite(_) | Plan::Edit(_) | Plan::Split | Plan::Enclose, _) => "rewrite",
         (Plan::Defer(_), _) => "defer",
         (Plan::Settle { .. }, _) => "settle",
         (Plan::Pass, Some(Plan::Defer(_))) => "would-defer",
         (Plan::Pass, Some(Plan::Rewrite(_) | Plan::Edit(_) | Plan::Split | Plan::Enclose)) => "would-rewrite",
-        (Plan::Pass, Some(Plan::Refuse(_))) => "would-refuse",
+        (Plan::Pass, Some(Plan::Gate)) => "would-gate",
+        (Plan::Pass, Some(Plan::Refuse(_) | Plan::TakeBack(_))) => "would-refuse",
         (Plan::Pass, Some(Plan::Pass | Plan::Settle { .. }) | None) => "pass",
     }
 }
@@ -47,7 +49,7 @@ fn steps(plan: &Plan, text: &str) -> Vec<String> {
     match plan {
         Plan::Rewrite(form) | Plan::Defer(form) => form.steps().iter().map(|step| redact(&step.sql)).collect(),
         Plan::Edit(edits) => vec![redact(&rewrite::apply(text, edits))],
-        Plan::Pass | Plan::Split | Plan::Enclose | Plan::Settle { .. } | Plan::Refuse(_) => Vec::new(),
+        Plan::Pass | Plan::Split | Plan::Enclose | Plan::Settle { .. } | Plan::Gate | Plan::TakeBack(_) | Plan::Refuse(_) => Vec::new(),
     }
 }
 

@@ -101,6 +101,12 @@ impl Replies {
         effects.map(Effect::rows_that_matter).max().unwrap_or_default()
     }
 
+    /// Code that nobody sees is under way.
+    #[must_use]
+    pub fn run_ungated(&self) -> bool {
+        self.queue.iter().any(|entry| matches!(&entry.completion, Completion::Ran(ran) if ran.effects.iter().any(Effect::is_ungated)))
+    }
+
     /// The entry that the next reply belongs to.
     #[must_use]
     pub fn head(&self) -> Option<&Expected> {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::catalog::questions::{Answer, Inquiry};
 use crate::policy::decide::Outcome;
-use crate::policy::plan::SafeForm;
+use crate::policy::plan::{Refusal, SafeForm};
 use crate::sql::name::RelationName;
 use crate::sql::statement::Script;
 
@@ -63,6 +63,10 @@ pub(super) enum Work {
     Splitting,
     /// The transaction of a batch without BEGIN becomes a block of ours, or that ends.
     Enclosing(Enclosing),
+    /// What code that nobody saw has locked, before this statement is judged.
+    Gating(Box<Subject>),
+    /// A COMMIT that is not sent: the transaction is rolled back.
+    TakingCommitBack(Box<Subject>, Box<Refusal>, Option<Decided>),
     /// The questions of a block are being closed.
     Closing,
     /// Portals are being closed that another session's build would wait for.
@@ -134,7 +138,7 @@ impl Work {
     /// A client that went away takes this along; a rewrite goes on to its end.
     pub(super) fn may_be_abandoned(&self) -> bool {
         match self {
-            Self::Running(_) | Self::Recording(..) | Self::Resuming(_) => false,
+            Self::Running(_) | Self::Recording(..) | Self::Resuming(_) | Self::TakingCommitBack(..) => false,
             Self::Committing(committing) => committing.may_be_abandoned(),
             Self::Enclosing(enclosing) => !enclosing.is_asked_for(),
             _ => true,

@@ -196,6 +196,8 @@ pub enum DomainChange {
 pub struct Query {
     /// `SELECT f(…)` without FROM, with exactly one call at its top. Recognises `pg_advisory_lock` and `set_config`.
     pub lone_call: Option<LoneCall>,
+    /// DECLARE: it says what FETCH will run.
+    pub declares: bool,
     /// FETCH, MOVE: it runs what its cursor was declared with.
     pub fetches: bool,
     /// The table of an INSERT, UPDATE or DELETE that is the whole statement.

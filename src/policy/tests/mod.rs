@@ -27,7 +27,7 @@ use crate::sql::statement::Script;
 
 use super::by_itself::ByItself;
 use super::decide::{LockTimeoutCare, Outcome, Situation, decide, not_understood};
-use super::plan::{Plan, Refusal, Verdict};
+use super::plan::{self, Plan, Refusal, Verdict};
 use super::settings::{Exemption, Mode, PolicySettings, Principal, Severity};
 
 /// A decision to be made: change what matters, then `of`.
@@ -128,6 +128,14 @@ impl Ask {
     fn refused_by(&self, rule: &str, sql: &str) {
         let message = self.refused(sql).message;
         assert!(message.starts_with(&format!("pgairlock [{rule}]: ")), "{sql}: {message}");
+    }
+
+    /// Code that is not seen: it is refused, or run where its locks are looked at.
+    fn unseen(&self, sql: &str) {
+        let decision = self.of(sql).decision;
+        let enforced = |judged: &plan::Judged| judged.finding.rule.0 == "opaque-code" && judged.verdict == Verdict::Enforced;
+        assert!(decision.findings.iter().any(enforced), "{sql}: {decision:?}");
+        assert!(matches!(decision.plan, Plan::Refuse(_) | Plan::Split | Plan::Gate | Plan::Enclose), "{sql}: {:?}", decision.plan);
     }
 
     fn steps(&self, sql: &str) -> Vec<String> {

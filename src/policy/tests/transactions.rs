@@ -132,8 +132,7 @@ fn plain_ddl_in_a_block_of_code_is_judged_like_any_other() {
         ("unbatched-write", "BEGIN UPDATE t SET a = 1; END"),
         ("backfill-in-transaction", "BEGIN ALTER TABLE t ADD COLUMN c int; UPDATE t SET c = 1 WHERE c IS NULL; END"),
         ("opaque-code", "BEGIN SET search_path = other; ALTER TABLE t ADD COLUMN c int; END"),
-        ("opaque-code", "BEGIN EXECUTE 'ALTER TABLE t ADD COLUMN c int'; END"),
-        ("opaque-code", "BEGIN ALTER TABLE t ADD COLUMN c int; CALL p(); END"),
+        ("opaque-code", "BEGIN EXECUTE 'ALTER TABLE t ADD COLUMN c int'; COMMIT; END"),
     ] {
         ask().refused_by(rule, &format!("DO $$ {body} $$"));
     }
@@ -151,4 +150,84 @@ fn what_code_may_have_made_is_not_taken_for_new() {
     let perhaps = "DO $$ BEGIN IF now() > '2020-01-01' THEN DROP TABLE e; CREATE TABLE e (a int); END IF; END $$; ";
     ask().refused_by("create-index-blocking", &format!("{perhaps} CREATE INDEX ON e (a)"));
     ask().refused_by("create-index-blocking", "DO $$ BEGIN CREATE TABLE IF NOT EXISTS t (a int); END $$; CREATE INDEX ON t (a)");
+}
+
+#[test]
+fn code_that_is_not_seen_runs_where_its_locks_can_be_looked_at() {
+    let sql = "DO $$ BEGIN EXECUTE 'ALTER TABLE t ADD COLUMN c int'; END $$";
+    let block = || Ask { in_block: true, ..in_transaction() };
+    assert_eq!(ask().of(sql).decision.plan, Plan::Split);
+    assert_eq!(Ask { extended: true, ..ask() }.of(sql).decision.plan, Plan::Enclose);
+    assert_eq!(Ask { extended: true, ..in_transaction() }.of(sql).decision.plan, Plan::Enclose);
+    let gated = block().of(sql);
+    assert_eq!(gated.decision.plan, Plan::Gate);
+    assert!(gated.effects.iter().all(Effect::is_ungated) && gated.record);
+    assert!(gated.decision.notices[0].message.ends_with("what it locks is looked at before the COMMIT"), "{:?}", gated.decision.notices);
+    assert_eq!(ask().of(&format!("SELECT 1; {sql}")).decision.plan, Plan::Split);
+    // What cannot be looked at, or would leave no lock.
+    on(World { silent: true, ..World::default() }).refused_by("opaque-code", sql);
+    for escaping in [
+        "DO $$ BEGIN EXECUTE 'SET lock_timeout = 0'; END $$",
+        "DO $$ BEGIN EXECUTE 'COPY t TO PROGRAM ''x'''; END $$",
+        "DO $$ BEGIN EXECUTE 'SELECT dblink_exec(''x'')'; END $$",
+        "DO $$ BEGIN EXECUTE 'x'; COMMIT; END $$",
+        "DO LANGUAGE plpython3u 'x'",
+        "EXECUTE unseen",
+        "CREATE VIEW w AS SELECT makes()",
+        "DECLARE c CURSOR FOR SELECT makes()",
+    ] {
+        let world = World::default().function("makes", function('v', "BEGIN EXECUTE 'x'; END"));
+        Ask { world, ..block() }.refused_by("opaque-code", escaping);
+    }
+}
+
+#[test]
+fn what_code_has_locked_is_borne_where_nobody_uses_it() {
+    use crate::catalog::held::Held;
+    use crate::catalog::overlay::Ungated;
+    use crate::catalog::questions::Answer;
+    use crate::policy::gate;
+    let held = |newest: u32, locks: &str| Held::read(&Answer::Text(Some(format!("{{\"newest\": {newest}, \"locks\": [{locks}]}}")))).unwrap();
+    let lock = |mode: &str, kind: &str, bytes: &str| {
+        let name = if kind == "null" { "null".to_owned() } else { "\"users\"".to_owned() };
+        format!(
+            "{{\"oid\": 20000, \"mode\": \"{mode}\", \"schema\": \"public\", \"name\": {name}, \"kind\": {kind}, \"temporary\": false, \"bytes\": {bytes}}}"
+        )
+    };
+    let ungated = Ungated { what: "CALL p() runs code that says EXECUTE".into(), before: held(30_000, "") };
+    let asked = ask();
+    let prepared = Known(Vec::new());
+    let judged = |lock: &str, at_commit| gate::judge(&ungated, &held(40_000, lock), at_commit, &asked.situation(&prepared));
+    for (lock, borne) in [
+        (lock("AccessExclusiveLock", "\"r\"", "54000000"), false),
+        (lock("AccessExclusiveLock", "\"r\"", "8192"), false),
+        (lock("AccessExclusiveLock", "\"r\"", "0"), true),
+        (lock("ShareRowExclusiveLock", "\"r\"", "8192"), true),
+        (lock("ShareLock", "\"r\"", "54000000"), false),
+        (lock("AccessExclusiveLock", "\"i\"", "8192"), true),
+        (lock("AccessExclusiveLock", "\"v\"", "null"), false),
+        (lock("AccessExclusiveLock", "null", "null"), false),
+        (lock("ShareRowExclusiveLock", "\"S\"", "null"), true),
+        (lock("ShareLock", "\"p\"", "null"), false),
+    ] {
+        assert_eq!(judged(&lock, true).is_none(), borne, "{lock}");
+    }
+    let large = lock("AccessExclusiveLock", "\"r\"", "54000000");
+    let Plan::TakeBack(refusal) = judged(&large, true).unwrap().decision.plan else { panic!() };
+    assert_eq!(
+        refusal.message,
+        "pgairlock [opaque-code]: CALL p() runs code that says EXECUTE, and it took lock AccessExclusive on public.users, under which all reads and \
+         writes wait. Nothing of it is committed. Write its DDL as plain statements of the migration, which pgairlock can judge and make safe."
+    );
+    assert!(matches!(judged(&large, false).unwrap().decision.plan, Plan::Refuse(_)));
+    let exemption = Exemption {
+        role: None,
+        database: None,
+        table: Some("public.users".into()),
+        application_name: None,
+        rules: vec!["opaque-code".into()],
+        reason: "nightly".into(),
+    };
+    let exempt = Ask { settings: PolicySettings { exemptions: vec![exemption], ..PolicySettings::default() }, ..ask() };
+    assert!(gate::judge(&ungated, &held(40_000, &large), true, &exempt.situation(&prepared)).is_none());
 }

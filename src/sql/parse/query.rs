@@ -12,6 +12,11 @@ pub(super) fn plain() -> Statement {
     Statement::Query(Query::default())
 }
 
+/// DECLARE.
+pub(super) fn declare() -> Statement {
+    Statement::Query(Query { declares: true, ..Query::default() })
+}
+
 /// FETCH, MOVE.
 pub(super) fn fetch() -> Statement {
     Statement::Query(Query { fetches: true, ..Query::default() })

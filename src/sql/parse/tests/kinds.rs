@@ -65,10 +65,8 @@ fn queries() {
         "VALUES (1)",
         "TABLE t",
         "WITH d AS (DELETE FROM t RETURNING *) SELECT * FROM d",
-        "DECLARE c CURSOR FOR SELECT 1",
         "CLOSE c",
         "EXPLAIN SELECT 1",
-        "EXPLAIN DECLARE c CURSOR FOR SELECT 1",
         "EXPLAIN CREATE TABLE n AS SELECT 1",
         "EXPLAIN (ANALYZE off) SELECT 1 INTO n",
     ] {
@@ -102,6 +100,9 @@ fn queries() {
     ] {
         let query = Query { written: Some(relation("t")), on_conflict, reach, ..Query::default() };
         assert_eq!(statement(text), Statement::Query(query), "{text}");
+    }
+    for text in ["DECLARE c CURSOR FOR SELECT 1", "EXPLAIN DECLARE c CURSOR FOR SELECT 1"] {
+        assert_eq!(statement(text), Statement::Query(Query { declares: true, ..Query::default() }), "{text}");
     }
     for text in ["FETCH 5 FROM c", "MOVE c"] {
         assert_eq!(statement(text), Statement::Query(Query { fetches: true, ..Query::default() }), "{text}");

@@ -1,0 +1,59 @@
+//! Code that nobody sees runs in a transaction, and before that is committed the locks are looked at that it has really taken.
+
+use crate::catalog::held::{Held, HeldLock};
+use crate::catalog::locks::{LockMode, Work};
+use crate::catalog::overlay::Ungated;
+use crate::rules::OPAQUE_CODE;
+use crate::rules::rule::{Certainty, Finding, Remedy};
+
+use super::decide::{LockTimeoutCare, Outcome, Situation, rule_on};
+use super::message;
+use super::plan::{Decision, Judged, Plan, Verdict};
+
+/// Nothing has to be said against what the code did, or it is taken back: with `Plan::TakeBack` at the COMMIT, with `Plan::Refuse` elsewhere.
+#[must_use]
+pub fn judge(ungated: &Ungated, now: &Held, at_commit: bool, situation: &Situation<'_>) -> Option<Outcome> {
+    let findings = now.since(&ungated.before).filter_map(|lock| breach(lock, ungated, situation.settings.small_table_bytes));
+    let judged: Vec<Judged> = findings.map(|finding| Judged { verdict: rule_on(&finding, situation), finding, statement: 0 }).collect();
+    let enforced = || judged.iter().filter(|judged| judged.verdict == Verdict::Enforced);
+    // What has a name is told before what has lost it.
+    let first = enforced().find(|judged| judged.finding.relation.is_some()).or_else(|| enforced().next())?;
+    let refusal = message::gated(&first.finding);
+    let plan = if at_commit { Plan::TakeBack(refusal) } else { Plan::Refuse(refusal) };
+    let decision = Decision { plan, findings: judged, notices: Vec::new() };
+    Some(Outcome { decision, would: None, effects: Vec::new(), lock_timeout: LockTimeoutCare::None, record: true })
+}
+
+/// What is wrong with a lock. What an exclusive lock was for is not seen: a column may have gone, or changed its name, so that it is borne only where
+/// there are no rows, nor have been.
+fn breach(lock: &HeldLock, ungated: &Ungated, small_table_bytes: u64) -> Option<Finding> {
+    let mode = lock.mode();
+    let relation = lock.relation();
+    let is_index = matches!(lock.kind, Some('i' | 'I'));
+    let harmless = match (mode, lock.bytes) {
+        _ if relation.is_none() => false,
+        (LockMode::AccessExclusive, Some(bytes)) if is_index => bytes < small_table_bytes,
+        (LockMode::AccessExclusive, bytes) => bytes == Some(0) && !lock.is_rewritten(&ungated.before),
+        // A table without storage of its own is partitioned.
+        (_, bytes) => bytes.is_none_or(|bytes| bytes < small_table_bytes) && lock.kind != Some('p'),
+    };
+    if harmless {
+        return None;
+    }
+    let did = match &relation {
+        Some(relation) => format!("took lock {mode} on {relation}, under which {}", mode.stops()),
+        None => "dropped a table, view or index that was there before".to_owned(),
+    };
+    Some(Finding {
+        rule: OPAQUE_CODE,
+        sqlstate: "PA001",
+        relation,
+        consequence: format!("{}, and it {did}", ungated.what),
+        lock: Some(mode),
+        locked: None,
+        work: Work::None,
+        certainty: Certainty::Proven,
+        bytes: lock.bytes,
+        remedy: Remedy::Advice(vec!["Write its DDL as plain statements of the migration, which pgairlock can judge and make safe.".to_owned()]),
+    })
+}
