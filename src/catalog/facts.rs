@@ -8,6 +8,7 @@ use crate::sql::name::RelationName;
 use crate::sql::statement::{FunctionCall, TypeName};
 
 use super::drops::DropFacts;
+use super::evidence::Evidence;
 use super::held::Held;
 use super::joining::JoiningFacts;
 
@@ -120,6 +121,9 @@ pub struct RelationFacts {
     pub denied: Denied,
     /// Set when it is an index.
     pub index: Option<IndexOf>,
+    /// Who still uses it, or a column of it: asked where it, or the column, is to go or to change its name.
+    #[serde(skip)]
+    pub evidence: Vec<Evidence>,
     /// What its drop would meet: asked where a DROP TABLE names it.
     #[serde(skip)]
     pub drop: Option<DropFacts>,
@@ -367,6 +371,12 @@ impl RelationFacts {
     #[must_use]
     pub fn qualified(&self) -> RelationName {
         RelationName::qualified(&*self.schema, &*self.name)
+    }
+
+    /// Who uses it, or this column of it, as the end of a sentence; empty where that is not known.
+    #[must_use]
+    pub fn evidence_of(&self, column: Option<&str>) -> String {
+        self.evidence.iter().find(|evidence| evidence.column.as_deref() == column).map(Evidence::told).unwrap_or_default()
     }
 
     /// The column of that name.

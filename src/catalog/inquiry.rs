@@ -5,8 +5,8 @@ use std::hash::Hash;
 use crate::sql::functions;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{
-    AddColumn, AlterAction, AlterTable, ConstraintKind, CreateTable, FunctionCall, Opaque, Parsed, Query, Reach, ReindexTarget, RenameKind, Script,
-    Statement, TypeName, Using,
+    AddColumn, AlterAction, AlterTable, ConstraintKind, CreateTable, FunctionCall, Opaque, Parsed, Query, Reach, ReindexTarget, Rename, RenameKind,
+    Script, Statement, TypeName, Using,
 };
 
 use super::path::{Paths, may_set_time_zone};
@@ -24,6 +24,8 @@ pub(super) struct Names {
     pub(super) dropped: Unique<usize>,
     /// Tables that get a partition, and the table that becomes it, where that is there before: places in `relations`.
     pub(super) joining: Unique<(usize, Option<usize>)>,
+    /// Relations, by their places, that are to go or to change their names; or one column of them.
+    pub(super) evidence: Unique<(usize, Option<String>)>,
     pub(super) types: Unique<(usize, TypeName)>,
     /// Domains whose tables matter: places in `types`.
     pub(super) domains: Unique<usize>,
@@ -117,12 +119,8 @@ impl Names {
                 ReindexTarget::Schema(_) | ReindexTarget::Database | ReindexTarget::System => {}
             },
             Statement::AlterTable(alter) => self.alter_table(path, alter),
-            Statement::Rename(rename) => {
-                if !matches!(rename.kind, RenameKind::Schema(_) | RenameKind::Other(_)) {
-                    self.all(path, rename.relation.as_slice());
-                }
-            }
-            Statement::SetSchema { relation } => _ = self.relation(path, relation),
+            Statement::Rename(rename) => self.renamed(path, rename),
+            Statement::SetSchema { relation } => self.missed(path, relation, None),
             Statement::Unjudged { relations, .. } => self.all(path, relations),
             Statement::AddEnumValue { name, .. } => _ = self.types.add((path, name.clone())),
             Statement::AlterDomain { name, .. } => {
@@ -149,6 +147,22 @@ impl Names {
         }
     }
 
+    fn renamed(&mut self, path: usize, rename: &Rename) {
+        let Some(relation) = &rename.relation else { return };
+        match &rename.kind {
+            RenameKind::Schema(_) | RenameKind::Other(_) => {}
+            RenameKind::Column(column) => self.missed(path, relation, Some(column)),
+            RenameKind::Table | RenameKind::View => self.missed(path, relation, None),
+            RenameKind::Index | RenameKind::Constraint(_) => _ = self.relation(path, relation),
+        }
+    }
+
+    /// Whoever uses it, or the column, will miss it.
+    fn missed(&mut self, path: usize, relation: &RelationName, column: Option<&String>) {
+        let place = self.relation(path, relation);
+        self.evidence.add((place, column.cloned()));
+    }
+
     /// What it writes, where that may be many rows; and what it reads them from, where a lock would be held meanwhile.
     fn query(&mut self, path: usize, parsed: &Parsed, query: &Query, around: &Around<'_>) {
         let Some(written) = &query.written else { return };
@@ -172,6 +186,7 @@ impl Names {
     fn dropped(&mut self, path: usize, relations: &[RelationName]) {
         for relation in relations {
             let place = self.relations.add((path, relation.clone()));
+            self.evidence.add((place, None));
             self.dropped.add(place);
         }
     }
@@ -219,10 +234,10 @@ impl Names {
                     let (parent, child) = (self.relation(path, &alter.relation), self.relation(path, child));
                     self.joining.add((parent, Some(child)));
                 }
+                AlterAction::DropColumn { column, .. } => self.missed(path, &alter.relation, Some(column)),
                 AlterAction::DetachPartition(other) | AlterAction::Inherit(other) => _ = self.relation(path, other),
                 AlterAction::ValidateConstraint(_)
                 | AlterAction::DropConstraint { .. }
-                | AlterAction::DropColumn { .. }
                 | AlterAction::SetNotNull(_)
                 | AlterAction::DropNotNull(_)
                 | AlterAction::DropDefault(_)

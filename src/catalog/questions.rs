@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::sql::statement::{FunctionCall, Script, TypeName};
 
 use super::drops::DropFacts;
+use super::evidence::EvidenceAnswer;
 use super::facts::{Facts, FunctionFacts, Lookup, RelationFacts, Scope, TypeFacts, TypeUser};
 use super::held::{self, Held};
 pub use super::inquiry::Rows;
@@ -57,6 +58,7 @@ const CATALOG: &str =
 const DOMAINS: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/types.sql"), include_str!("sql/domains.sql"));
 const SIZES: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/sizes.sql"));
 const DROPS: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/drops.sql"));
+const EVIDENCE: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/evidence.sql"));
 const JOINING: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/joining.sql"));
 
 /// Words of one piece of code that are asked; code with more stays opaque.
@@ -114,6 +116,13 @@ impl Inquiry {
             let parameters = vec!["[]".to_owned(), places.to_string(), Value::from(self.type_rows()).to_string()];
             questions.push(Question { sql: DOMAINS, parameters });
         }
+        let evidence = &self.names.evidence.items;
+        if !evidence.is_empty() {
+            let named = Value::from(self.relation_rows(|n| evidence.iter().any(|(relation, _)| *relation == n)));
+            let wanted = evidence.iter().enumerate().map(|(n, (relation, column))| json!({"n": n, "relation": relation, "column": column}));
+            let wanted = Value::from(wanted.collect::<Vec<_>>());
+            questions.push(Question { sql: EVIDENCE, parameters: vec![named.to_string(), wanted.to_string()] });
+        }
         if self.may_run_code() {
             questions.push(Question { sql: held::QUESTION, parameters: Vec::new() });
         }
@@ -141,11 +150,14 @@ impl Inquiry {
         let mut drops = next(!names.dropped.items.is_empty()).and_then(read::<Vec<DropAnswer>>).unwrap_or_default();
         let joining = next(!names.joining.items.is_empty()).and_then(read::<Vec<Numbered<JoiningFacts>>>).unwrap_or_default();
         let domains = next(!names.domains.items.is_empty()).and_then(read::<Vec<Numbered<DomainAnswer>>>).unwrap_or_default();
+        let evidence = next(!names.evidence.items.is_empty()).and_then(read::<EvidenceAnswer>);
         facts.held = next(self.may_run_code()).and_then(Held::read);
         for found in catalog.types.iter_mut().flatten() {
             found.value.users = domains.iter().find(|domain| domain.n == found.n).map(|domain| domain.value.users.clone());
         }
         for relation in catalog.relations.iter_mut().flatten() {
+            let facts = &mut relation.value;
+            facts.evidence = evidence.as_ref().map(|answer| answer.of(facts.oid, &facts.qualified())).unwrap_or_default();
             let found = drops.iter().position(|drop| drop.n == relation.n && drop.oid == relation.value.oid);
             relation.value.drop = found.map(|place| drops.swap_remove(place).value);
             let joins = joining.iter().filter(|joins| joins.n == relation.n && joins.value.parent == relation.value.oid);

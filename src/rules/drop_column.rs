@@ -37,7 +37,8 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     if !alone {
         lost += &format!(", and by CASCADE may drop {}", target.takes_along().join(", "));
     }
-    let consequence = format!("DROP COLUMN {}.{name} loses its data and breaks running code that still uses it{lost}", target.name);
+    let used = target.facts.map(|facts| facts.evidence_of(Some(column))).unwrap_or_default();
+    let consequence = format!("DROP COLUMN {}.{name} loses its data and breaks running code that still uses it{lost}{used}", target.name);
     let table = alter::table(statement);
     let demanded = target.facts.and_then(|facts| facts.column(column)).is_some_and(|column| column.not_null);
     let first = if demanded { format!("{table} ALTER COLUMN {name} DROP NOT NULL; and ") } else { String::new() };

@@ -30,7 +30,8 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let consequence = if target.bears_loss() {
         format!("DROP TABLE {} CASCADE also drops {}", target.name, target.takes_along().join(", "))
     } else {
-        format!("DROP TABLE {} loses its rows and breaks running code that still uses it{locks}", target.name)
+        let used = target.facts.map(|facts| facts.evidence_of(None)).unwrap_or_default();
+        format!("DROP TABLE {} loses its rows and breaks running code that still uses it{locks}{used}", target.name)
     };
     let mut advice = vec![format!("In steps: 1. release code that does not use {};", target.name)];
     if !joined.is_empty() {

@@ -45,7 +45,8 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         format!("2. fill it in batches: UPDATE {relation} SET {new} = {old} WHERE {new} IS DISTINCT FROM {old} AND …;"),
         format!("3. release code that uses {new} only, then drop {old}."),
     ]);
-    let consequence = format!("RENAME COLUMN {}.{old} breaks running code that still uses that name", target.name);
+    let used = target.facts.map(|facts| facts.evidence_of(Some(column))).unwrap_or_default();
+    let consequence = format!("RENAME COLUMN {}.{old} breaks running code that still uses that name{used}", target.name);
     Some(case.finding(&RULE, &target, consequence, remedy))
 }
 

@@ -54,6 +54,7 @@ fn moved(case: &Case<'_>, relation: &RelationName, how: &str, to: Option<&str>) 
         format!("In steps: 1. have this exempted, with the reason, and do both in one transaction: {swap}"),
         "2. release code that uses the new name only; 3. drop the view.".to_owned(),
     ]);
-    let consequence = format!("{how} of {} breaks running code that still uses that name", target.name);
+    let used = target.facts.map(|facts| facts.evidence_of(None)).unwrap_or_default();
+    let consequence = format!("{how} of {} breaks running code that still uses that name{used}", target.name);
     Some(case.finding(&RULE, &target, consequence, remedy))
 }

@@ -25,6 +25,7 @@ mod rows;
 mod setting;
 mod statement;
 mod tree;
+pub mod uses;
 mod verify;
 mod walk;
 

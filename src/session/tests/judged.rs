@@ -285,7 +285,7 @@ fn a_failed_transaction_that_a_pipeline_ends_is_no_excuse() {
     talk.server(&[error("22012"), ready(b'E')].concat());
     let batch = [parse("", "ROLLBACK"), bind("", ""), execute(""), parse("", "DROP TABLE big"), bind("", ""), execute(""), sync()].concat();
     let left = talk.client(&batch);
-    assert_eq!(left.tags().0, "PBEPBCPBECCCPBECCCPBECCCPBECCH", "questions, with Flush, before the second Execute");
+    assert_eq!(left.tags().0, "PBEPBCPBECCCPBECCCPBECCCPBECCCPBECCH", "questions, with Flush, before the second Execute");
 }
 
 #[test]

@@ -59,6 +59,11 @@ pub(super) fn columns(tree: &NodeEnum) -> Vec<String> {
     names
 }
 
+/// `*`.
+pub(super) fn names_every_column(tree: &NodeEnum) -> bool {
+    walk(tree).star
+}
+
 fn walk(tree: &NodeEnum) -> Walker {
     let mut walker = Walker::default();
     // The walker never fails and the generated code has no failure of its own.
@@ -81,6 +86,7 @@ struct Walker {
     /// What stands behind a period is being read.
     behind_period: bool,
     columns: Vec<(i32, String)>,
+    star: bool,
     changes_catalog: bool,
     /// The strings of a name, while one is read.
     name: Option<Vec<String>>,
@@ -279,6 +285,7 @@ impl<'a> ser::Serializer for &'a mut Walker {
     }
 
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Fields<'a>, fmt::Error> {
+        self.star |= name == "AStar";
         let inside = match name {
             "FuncCall" => Inside::Function,
             "ColumnRef" => Inside::Column,
