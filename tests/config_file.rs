@@ -87,14 +87,14 @@ fn every_key_with_a_default_is_in_effect() {
     let examples: BTreeSet<_> = keys_in(&with_examples()).difference(&in_effect).cloned().collect();
     let sections: BTreeSet<_> = examples.iter().map(|(section, _)| section.as_str()).collect();
     // Only these have keys without a default.
-    assert_eq!(sections, BTreeSet::from(["exempt", "listener.tls", "monitor", "rules", "upstream.tls"]));
+    assert_eq!(sections, BTreeSet::from(["directive", "exempt", "listener.tls", "monitor", "rules", "upstream.tls"]));
 }
 
 #[test]
 fn the_examples_are_valid() {
     let modes = with_examples().replace("mode = \"disable\"", "mode = \"require\"").replace("mode = \"prefer\"", "mode = \"verify-full\"");
     let settings = read(&modes);
-    assert_eq!(settings.policy.exemptions.len(), 1);
+    assert_eq!((settings.policy.exemptions.len(), settings.policy.directives.len()), (1, 1));
     assert_eq!(settings.policy.rules.len(), 1);
     assert_eq!(settings.upstreams[0].tls, ServerTls::VerifyFull(Some("ca.crt".into())));
     assert!(settings.monitor.is_some_and(|monitor| monitor.password_file.is_some()));

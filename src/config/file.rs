@@ -26,6 +26,7 @@ pub(super) struct File {
     pub(super) timeouts: Maybe<Timeouts>,
     pub(super) rules: Maybe<BTreeMap<Spanned<String>, Written<Severity>>>,
     pub(super) exempt: Maybe<Vec<Spanned<Exempt>>>,
+    pub(super) directive: Maybe<Vec<Spanned<Directive>>>,
     pub(super) after_commit: Maybe<AfterCommit>,
     pub(super) store: Maybe<Store>,
     pub(super) admin: Maybe<Admin>,
@@ -96,6 +97,16 @@ pub(super) struct Exempt {
     pub(super) application_name: Maybe<String>,
     pub(super) rules: Maybe<Vec<Spanned<String>>>,
     pub(super) reason: Maybe<String>,
+}
+
+/// `[[directive]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Directive {
+    pub(super) role: Maybe<String>,
+    pub(super) database: Maybe<String>,
+    pub(super) application_name: Maybe<String>,
+    pub(super) rules: Maybe<Vec<Spanned<String>>>,
 }
 
 /// `[store]`.

@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Visitor, value::Error};
 use serde::forward_to_deserialize_any;
 use toml::de::{DeTable, DeValue};
 
-use super::file::{Admin, AfterCommit, Exempt, File, Limits, Listener, ListenerTls, Monitor, Store, Timeouts, Upstream, UpstreamTls};
+use super::file::{Admin, AfterCommit, Directive, Exempt, File, Limits, Listener, ListenerTls, Monitor, Store, Timeouts, Upstream, UpstreamTls};
 use super::problem::Problems;
 
 /// The keys of each section; the root is `""`. `[rules]` is absent: its keys are rule ids, known elsewhere.
@@ -20,6 +20,7 @@ fn sections() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("upstream.tls", names::<UpstreamTls>()),
         ("timeouts", names::<Timeouts>()),
         ("exempt", names::<Exempt>()),
+        ("directive", names::<Directive>()),
         ("after_commit", names::<AfterCommit>()),
         ("store", names::<Store>()),
         ("admin", names::<Admin>()),
@@ -41,7 +42,7 @@ pub(super) fn take_unknown(root: &mut DeTable<'_>, problems: &mut Problems<'_>) 
 }
 
 /// Sections that are lists of tables.
-const LISTS: [&str; 3] = ["listener", "upstream", "exempt"];
+const LISTS: [&str; 4] = ["listener", "upstream", "exempt", "directive"];
 
 type Sections = BTreeMap<&'static str, &'static [&'static str]>;
 

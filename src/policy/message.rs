@@ -145,6 +145,16 @@ pub(super) fn warning(finding: &Finding) -> Notice {
     notice("WARNING", "01000", sentence(finding), finding)
 }
 
+/// The NOTICE of a finding that a directive lifts.
+pub(super) fn allowed(finding: &Finding, reason: &str) -> Notice {
+    notice("NOTICE", "00000", format!("{}; allowed by the directive in its SQL: {reason}", sentence(finding)), finding)
+}
+
+/// The NOTICE of a directive that lifts nothing.
+pub(super) fn not_honoured(finding: &Finding, why: &str) -> Notice {
+    Notice { severity: "NOTICE", sqlstate: "00000", message: format!("pgairlock [{}]: {why}", finding.rule.0), detail: None }
+}
+
 /// What enforce would have done.
 pub(super) fn would(what: &str, finding: &Finding, rest: &str) -> Notice {
     let rest = if rest.is_empty() { String::new() } else { format!(" {rest}") };

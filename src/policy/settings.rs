@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+pub use crate::rules::guards_the_proxy;
+
 /// What policy a listener's sessions live under.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicySettings {
@@ -19,6 +21,8 @@ pub struct PolicySettings {
     pub rules: BTreeMap<String, Severity>,
     /// Exceptions, each with its reason.
     pub exemptions: Vec<Exemption>,
+    /// Who may lift what by a directive in the SQL. Default nobody, nothing.
+    pub directives: Vec<Grant>,
 }
 
 /// What a rule's finding leads to.
@@ -47,6 +51,19 @@ pub struct Exemption {
     pub rules: Vec<String>,
     /// Why; never empty; goes into every record.
     pub reason: String,
+}
+
+/// `[[directive]]`: who may have a rule lifted by a directive in the SQL. All given fields must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The role that logged in.
+    pub role: Option<String>,
+    /// The database.
+    pub database: Option<String>,
+    /// application_name as sent at start-up.
+    pub application_name: Option<String>,
+    /// The rules that may be lifted; never empty, and none that guards the proxy.
+    pub rules: Vec<String>,
 }
 
 /// Who is asking, as far as policy looks at it.
@@ -81,6 +98,7 @@ impl Default for PolicySettings {
             hold_ms: 3_600_000,
             rules: BTreeMap::new(),
             exemptions: Vec::new(),
+            directives: Vec::new(),
         }
     }
 }

@@ -1,21 +1,35 @@
-//! What policy makes of a finding: exemptions and severities.
+//! What policy makes of a finding: exemptions, directives and severities.
 
 use crate::rules::{self, rule::Finding};
 use crate::sql::name::RelationName;
 
+use super::directives::Answer;
 use super::plan::Verdict;
 use super::settings::{Exemption, PolicySettings, Principal, Severity};
 
-/// Policy's word on a finding, where it is enforced.
-pub(super) fn of(finding: &Finding, settings: &PolicySettings, principal: &Principal) -> Verdict {
+/// Policy's word on a finding, where it is enforced, and why a directive did not change it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ruling {
+    pub(super) verdict: Verdict,
+    pub(super) not_honoured: Option<String>,
+}
+
+/// Exemptions stand before directives: what the configuration lets pass needs no word of the SQL.
+pub(super) fn of(finding: &Finding, settings: &PolicySettings, principal: &Principal, asked: impl FnOnce() -> Answer) -> Ruling {
+    let ruling = |verdict| Ruling { verdict, not_honoured: None };
     let severity = settings.rules.get(finding.rule.0).copied().unwrap_or_else(|| default_severity(finding));
     if severity == Severity::Off {
-        return Verdict::Off;
+        return ruling(Verdict::Off);
     }
     if let Some(exemption) = settings.exemptions.iter().find(|exemption| covers(exemption, finding, principal)) {
-        return Verdict::Exempted(exemption.reason.clone());
+        return ruling(Verdict::Exempted(exemption.reason.clone()));
     }
-    if severity == Severity::Warn { Verdict::Warned } else { Verdict::Enforced }
+    let verdict = if severity == Severity::Warn { Verdict::Warned } else { Verdict::Enforced };
+    match asked() {
+        Answer::None => ruling(verdict),
+        Answer::Honoured(reason) => ruling(Verdict::Allowed(reason)),
+        Answer::Ignored(why) => Ruling { verdict, not_honoured: Some(why) },
+    }
 }
 
 /// What a rule leads to where nothing is configured.

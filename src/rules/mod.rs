@@ -77,6 +77,22 @@ pub fn is_remark(rule: RuleId) -> bool {
     REMARKS.contains(&rule)
 }
 
+/// Rules that guard what the proxy itself stands on: how it reads the session, and what it has promised. Nothing that comes over the wire lifts them.
+const OF_THE_PROXY: &[RuleId] = &[protected_setting::RULE.id, not_understood::RULE.id, after_commit_failed::RULE.id, waits_for_commit::RULE.id];
+
+/// The proxy could no longer do its work where it were lifted from a statement itself.
+#[must_use]
+pub fn guards_the_proxy(rule: &str) -> bool {
+    OF_THE_PROXY.iter().any(|id| id.0 == rule)
+}
+
+/// The rule that somebody may have meant by a name that no rule has.
+#[must_use]
+pub fn nearest(stranger: &str) -> Option<&'static str> {
+    let distance = |id: &str| strsim::damerau_levenshtein(stranger, id);
+    ids().min_by_key(|id| distance(id)).filter(|id| distance(id) <= 1 + id.len() / 3)
+}
+
 /// Every rule that judges statements. What cannot be helped stands before what can, so that the first finding is the one to tell.
 #[must_use]
 pub fn all() -> &'static [Rule] {

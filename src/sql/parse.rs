@@ -9,7 +9,7 @@ mod bound;
 mod carried;
 pub mod code;
 mod column;
-mod comments;
+pub mod comments;
 mod constraint;
 mod create;
 mod drop;
