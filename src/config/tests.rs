@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::settings::{ClientTls, Identity, MonitorSettings, Pooler, ServerTls};
 use super::*;
-use crate::policy::settings::{Grant, Mode, Severity};
+use crate::policy::settings::{Grant, Mode, Protection, Severity};
 
 const RULES: [&str; 4] = ["create-index-blocking", "drop-column", "drop-table", "protected-setting"];
 
@@ -143,6 +143,33 @@ fn who_may_use_directives_is_checked() {
     );
     let guards = problem("[[directive]]\nrules = [\"protected-setting\"]\n");
     assert!(guards.contains("protected-setting guards what pgairlock itself stands on"), "{guards}");
+}
+
+#[test]
+fn protected_tables_have_a_name_and_a_reason() {
+    let settings = with("[[protect]]\ntable = \"public.users\"\nreason = \"every login reads it\"\n").unwrap();
+    assert_eq!(settings.policy.protected, [Protection { table: "public.users".into(), reason: "every login reads it".into() }]);
+    assert_eq!(problem("[[protect]]\nreason = \"x\"\n"), "pgairlock.toml:7: [[protect]] needs \"table\"");
+    assert_eq!(problem("[[protect]]\ntable = \"users\"\n"), "pgairlock.toml:7: [[protect]] needs \"reason\"");
+    assert_eq!(problem("[[protect]]\ntable = \"users\"\nreason = \" \"\n"), "pgairlock.toml:9: [[protect]] reason: is empty");
+    for table in ["public.*", "db.public.users", "\\\"Users\\\"", ".users"] {
+        let told = problem(&format!("[[protect]]\ntable = \"{table}\"\nreason = \"x\"\n"));
+        assert!(told.contains("is not schema.table"), "{told}");
+    }
+}
+
+#[test]
+fn a_rule_that_goes_by_size_may_have_its_own() {
+    let settings = with("[thresholds]\ncreate-index-blocking = \"10MB\"\n").unwrap();
+    assert_eq!(settings.policy.thresholds["create-index-blocking"], 10 << 20);
+    assert_eq!(
+        problem("[thresholds]\ncreate-index-blokcing = \"10MB\"\n"),
+        "pgairlock.toml:8: unknown rule \"create-index-blokcing\" in [thresholds]; did you mean \"create-index-blocking\"?"
+    );
+    let told = problem("[thresholds]\ncreate-index-blocking = \"10mb\"\n");
+    assert!(told.starts_with("pgairlock.toml:8: [thresholds] create-index-blocking: \"10mb\" is not a size"), "{told}");
+    let told = problem("[thresholds]\ndrop-column = \"10MB\"\n");
+    assert!(told.starts_with("pgairlock.toml:8: [thresholds] drop-column: does not go by the size of a table"), "{told}");
 }
 
 #[test]

@@ -150,7 +150,7 @@ pub fn not_understood(error: &ParseError, situation: &Situation<'_>) -> Outcome 
         bytes: None,
         remedy: Remedy::Advice(vec!["Write it in the words of PostgreSQL 18 or older, in smaller pieces.".to_owned()]),
     };
-    let found = Found { finding, statement: 0, command: None, inner: false };
+    let found = Found { finding, statement: 0, command: None, inner: false, protected: None };
     // What is not read has no directives.
     let ruling = rule_on(&found, &Requests::default(), situation);
     let finding = &found.finding;
@@ -169,7 +169,7 @@ pub fn not_understood(error: &ParseError, situation: &Situation<'_>) -> Outcome 
 /// What policy would say where it is enforced: warn mode needs to know as well.
 pub(super) fn rule_on(found: &Found, requests: &Requests, situation: &Situation<'_>) -> Ruling {
     let (settings, principal) = (situation.settings, situation.principal);
-    verdict::of(&found.finding, settings, principal, || requests.answer(found.statement, &found.finding, settings, principal))
+    verdict::of(found, settings, principal, || requests.answer(found, settings, principal))
 }
 
 fn rule_on_all(script: &Script, found: Vec<Found>, situation: &Situation<'_>) -> Vec<(Found, Ruling)> {
@@ -254,7 +254,7 @@ fn refuse(script: &Script, situation: &Situation<'_>, found: &Found) -> super::p
     let statement = script.statements.get(found.statement);
     let prefix = statement.map(|parsed| compose::prefix(&parsed.statement)).unwrap_or_default();
     let position = statement.filter(|_| several).and_then(|parsed| Some(script.text.get(..parsed.span.start)?.chars().count() + 1));
-    message::refusal(&found.finding, &prefix, place, position)
+    message::refusal(found, &prefix, place, position)
 }
 
 fn notices(judged: &[(Found, Ruling)], acting: &[&Found], plan: &Plan) -> Vec<Notice> {

@@ -1,10 +1,11 @@
 //! What the SQL itself asks to be let through, and whether policy hears it.
 
-use crate::rules::{self, rule::Finding};
+use crate::rules;
 use crate::sql::directive::{self, Directive};
 use crate::sql::statement::Script;
 
 use super::allowance::Allowance;
+use super::judge::Found;
 use super::settings::{Grant, PolicySettings, Principal};
 
 /// The directives at each statement of a script; those that are none with what is wrong with them.
@@ -35,12 +36,12 @@ impl Requests {
     }
 
     /// What becomes of a finding of this statement.
-    pub(super) fn answer(&self, statement: usize, finding: &Finding, settings: &PolicySettings, principal: &Principal) -> Answer {
+    pub(super) fn answer(&self, found: &Found, settings: &PolicySettings, principal: &Principal) -> Answer {
         let mut answer = Answer::None;
-        for request in self.0.get(statement).into_iter().flatten() {
+        for request in self.0.get(found.statement).into_iter().flatten() {
             match request {
-                Ok(directive) if directive.rules.iter().all(|rule| rule != finding.rule.0) => {}
-                Ok(directive) => match obstacle(finding, settings, principal) {
+                Ok(directive) if directive.rules.iter().all(|rule| rule != found.finding.rule.0) => {}
+                Ok(directive) => match obstacle(found, settings, principal) {
                     None => return Answer::Honoured(directive.reason.clone()),
                     Some(why) => answer = Answer::Ignored(ignored(&why)),
                 },
@@ -69,10 +70,13 @@ fn known(read: directive::Read) -> Result<Directive, String> {
 }
 
 /// Why this principal cannot have the finding lifted.
-fn obstacle(finding: &Finding, settings: &PolicySettings, principal: &Principal) -> Option<String> {
-    let rule = finding.rule.0;
+fn obstacle(found: &Found, settings: &PolicySettings, principal: &Principal) -> Option<String> {
+    let rule = found.finding.rule.0;
     if rules::guards_the_proxy(rule) {
         return Some(format!("{rule} guards what pgairlock itself stands on, and nothing in the SQL lifts it"));
+    }
+    if let Some(protected) = &found.protected {
+        return Some(format!("{} is under [[protect]], and nothing in the SQL lifts that", protected.table));
     }
     (!settings.directives.iter().any(|grant| permits(grant, rule, principal))).then(|| {
         let role = &principal.role;

@@ -1,4 +1,4 @@
-//! `[rules]`, `[[exempt]]`, `[[directive]]`, `[after_commit]`, `[limits]`.
+//! `[rules]`, `[thresholds]`, `[[exempt]]`, `[[directive]]`, `[[protect]]`, `[after_commit]`, `[limits]`.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use super::super::keys::suggestion;
 use super::super::problem::Problems;
 use super::super::settings::Settings;
 use super::{Context, optional, required, take, text};
-use crate::policy::settings::{Exemption, Grant, PolicySettings, Severity, guards_the_proxy};
+use crate::policy::settings::{Exemption, Grant, PolicySettings, Protection, Severity, goes_by_size, guards_the_proxy};
 
 /// `[limits]` with its defaults filled in.
 pub(super) struct Limits {
@@ -49,16 +49,23 @@ pub(super) struct AfterCommit {
     pub(super) search: Option<Duration>,
 }
 
+/// Tables whose keys are rule ids.
+pub(super) struct ByRule {
+    pub(super) severities: BTreeMap<Spanned<String>, Written<file::Severity>>,
+    pub(super) thresholds: BTreeMap<Spanned<String>, Written<file::SizeText>>,
+}
+
 /// Each with its place.
 pub(super) struct Exceptions {
     pub(super) exemptions: Vec<(file::Exempt, Range<usize>)>,
     pub(super) directives: Vec<(file::Directive, Range<usize>)>,
+    pub(super) protected: Vec<(file::Protect, Range<usize>)>,
 }
 
 pub(super) fn settings(
     limits: &Limits,
     after_commit: AfterCommit,
-    rules: BTreeMap<Spanned<String>, Written<file::Severity>>,
+    by_rule: ByRule,
     exceptions: Exceptions,
     context: &Context<'_>,
     problems: &mut Problems<'_>,
@@ -70,9 +77,11 @@ pub(super) fn settings(
         defers: after_commit.defer.unwrap_or(default.defers),
         search_ms: after_commit.search.map_or(default.search_ms, milliseconds),
         hold_ms: after_commit.hold.map_or(default.hold_ms, milliseconds),
-        rules: rules.into_iter().filter_map(|(id, severity)| rule(&id, severity, context, problems)).collect(),
+        thresholds: by_rule.thresholds.into_iter().filter_map(|(id, size)| threshold(&id, size, context, problems)).collect(),
+        rules: by_rule.severities.into_iter().filter_map(|(id, severity)| rule(&id, severity, context, problems)).collect(),
         exemptions: exceptions.exemptions.into_iter().filter_map(|(exempt, at)| exemption(exempt, &at, context, problems)).collect(),
         directives: exceptions.directives.into_iter().filter_map(|(directive, at)| grant(directive, &at, context, problems)).collect(),
+        protected: exceptions.protected.into_iter().filter_map(|(protect, at)| protection(protect, &at, problems)).collect(),
     }
 }
 
@@ -84,6 +93,17 @@ fn rule(id: &Spanned<String>, severity: Written<file::Severity>, context: &Conte
     check_rule(id, "[rules]", context, problems);
     let severity = take(severity, &format!("[rules] {}", id.get_ref()), problems)?;
     Some((id.get_ref().clone(), severity.into()))
+}
+
+fn threshold(id: &Spanned<String>, size: Written<file::SizeText>, context: &Context<'_>, problems: &mut Problems<'_>) -> Option<(String, u64)> {
+    const SECTION: &str = "[thresholds]";
+    let name = id.get_ref();
+    check_rule(id, SECTION, context, problems);
+    if context.rules.contains(&name.as_str()) && !goes_by_size(name) {
+        problems.at(&id.span(), format!("{SECTION} {name}: does not go by the size of a table; [rules] or [[exempt]] say what becomes of it"));
+    }
+    let size = take(size, &format!("{SECTION} {name}"), problems)?;
+    Some((name.clone(), size.0))
 }
 
 fn check_rule(id: &Spanned<String>, section: &str, context: &Context<'_>, problems: &mut Problems<'_>) {
@@ -101,6 +121,21 @@ fn exemption(written: file::Exempt, at: &Range<usize>, context: &Context<'_>, pr
     let (table, application_name) = (condition(written.table, "table"), condition(written.application_name, "application_name"));
     let rules = rules?.into_iter().map(Spanned::into_inner).collect();
     Some(Exemption { role, database, table, application_name, rules, reason: reason?.0 })
+}
+
+fn protection(written: file::Protect, at: &Range<usize>, problems: &mut Problems<'_>) -> Option<Protection> {
+    const SECTION: &str = "[[protect]]";
+    let table = text(written.table, SECTION, "table", at, problems);
+    let reason = text(written.reason, SECTION, "reason", at, problems);
+    if let Some((table, span)) = &table
+        && (table.contains(['*', '"', ' ']) || table.split('.').count() > 2 || table.split('.').any(str::is_empty))
+    {
+        problems.at(
+            span,
+            format!("{SECTION} table: \"{table}\" is not schema.table, nor a bare name for any schema; write each table by itself, without quotes"),
+        );
+    }
+    Some(Protection { table: table?.0, reason: reason?.0 })
 }
 
 /// The rules that a section lifts.

@@ -9,9 +9,11 @@ mod drop_table;
 mod names;
 mod new_partitions;
 mod partitions;
+mod protected;
 mod relations;
 mod sessions;
 mod strong;
+mod thresholds;
 
 use std::sync::Arc;
 
