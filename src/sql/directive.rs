@@ -92,8 +92,12 @@ pub fn of_script(script: &Script) -> Vec<Vec<Read>> {
 #[must_use]
 pub fn span_with_directives(script: &Script, index: usize) -> Range<usize> {
     let Some(parsed) = script.statements.get(index) else { return 0..0 };
-    let here =
-        marked(&script.text).into_iter().filter(|comment| matches!(place(&script.text, &script.statements, comment), Place::At(at) if at == index));
+    // Between two statements nothing is open, so that it can be read from there.
+    let from = index.checked_sub(1).and_then(|before| script.statements.get(before)).map_or(0, |before| before.span.end);
+    let to = script.statements.get(index + 1).map_or(script.text.len(), |next| next.span.start);
+    let moved = |comment: Comment| Comment { span: comment.span.start + from..comment.span.end + from, behind: comment.behind + from };
+    let found = marked(script.text.get(from..to).unwrap_or_default()).into_iter().map(moved);
+    let here = found.filter(|comment| matches!(place(&script.text, &script.statements, comment), Place::At(at) if at == index));
     here.fold(parsed.span.clone(), |span, comment| span.start.min(comment.span.start)..span.end.max(comment.span.end))
 }
 
@@ -207,8 +211,12 @@ mod tests {
         Ok(Directive { rules: rules.iter().map(|rule| (*rule).to_owned()).collect(), reason: reason.to_owned() })
     }
 
+    fn script_of(sql: &str) -> Script {
+        script(sql, 1 << 20).unwrap()
+    }
+
     fn read(sql: &str) -> Vec<Vec<Read>> {
-        of_script(&script(sql, 1 << 20).unwrap())
+        of_script(&script_of(sql))
     }
 
     #[test]
@@ -300,8 +308,13 @@ mod tests {
     #[test]
     fn a_statement_by_itself_keeps_its_directive() {
         let sql = "SELECT 1;\n-- a comment\n-- pgairlock:allow drop-table reason=\"x\"\nDROP TABLE a; DROP TABLE b";
-        let script = script(sql, 1 << 20).unwrap();
+        let script = script_of(sql);
         assert_eq!(&sql[span_with_directives(&script, 1)], "-- pgairlock:allow drop-table reason=\"x\"\nDROP TABLE a");
         assert_eq!(&sql[span_with_directives(&script, 2)], "DROP TABLE b");
+        let sql = "DROP TABLE a -- pgairlock:allow drop-table reason=\"x\"\n; DROP TABLE b; -- pgairlock:allow drop-table reason=\"x\"\nDROP TABLE c";
+        let script = script_of(sql);
+        assert_eq!(&sql[span_with_directives(&script, 0)], "DROP TABLE a -- pgairlock:allow drop-table reason=\"x\"");
+        assert_eq!(&sql[span_with_directives(&script, 1)], "DROP TABLE b");
+        assert_eq!(&sql[span_with_directives(&script, 2)], "DROP TABLE c");
     }
 }
