@@ -210,3 +210,26 @@ async fn a_database_knows_what_is_small_and_what_is_there() {
         assert!(String::from_utf8(output.stderr).unwrap().contains("cannot connect"));
     }
 }
+
+#[test]
+fn directives_count_as_they_do_on_the_wire() {
+    let config = "[[listener]]\nname = \"m\"\naddress = \"127.0.0.1:6432\"\n[[upstream]]\nname = \"u\"\nhosts = [\"127.0.0.1:5432\"]\n\
+                  [[directive]]\nrules = [\"drop-column\"]\n";
+    let sql = "-- pgairlock:allow drop-column reason=\"unread\"\nALTER TABLE t DROP COLUMN a;\n\
+               ALTER TABLE t DROP COLUMN b;\n\
+               -- pgairlock:allow drop-table reason=\"old\"\nDROP TABLE t;\n\
+               BEGIN;\nSET LOCAL pgairlock.allow = 'drop-column: unread';\nALTER TABLE t DROP COLUMN c;\nCOMMIT;\n\
+               ALTER TABLE t DROP COLUMN d;\n";
+    let files = Files::of(&[("x.sql", sql), ("pgairlock.toml", config)]);
+    assert_eq!(files.decisions(&["x.sql"]), ["refuse", "refuse", "refuse", "pass", "pass", "refuse", "pass", "refuse"]);
+    let arguments = ["--config", "pgairlock.toml", "x.sql"];
+    assert_eq!(files.decisions(&arguments), ["pass", "refuse", "refuse", "pass", "pass", "pass", "pass", "refuse"]);
+    let document = files.json(&arguments);
+    let finding = |statement: usize| document["files"][0]["statements"][statement]["findings"][0].clone();
+    assert_eq!((finding(0)["policy"].as_str(), finding(0)["reason"].as_str()), (Some("allow"), Some("unread")));
+    assert!(finding(2)["not_honoured"].as_str().unwrap().contains("it takes: [[directive]] with role"));
+    let (code, text) = files.text(&arguments);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("   = note: The directive pgairlock:allow is not honoured: no [[directive]]"), "{text}");
+    assert!(!text.contains("DROP COLUMN a"), "what is allowed is not told: {text}");
+}

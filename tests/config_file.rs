@@ -9,7 +9,7 @@ use pgairlock::config;
 use pgairlock::config::settings::{Pooler, ServerTls, Settings, Timeouts};
 use pgairlock::policy::settings::{Mode, PolicySettings};
 
-const RULES: [&str; 2] = ["drop-column", "drop-table"];
+const RULES: [&str; 3] = ["drop-column", "drop-index-blocking", "drop-table"];
 
 /// Only what has no default.
 const LEAST: &str = r#"
@@ -87,15 +87,15 @@ fn every_key_with_a_default_is_in_effect() {
     let examples: BTreeSet<_> = keys_in(&with_examples()).difference(&in_effect).cloned().collect();
     let sections: BTreeSet<_> = examples.iter().map(|(section, _)| section.as_str()).collect();
     // Only these have keys without a default.
-    assert_eq!(sections, BTreeSet::from(["exempt", "listener.tls", "monitor", "rules", "upstream.tls"]));
+    assert_eq!(sections, BTreeSet::from(["directive", "exempt", "listener.tls", "monitor", "protect", "rules", "thresholds", "upstream.tls"]));
 }
 
 #[test]
 fn the_examples_are_valid() {
     let modes = with_examples().replace("mode = \"disable\"", "mode = \"require\"").replace("mode = \"prefer\"", "mode = \"verify-full\"");
     let settings = read(&modes);
-    assert_eq!(settings.policy.exemptions.len(), 1);
-    assert_eq!(settings.policy.rules.len(), 1);
+    assert_eq!((settings.policy.exemptions.len(), settings.policy.directives.len(), settings.policy.protected.len()), (1, 1, 1));
+    assert_eq!((settings.policy.rules.len(), settings.policy.thresholds["drop-index-blocking"]), (1, 10 << 20));
     assert_eq!(settings.upstreams[0].tls, ServerTls::VerifyFull(Some("ca.crt".into())));
     assert!(settings.monitor.is_some_and(|monitor| monitor.password_file.is_some()));
 }

@@ -176,6 +176,7 @@ async fn decision(session: &Session, sql: &str) -> Decision {
         lock_timeout_cap_ms: 2_000,
         prepared: &NothingPrepared,
         extended: false,
+        allowance: &pgairlock::policy::allowance::Allowance::default(),
     };
     decide(&script(sql), &facts, &situation).decision
 }

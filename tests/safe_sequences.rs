@@ -212,6 +212,7 @@ async fn plan(session: &Session, sql: &str) -> Plan {
         lock_timeout_cap_ms: 2_000,
         prepared: &NothingPrepared,
         extended: false,
+        allowance: &pgairlock::policy::allowance::Allowance::default(),
     };
     decide(&script(sql), &facts(session, sql).await, &situation).decision.plan
 }

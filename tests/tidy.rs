@@ -24,7 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("upstream", &["config", "wire", "transport"]),
     ("admin", &["store", "telemetry"]),
     ("server", &["session", "wire", "policy", "audit", "deferred", "config", "store", "telemetry", "transport", "upstream", "admin", "rules"]),
-    ("cli", &["check", "catalog", "server", "config", "policy", "rules", "telemetry", "sql", "deferred", "session", "store", "upstream"]),
+    ("cli", &["check", "catalog", "server", "config", "policy", "rules", "telemetry", "sql", "deferred", "session", "store", "upstream", "audit"]),
 ];
 
 /// Rooms that decide: values in, values out.

@@ -1,3 +1,5 @@
-//! The audit record.
+//! The audit record, and what many of them come to.
 
 pub mod record;
+pub mod starting;
+pub mod summary;

@@ -36,7 +36,7 @@ pub struct RecordedFinding {
     pub rule: String,
     /// The relation.
     pub relation: Option<String>,
-    /// `enforced`, `warned`, `off`, or `exempted: reason`.
+    /// `enforced`, `warned`, `off`, `exempted: reason`, or `allowed: reason` where a directive in the SQL lifts it.
     pub verdict: String,
     /// `proven` or `assumed`.
     pub certainty: &'static str,

@@ -90,6 +90,8 @@ pub struct RelationFacts {
     pub has_children: bool,
     /// It is a partition.
     pub is_partition: bool,
+    /// `schema.table` of every partitioned table that it, or the table that it is an index of, is a partition of, however far above.
+    pub partition_of: Vec<String>,
     /// It is partitioned and has a default partition.
     pub has_default_partition: bool,
     /// Its columns, in order, without dropped ones.

@@ -62,6 +62,10 @@ struct Found<'a> {
     relation: Option<String>,
     bytes: Option<u64>,
     policy: &'static str,
+    /// Why policy lets it pass: of an exemption, or of a directive.
+    reason: Option<&'a str>,
+    /// Why a directive did not lift it.
+    not_honoured: Option<&'a str>,
     help: String,
 }
 
@@ -113,7 +117,13 @@ impl<'a> Found<'a> {
                 Verdict::Warned => "warn",
                 Verdict::Off => "off",
                 Verdict::Exempted(_) => "exempt",
+                Verdict::Allowed(_) => "allow",
             },
+            reason: match &judged.verdict {
+                Verdict::Exempted(reason) | Verdict::Allowed(reason) => Some(reason),
+                Verdict::Enforced | Verdict::Warned | Verdict::Off => None,
+            },
+            not_honoured: judged.not_honoured.as_deref(),
             help: report.help(statement, finding),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::catalog::facts::Facts;
 use crate::catalog::overlay::Overlay;
 use crate::catalog::questions::{Inquiry, Prepared};
+use crate::policy::allowance::Allowance;
 use crate::policy::compose;
 use crate::policy::decide::Situation;
 use crate::policy::foresee::{Basis, SoFar, foresee};
@@ -124,6 +125,7 @@ impl<'a> Course<'a> {
             lock_timeout_cap_ms: asking.lock_timeout_ms,
             prepared: &Nobody,
             extended: false,
+            allowance: &Allowance::default(),
         };
         let foreseen = foresee(&read.script, facts, &situation, asking.basis, &mut self.so_far);
         let reports = foreseen.into_iter().zip(&read.script.statements).map(|(foreseen, parsed)| {

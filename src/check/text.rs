@@ -68,6 +68,9 @@ fn told(report: &FileReport, statement: &StatementReport) -> String {
         if let Some(detail) = message::detail(finding) {
             let _ = writeln!(out, "   = {detail}");
         }
+        if let Some(why) = &judged.not_honoured {
+            let _ = writeln!(out, "   = note: {why}");
+        }
         if statement.outcome() == Outcome::Refuse {
             let _ = writeln!(out, "   = help: {}", report.help(statement, finding));
         }

@@ -40,7 +40,7 @@ pub(super) struct CheckArgs {
     /// Ask this database for what the files name; the password may be in PGPASSWORD
     #[arg(long, env = "PGAIRLOCK_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
-    /// Config file of the proxy, for its [rules], [[exempt]] and limits
+    /// Config file of the proxy, for its policy and limits
     #[arg(long, env = "PGAIRLOCK_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Whether the files run in a transaction of their tool's; auto: as the tool of each file does it

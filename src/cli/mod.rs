@@ -3,6 +3,7 @@
 mod check;
 mod deferred;
 mod explain;
+mod report;
 mod rules;
 mod serve;
 
@@ -27,6 +28,8 @@ enum Command {
     Check(Box<check::CheckArgs>),
     /// Shows and settles what migrations left to be done after their COMMIT
     Deferred(Box<deferred::DeferredArgs>),
+    /// Says what enforce would have done, from what was recorded in warn mode, and which policy to start with
+    Report(report::ReportArgs),
     /// Lists the rules: what each is about, and what is done about it
     Rules(rules::RulesArgs),
     /// Explains one rule: the hazard, what pgairlock does, what to write instead
@@ -48,6 +51,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::Check(args) => check::run(*args),
         Command::Deferred(args) => deferred::run(*args),
+        Command::Report(args) => report::run(args),
         Command::Rules(args) => rules::run(&args),
         Command::Explain(args) => explain::run(&args),
     })

@@ -51,6 +51,7 @@ pub(super) fn run(args: ServeArgs) -> u8 {
         return fail(USAGE, &error);
     }
     let source = args.source();
+    let file = server::ConfigFile::at(source.file.as_deref());
     let settings = match source.load() {
         Ok(settings) => settings,
         Err(error) => return fail(USAGE, &error),
@@ -59,7 +60,7 @@ pub(super) fn run(args: ServeArgs) -> u8 {
         Ok(runtime) => runtime,
         Err(error) => return fail(FAILURE, &error),
     };
-    let served = runtime.block_on(server::run(settings, move || source.load()));
+    let served = runtime.block_on(server::run(settings, file, move || source.load()));
     // Not waiting for what cannot be cut short, such as a name that nobody resolves.
     runtime.shutdown_background();
     telemetry::flush();

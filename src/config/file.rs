@@ -25,7 +25,10 @@ pub(super) struct File {
     pub(super) upstream: Maybe<Vec<Spanned<Upstream>>>,
     pub(super) timeouts: Maybe<Timeouts>,
     pub(super) rules: Maybe<BTreeMap<Spanned<String>, Written<Severity>>>,
+    pub(super) thresholds: Maybe<BTreeMap<Spanned<String>, Written<SizeText>>>,
     pub(super) exempt: Maybe<Vec<Spanned<Exempt>>>,
+    pub(super) directive: Maybe<Vec<Spanned<Directive>>>,
+    pub(super) protect: Maybe<Vec<Spanned<Protect>>>,
     pub(super) after_commit: Maybe<AfterCommit>,
     pub(super) store: Maybe<Store>,
     pub(super) admin: Maybe<Admin>,
@@ -95,6 +98,24 @@ pub(super) struct Exempt {
     pub(super) table: Maybe<String>,
     pub(super) application_name: Maybe<String>,
     pub(super) rules: Maybe<Vec<Spanned<String>>>,
+    pub(super) reason: Maybe<String>,
+}
+
+/// `[[directive]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Directive {
+    pub(super) role: Maybe<String>,
+    pub(super) database: Maybe<String>,
+    pub(super) application_name: Maybe<String>,
+    pub(super) rules: Maybe<Vec<Spanned<String>>>,
+}
+
+/// `[[protect]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Protect {
+    pub(super) table: Maybe<String>,
     pub(super) reason: Maybe<String>,
 }
 

@@ -7,10 +7,12 @@ use serde::de::{Deserialize, Deserializer, Visitor, value::Error};
 use serde::forward_to_deserialize_any;
 use toml::de::{DeTable, DeValue};
 
-use super::file::{Admin, AfterCommit, Exempt, File, Limits, Listener, ListenerTls, Monitor, Store, Timeouts, Upstream, UpstreamTls};
+use super::file::{
+    Admin, AfterCommit, Directive, Exempt, File, Limits, Listener, ListenerTls, Monitor, Protect, Store, Timeouts, Upstream, UpstreamTls,
+};
 use super::problem::Problems;
 
-/// The keys of each section; the root is `""`. `[rules]` is absent: its keys are rule ids, known elsewhere.
+/// The keys of each section; the root is `""`. `[rules]` and `[thresholds]` are absent: their keys are rule ids, known elsewhere.
 fn sections() -> BTreeMap<&'static str, &'static [&'static str]> {
     BTreeMap::from([
         ("", names::<File>()),
@@ -20,6 +22,8 @@ fn sections() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("upstream.tls", names::<UpstreamTls>()),
         ("timeouts", names::<Timeouts>()),
         ("exempt", names::<Exempt>()),
+        ("directive", names::<Directive>()),
+        ("protect", names::<Protect>()),
         ("after_commit", names::<AfterCommit>()),
         ("store", names::<Store>()),
         ("admin", names::<Admin>()),
@@ -41,7 +45,7 @@ pub(super) fn take_unknown(root: &mut DeTable<'_>, problems: &mut Problems<'_>) 
 }
 
 /// Sections that are lists of tables.
-const LISTS: [&str; 3] = ["listener", "upstream", "exempt"];
+const LISTS: [&str; 5] = ["listener", "upstream", "exempt", "directive", "protect"];
 
 type Sections = BTreeMap<&'static str, &'static [&'static str]>;
 
@@ -79,7 +83,7 @@ fn check_section(
     match value {
         DeValue::Table(table) if path.is_empty() => check_table(table, &inner, &format!("[{name}]"), sections, problems),
         DeValue::Table(table) => check_table(table, &inner, &format!("{name} of {title}"), sections, problems),
-        _ if sections.contains_key(inner.as_str()) || inner == "rules" => {
+        _ if sections.contains_key(inner.as_str()) || matches!(inner.as_str(), "rules" | "thresholds") => {
             return Err(format!("{name} in {title} is a table: write {}", example(path, name)));
         }
         _ => {}

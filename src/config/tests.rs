@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use super::settings::{ClientTls, Identity, MonitorSettings, Pooler, ServerTls};
 use super::*;
-use crate::policy::settings::{Mode, Severity};
+use crate::policy::settings::{Grant, Mode, Protection, Severity};
 
-const RULES: [&str; 3] = ["create-index-blocking", "drop-column", "drop-table"];
+const RULES: [&str; 4] = ["create-index-blocking", "drop-column", "drop-table", "protected-setting"];
 
 const LEAST: &str = r#"[[listener]]
 name = "migrations"
@@ -123,6 +123,53 @@ fn everything_that_is_written_is_used() {
     let monitor = MonitorSettings { user: "watcher".into(), password_file: Some("etc/watcher.password".into()) };
     assert_eq!(settings.monitor, Some(monitor));
     assert_eq!((settings.policy.small_table_bytes, settings.policy.statement_bytes, settings.max_sessions), (8_192, 1 << 20, 7));
+}
+
+#[test]
+fn who_may_use_directives_is_checked() {
+    let settings = with("[[directive]]\nrole = \"r\"\ndatabase = \"d\"\napplication_name = \"n\"\nrules = [\"drop-table\"]\n").unwrap();
+    let some = |text: &str| Some(text.to_owned());
+    let grant = Grant { role: some("r"), database: some("d"), application_name: some("n"), rules: vec!["drop-table".into()] };
+    assert_eq!(settings.policy.directives, [grant]);
+    assert_eq!(problem("[[directive]]\nrole = \"r\"\n"), "pgairlock.toml:7: [[directive]] needs \"rules\"");
+    assert_eq!(problem("[[directive]]\nrules = []\n"), "pgairlock.toml:8: [[directive]] rules: is empty; name the rules that it lifts");
+    assert_eq!(
+        problem("[[directive]]\nrules = [\"drop-tabel\"]\n"),
+        "pgairlock.toml:8: unknown rule \"drop-tabel\" in [[directive]]; did you mean \"drop-table\"?"
+    );
+    assert_eq!(
+        problem("[[directive]]\ntable = \"t\"\nrules = [\"drop-table\"]\n"),
+        "pgairlock.toml:8: unknown key \"table\" in [[directive]]; known are: role, database, application_name, rules"
+    );
+    let guards = problem("[[directive]]\nrules = [\"protected-setting\"]\n");
+    assert!(guards.contains("protected-setting guards what pgairlock itself stands on"), "{guards}");
+}
+
+#[test]
+fn protected_tables_have_a_name_and_a_reason() {
+    let settings = with("[[protect]]\ntable = \"public.users\"\nreason = \"every login reads it\"\n").unwrap();
+    assert_eq!(settings.policy.protected, [Protection { table: "public.users".into(), reason: "every login reads it".into() }]);
+    assert_eq!(problem("[[protect]]\nreason = \"x\"\n"), "pgairlock.toml:7: [[protect]] needs \"table\"");
+    assert_eq!(problem("[[protect]]\ntable = \"users\"\n"), "pgairlock.toml:7: [[protect]] needs \"reason\"");
+    assert_eq!(problem("[[protect]]\ntable = \"users\"\nreason = \" \"\n"), "pgairlock.toml:9: [[protect]] reason: is empty");
+    for table in ["public.*", "db.public.users", "\\\"Users\\\"", ".users"] {
+        let told = problem(&format!("[[protect]]\ntable = \"{table}\"\nreason = \"x\"\n"));
+        assert!(told.contains("is not schema.table"), "{told}");
+    }
+}
+
+#[test]
+fn a_rule_that_goes_by_size_may_have_its_own() {
+    let settings = with("[thresholds]\ncreate-index-blocking = \"10MB\"\n").unwrap();
+    assert_eq!(settings.policy.thresholds["create-index-blocking"], 10 << 20);
+    assert_eq!(
+        problem("[thresholds]\ncreate-index-blokcing = \"10MB\"\n"),
+        "pgairlock.toml:8: unknown rule \"create-index-blokcing\" in [thresholds]; did you mean \"create-index-blocking\"?"
+    );
+    let told = problem("[thresholds]\ncreate-index-blocking = \"10mb\"\n");
+    assert!(told.starts_with("pgairlock.toml:8: [thresholds] create-index-blocking: \"10mb\" is not a size"), "{told}");
+    let told = problem("[thresholds]\ndrop-column = \"10MB\"\n");
+    assert!(told.starts_with("pgairlock.toml:8: [thresholds] drop-column: does not go by the size of a table"), "{told}");
 }
 
 #[test]

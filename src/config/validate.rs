@@ -33,9 +33,17 @@ pub(super) fn settings(written: File, context: &Context<'_>, problems: &mut Prob
     let mut upstreams = upstream::all(sections(written.upstream, "upstream", problems), context, problems);
     context.overrides.upstreams(&mut upstreams, problems);
     let limits = policy::limits(table(written.limits, "limits", problems), problems);
-    let rules = written.rules.and_then(|rules| take(rules, "[rules]", problems)).unwrap_or_default();
+    let by_rule = policy::ByRule {
+        severities: table(written.rules, "rules", problems).unwrap_or_default(),
+        thresholds: table(written.thresholds, "thresholds", problems).unwrap_or_default(),
+    };
     let after_commit = after_commit(table(written.after_commit, "after_commit", problems), problems);
-    let policy = policy::settings(&limits, after_commit, rules, sections(written.exempt, "exempt", problems), context, problems);
+    let exceptions = policy::Exceptions {
+        exemptions: sections(written.exempt, "exempt", problems),
+        directives: sections(written.directive, "directive", problems),
+        protected: sections(written.protect, "protect", problems),
+    };
+    let policy = policy::settings(&limits, after_commit, by_rule, exceptions, context, problems);
     let timeouts = timeouts(table(written.timeouts, "timeouts", problems), problems);
     let store = store(table(written.store, "store", problems), context, problems);
     let admin = admin(table(written.admin, "admin", problems), context, problems);

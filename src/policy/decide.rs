@@ -12,14 +12,17 @@ use crate::sql::parse::ParseError;
 use crate::sql::statement::{Copy, Parsed, Script, Statement};
 
 use super::advisory::AdvisoryLock;
+use super::allowance::Allowance;
 use super::by_itself::ByItself;
+use super::directives::Requests;
 use super::judge::{self, Found};
 use super::lock_timeout::{self, Held};
 use super::message::{self, Place};
 use super::plan::{Decision, Judged, Notice, Operation, Plan, SafeForm, Verdict};
 use super::settings::{Mode, PolicySettings, Principal};
 use super::strong::{self, StrongLock};
-use super::{compose, settle, split, verdict};
+use super::verdict::{self, Ruling};
+use super::{compose, settle, split};
 
 /// Everything around a string of SQL that its decision depends on.
 pub struct Situation<'a> {
@@ -47,6 +50,8 @@ pub struct Situation<'a> {
     pub prepared: &'a dyn Prepared,
     /// It came by the extended protocol.
     pub extended: bool,
+    /// What `pgairlock.allow` is set to.
+    pub allowance: &'a Allowance,
 }
 
 /// What the session does about lock_timeout around a string.
@@ -100,9 +105,9 @@ pub struct Outcome {
 pub fn decide(script: &Script, facts: &Facts, situation: &Situation<'_>) -> Outcome {
     let judgement = judge::script(script, facts, situation);
     let held = lock_timeout::hold(script, facts, situation);
-    let judged: Vec<(Found, Verdict)> = judgement.found.into_iter().map(|found| (found.clone(), rule_on(&found.finding, situation))).collect();
-    let acting: Vec<&Found> = judged.iter().filter(|(_, verdict)| *verdict == Verdict::Enforced).map(|(found, _)| found).collect();
-    let plan = plan(script, facts, situation, &acting);
+    let judged = rule_on_all(script, judgement.found, situation);
+    let acting: Vec<&Found> = judged.iter().filter(|(_, ruling)| ruling.verdict == Verdict::Enforced).map(|(found, _)| found).collect();
+    let plan = with_directives(plan(script, facts, situation, &acting), &judged);
     let effects = if plan == Plan::Gate { ungated(judgement.effects, facts, &acting) } else { judgement.effects };
     // It is decided again, and recorded then: the statements of a string one by one.
     let taken_apart = situation.mode == Mode::Enforce && matches!(plan, Plan::Split | Plan::Enclose);
@@ -114,7 +119,7 @@ pub fn decide(script: &Script, facts: &Facts, situation: &Situation<'_>) -> Outc
         _ if situation.mode != Mode::Enforce || plan == Plan::Pass => held.care.clone(),
         _ => LockTimeoutCare::None,
     };
-    let findings = |mode: Mode| judged.iter().map(|(found, verdict)| report(found, verdict, mode)).collect();
+    let findings = |mode: Mode| judged.iter().map(|(found, ruling)| report(found, ruling, mode)).collect();
     match (situation.mode, plan) {
         (Mode::Enforce, plan) => {
             let notices = notices(&judged, &acting, &plan);
@@ -146,31 +151,53 @@ pub fn not_understood(error: &ParseError, situation: &Situation<'_>) -> Outcome 
         bytes: None,
         remedy: Remedy::Advice(vec!["Write it in the words of PostgreSQL 18 or older, in smaller pieces.".to_owned()]),
     };
-    let verdict = rule_on(&finding, situation);
-    let refusal = Plan::Refuse(message::not_understood(&finding, error));
-    let (plan, would, notices) = match (&verdict, situation.mode) {
+    let found = Found { finding, statement: 0, command: None, inner: None, protected: None };
+    // What is not read has no directives.
+    let ruling = rule_on(&found, &Requests::default(), situation);
+    let finding = &found.finding;
+    let refusal = Plan::Refuse(message::not_understood(finding, error));
+    let (plan, would, notices) = match (&ruling.verdict, situation.mode) {
         (Verdict::Enforced, Mode::Enforce) => (refusal, None, Vec::new()),
-        (Verdict::Enforced, Mode::Warn | Mode::Off) => (Plan::Pass, Some(refusal), vec![message::would("refuse it", &finding, "")]),
-        (Verdict::Warned, _) => (Plan::Pass, None, vec![message::warning(&finding)]),
-        (Verdict::Off | Verdict::Exempted(_), _) => (Plan::Pass, None, Vec::new()),
+        (Verdict::Enforced, Mode::Warn | Mode::Off) => (Plan::Pass, Some(refusal), vec![message::would("refuse it", finding, "")]),
+        (Verdict::Warned, _) => (Plan::Pass, None, vec![message::warning(finding)]),
+        (Verdict::Off | Verdict::Exempted(_) | Verdict::Allowed(_), _) => (Plan::Pass, None, Vec::new()),
     };
-    let found = Found { finding, statement: 0, command: None, inner: None };
-    let decision = Decision { plan, findings: vec![report(&found, &verdict, situation.mode)], notices };
+    let decision = Decision { plan, findings: vec![report(&found, &ruling, situation.mode)], notices };
     // What it does to lock_timeout is not known either.
     Outcome { decision, would, effects: Vec::new(), lock_timeout: LockTimeoutCare::ReapplyAfter, record: true }
 }
 
 /// What policy would say where it is enforced: warn mode needs to know as well.
-pub(super) fn rule_on(finding: &Finding, situation: &Situation<'_>) -> Verdict {
-    verdict::of(finding, situation.settings, situation.principal)
+pub(super) fn rule_on(found: &Found, requests: &Requests, situation: &Situation<'_>) -> Ruling {
+    let (settings, principal) = (situation.settings, situation.principal);
+    verdict::of(found, settings, principal, || requests.answer(found, settings, principal))
 }
 
-fn report(found: &Found, verdict: &Verdict, mode: Mode) -> Judged {
-    let verdict = match (verdict, mode) {
+fn rule_on_all(script: &Script, found: Vec<Found>, situation: &Situation<'_>) -> Vec<(Found, Ruling)> {
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let requests = Requests::of(script, situation.allowance);
+    found.into_iter().map(|found| (found.clone(), rule_on(&found, &requests, situation))).collect()
+}
+
+fn report(found: &Found, ruling: &Ruling, mode: Mode) -> Judged {
+    let verdict = match (&ruling.verdict, mode) {
         (Verdict::Enforced, Mode::Warn | Mode::Off) => Verdict::Warned,
         (verdict, _) => verdict.clone(),
     };
-    Judged { finding: found.finding.clone(), statement: found.statement, verdict }
+    Judged { finding: found.finding.clone(), statement: found.statement, verdict, not_honoured: ruling.not_honoured.clone() }
+}
+
+/// A refusal says why the directive at its statement did not help.
+fn with_directives(plan: Plan, judged: &[(Found, Ruling)]) -> Plan {
+    let Plan::Refuse(mut refusal) = plan else { return plan };
+    let told = |found: &Found| refusal.message.starts_with(&message::sentence(&found.finding));
+    let why = judged.iter().filter(|(found, _)| told(found)).find_map(|(_, ruling)| ruling.not_honoured.as_deref());
+    if let Some(why) = why {
+        refusal.message = format!("{} {why}", refusal.message);
+    }
+    Plan::Refuse(refusal)
 }
 
 pub(super) fn plan(script: &Script, facts: &Facts, situation: &Situation<'_>, acting: &[&Found]) -> Plan {
@@ -258,11 +285,11 @@ fn refuse(script: &Script, situation: &Situation<'_>, found: &Found) -> super::p
     let statement = script.statements.get(found.statement);
     let prefix = found.inner.clone().or_else(|| statement.map(|parsed| compose::prefix(&parsed.statement))).unwrap_or_default();
     let position = statement.filter(|_| several).and_then(|parsed| Some(script.text.get(..parsed.span.start)?.chars().count() + 1));
-    message::refusal(&found.finding, &prefix, place, position)
+    message::refusal(found, &prefix, place, position)
 }
 
-fn notices(judged: &[(Found, Verdict)], acting: &[&Found], plan: &Plan) -> Vec<Notice> {
-    let mut notices = warnings(judged);
+fn notices(judged: &[(Found, Ruling)], acting: &[&Found], plan: &Plan) -> Vec<Notice> {
+    let mut notices = warnings(judged, matches!(plan, Plan::Split | Plan::Enclose | Plan::Refuse(_)));
     if let Plan::Rewrite(form) | Plan::Defer(form) = plan {
         let mut acting = acting.iter();
         let told = if matches!(plan, Plan::Defer(_)) { message::deferred } else { message::runs_as };
@@ -275,12 +302,24 @@ fn notices(judged: &[(Found, Verdict)], acting: &[&Found], plan: &Plan) -> Vec<N
     notices
 }
 
-fn warnings(judged: &[(Found, Verdict)]) -> Vec<Notice> {
-    judged.iter().filter(|(_, verdict)| *verdict == Verdict::Warned).map(|(found, _)| message::warning(&found.finding)).collect()
+/// What policy lets pass, and what its directives did about the rest; of a string that is decided again, or refused, not the latter.
+fn warnings(judged: &[(Found, Ruling)], without_directives: bool) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    for (found, ruling) in judged {
+        match &ruling.verdict {
+            Verdict::Warned => notices.push(message::warning(&found.finding)),
+            Verdict::Allowed(reason) if !without_directives => notices.push(message::allowed(&found.finding, reason)),
+            Verdict::Allowed(_) | Verdict::Enforced | Verdict::Off | Verdict::Exempted(_) => {}
+        }
+        if let Some(why) = ruling.not_honoured.as_deref().filter(|_| !without_directives) {
+            notices.push(message::not_honoured(&found.finding, why));
+        }
+    }
+    notices
 }
 
-fn would_notices(judged: &[(Found, Verdict)], acting: &[&Found], plan: &Plan) -> Vec<Notice> {
-    let mut notices = warnings(judged);
+fn would_notices(judged: &[(Found, Ruling)], acting: &[&Found], plan: &Plan) -> Vec<Notice> {
+    let mut notices = warnings(judged, false);
     let (what, rest) = match plan {
         Plan::Rewrite(form) => ("run it as:", message::sql_of(&form.steps())),
         Plan::Defer(form) => ("run it as:", message::now_and_then(form)),

@@ -9,9 +9,12 @@ use crate::deferred::promise::Deferred;
 use crate::rules::rule::Certainty;
 use crate::sql::statement::{Script, Statement, TransactionControl};
 
+use super::allowance::Allowance;
 use super::decide::{self, Situation};
+use super::directives::Requests;
 use super::judge::{Found, Judge};
 use super::plan::{Judged, Plan, SafeForm, Verdict};
+use super::verdict::Ruling;
 
 /// What the proxy would do with one statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub struct SoFar {
     pub in_block: bool,
     /// Something stood before.
     pub begun: bool,
+    /// What `pgairlock.allow` is set to.
+    pub allowance: Allowance,
 }
 
 /// Judges each statement as if those before it had run; BEGIN and COMMIT in the script are followed. Of `situation` that counts which no statement
@@ -53,6 +58,8 @@ pub fn foresee(script: &Script, facts: &Facts, situation: &Situation<'_>, basis:
     let mut judge = Judge::new(facts, situation);
     let mut in_block = so_far.in_block;
     let mut foreseen = Vec::with_capacity(script.statements.len());
+    let requests = Requests::of(script, &so_far.allowance);
+    let mut allowance = so_far.allowance.clone();
     for (index, parsed) in script.statements.iter().enumerate() {
         let scope = match basis {
             Basis::Catalog => facts.scope(paths.number_of(index)).cloned().unwrap_or_default(),
@@ -62,20 +69,21 @@ pub fn foresee(script: &Script, facts: &Facts, situation: &Situation<'_>, basis:
         judge.alone = index == 0 && !so_far.begun;
         let overlay = judge.overlay.clone();
         let (found, _) = judge.next(&script.text, parsed, &scope);
+        let found = found.into_iter().map(|found| Found { statement: index, ..found }).collect();
         let here = Situation { in_transaction: in_block, in_block, promises: in_block, overlay: &overlay, ..*situation };
         let one = Script { text: script.text.clone(), statements: vec![parsed.clone()] };
-        let (plan, findings) = plan(&one, &of_scope(facts, scope), &here, found, basis);
+        let (plan, findings) = plan(&one, &of_scope(facts, scope), &here, found, (&requests, basis));
         if let Plan::Defer(form) = &plan {
             judge.overlay.apply(&waiting(form, &findings));
         }
-        foreseen.push(Foreseen {
-            plan,
-            findings: findings.into_iter().map(|judged| Judged { statement: index, ..judged }).collect(),
-            in_transaction: in_block,
-        });
+        foreseen.push(Foreseen { plan, findings, in_transaction: in_block });
         in_block = is_in_block(&parsed.statement, in_block);
+        allowance.completed(parsed);
+        if !in_block {
+            allowance.ended();
+        }
     }
-    *so_far = SoFar { overlay: judge.overlay, in_block, begun: true };
+    *so_far = SoFar { overlay: judge.overlay, in_block, begun: true, allowance };
     foreseen
 }
 
@@ -83,11 +91,18 @@ fn of_scope(facts: &Facts, scope: Scope) -> Facts {
     Facts { scopes: vec![scope], server_version: facts.server_version, time_zone_is_utc: facts.time_zone_is_utc, held: facts.held.clone() }
 }
 
-fn plan(one: &Script, facts: &Facts, here: &Situation<'_>, found: Vec<Found>, basis: Basis) -> (Plan, Vec<Judged>) {
-    let judged: Vec<(Found, Verdict)> = found.into_iter().map(|found| (found.clone(), decide::rule_on(&found.finding, here))).collect();
-    let acting: Vec<Found> = judged.iter().filter(|(_, verdict)| *verdict == Verdict::Enforced).map(|(found, _)| taken(found, basis)).collect();
+fn plan(one: &Script, facts: &Facts, here: &Situation<'_>, found: Vec<Found>, (requests, basis): (&Requests, Basis)) -> (Plan, Vec<Judged>) {
+    let judged: Vec<(Found, Ruling)> = found.into_iter().map(|found| (found.clone(), decide::rule_on(&found, requests, here))).collect();
+    let enforced = judged.iter().filter(|(_, ruling)| ruling.verdict == Verdict::Enforced);
+    let acting: Vec<Found> = enforced.map(|(found, _)| Found { statement: 0, ..taken(found, basis) }).collect();
     let plan = decide::plan(one, facts, here, &acting.iter().collect::<Vec<_>>());
-    (plan, judged.into_iter().map(|(found, verdict)| Judged { finding: found.finding, statement: 0, verdict }).collect())
+    let report = |(found, ruling): (Found, Ruling)| Judged {
+        finding: found.finding,
+        statement: found.statement,
+        verdict: ruling.verdict,
+        not_honoured: ruling.not_honoured,
+    };
+    (plan, judged.into_iter().map(report).collect())
 }
 
 /// Of what was assumed for want of a server it is assumed that a server would know it.

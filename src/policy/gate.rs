@@ -4,17 +4,30 @@ use crate::catalog::held::{Held, HeldLock};
 use crate::catalog::locks::{LockMode, Work};
 use crate::catalog::overlay::Ungated;
 use crate::rules::OPAQUE_CODE;
+use crate::rules::protection::Protection;
 use crate::rules::rule::{Certainty, Finding, Remedy};
+use crate::sql::name::RelationName;
 
 use super::decide::{LockTimeoutCare, Outcome, Situation, rule_on};
+use super::directives::Requests;
+use super::judge::{Found, Protected};
 use super::message;
 use super::plan::{Decision, Judged, Plan, Verdict};
 
 /// Nothing has to be said against what the code did, or it is taken back: with `Plan::TakeBack` at the COMMIT, with `Plan::Refuse` elsewhere.
 #[must_use]
 pub fn judge(ungated: &Ungated, now: &Held, at_commit: bool, situation: &Situation<'_>) -> Option<Outcome> {
-    let findings = now.since(&ungated.before).filter_map(|lock| breach(lock, ungated, situation.settings.small_table_bytes));
-    let judged: Vec<Judged> = findings.map(|finding| Judged { verdict: rule_on(&finding, situation), finding, statement: 0 }).collect();
+    let settings = situation.settings;
+    let found = now.since(&ungated.before).filter_map(|lock| {
+        let protected = lock.relation().and_then(|relation| protected(&settings.protected, relation));
+        let borne = protected.is_none() && is_borne(lock, &ungated.before, settings.small_table_bytes);
+        (!borne).then(|| Found { finding: breach(lock, ungated), statement: 0, command: None, inner: None, protected })
+    });
+    // A directive at the statement that ran the code has let it through before.
+    let ruled = found.map(|found| (rule_on(&found, &Requests::default(), situation), found));
+    let judged: Vec<Judged> = ruled
+        .map(|(ruling, found)| Judged { finding: found.finding, statement: 0, verdict: ruling.verdict, not_honoured: ruling.not_honoured })
+        .collect();
     let enforced = || judged.iter().filter(|judged| judged.verdict == Verdict::Enforced);
     // What has a name is told before what has lost it.
     let first = enforced().find(|judged| judged.finding.relation.is_some()).or_else(|| enforced().next())?;
@@ -24,27 +37,32 @@ pub fn judge(ungated: &Ungated, now: &Held, at_commit: bool, situation: &Situati
     Some(Outcome { decision, would: None, effects: Vec::new(), lock_timeout: LockTimeoutCare::None, record: true })
 }
 
-/// What is wrong with a lock. What an exclusive lock was for is not seen: a column may have gone, or changed its name, so that it is borne only where
-/// there are no rows, nor have been.
-fn breach(lock: &HeldLock, ungated: &Ungated, small_table_bytes: u64) -> Option<Finding> {
-    let mode = lock.mode();
-    let relation = lock.relation();
+fn protected(protected: &[Protection], table: RelationName) -> Option<Protected> {
+    let reason = protected.iter().find(|protection| protection.covers(&table))?.reason.clone();
+    Some(Protected { table, reason })
+}
+
+/// It hurts nobody. What an exclusive lock was for is not seen: a column may have gone, or changed its name, so that it is borne only where there are no
+/// rows, nor have been.
+fn is_borne(lock: &HeldLock, before: &Held, small_table_bytes: u64) -> bool {
     let is_index = matches!(lock.kind, Some('i' | 'I'));
-    let harmless = match (mode, lock.bytes) {
-        _ if relation.is_none() => false,
+    match (lock.mode(), lock.bytes) {
+        _ if lock.relation().is_none() => false,
         (LockMode::AccessExclusive, Some(bytes)) if is_index => bytes < small_table_bytes,
-        (LockMode::AccessExclusive, bytes) => bytes == Some(0) && !lock.is_rewritten(&ungated.before),
+        (LockMode::AccessExclusive, bytes) => bytes == Some(0) && !lock.is_rewritten(before),
         // A table without storage of its own is partitioned.
         (_, bytes) => bytes.is_none_or(|bytes| bytes < small_table_bytes) && lock.kind != Some('p'),
-    };
-    if harmless {
-        return None;
     }
+}
+
+/// What is said of a lock.
+fn breach(lock: &HeldLock, ungated: &Ungated) -> Finding {
+    let (mode, relation) = (lock.mode(), lock.relation());
     let did = match &relation {
         Some(relation) => format!("took lock {mode} on {relation}, under which {}", mode.stops()),
         None => "dropped a table, view or index that was there before".to_owned(),
     };
-    Some(Finding {
+    Finding {
         rule: OPAQUE_CODE,
         sqlstate: "PA001",
         relation,
@@ -55,5 +73,5 @@ fn breach(lock: &HeldLock, ungated: &Ungated, small_table_bytes: u64) -> Option<
         certainty: Certainty::Proven,
         bytes: lock.bytes,
         remedy: Remedy::Advice(vec!["Write its DDL as plain statements of the migration, which pgairlock can judge and make safe.".to_owned()]),
-    })
+    }
 }

@@ -9,11 +9,13 @@ use crate::catalog::path::Paths;
 use crate::rules;
 use crate::rules::OPAQUE_CODE;
 use crate::rules::case::{Case, Doubt, Stale};
+use crate::rules::protection;
 use crate::rules::rule::Finding;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{AlterAction, CreateTable, Definition, Drop, Opaque, Parsed, Script, SettingChange, Statement, TransactionControl};
 
 use super::decide::Situation;
+use super::settings::PolicySettings;
 use super::{compose, effect};
 
 /// A finding with its place.
@@ -26,6 +28,15 @@ pub(super) struct Found {
     pub(super) command: Option<usize>,
     /// It belongs to a statement that this one only runs: how that begins, where it is an ALTER TABLE.
     pub(super) inner: Option<String>,
+    /// The protected table that it hits.
+    pub(super) protected: Option<Protected>,
+}
+
+/// A protected table, and why it is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Protected {
+    pub(super) table: RelationName,
+    pub(super) reason: String,
 }
 
 /// What the rules say about a script.
@@ -99,7 +110,8 @@ impl<'a> Judge<'a> {
         self.dead = false;
         let prepared = executed(&parsed.statement).and_then(|name| self.prepared(name));
         let case = Case { alone: self.alone, ..self.case(text, parsed, scope, prepared.is_none()) };
-        let mut found = findings(&case);
+        let settings = self.situation.settings;
+        let mut found = findings(&case, settings);
         let mut effects = vec![effect::of(&case)];
         let mut stale = effect::stale_after(&case);
         let inner = Inner::of(&parsed.statement, prepared.as_deref());
@@ -109,7 +121,7 @@ impl<'a> Judge<'a> {
             // Only one level was asked about: what executes further is unseen.
             let case = Case { overlay: &overlay, here: &here, stale, in_transaction, ..self.case(text, parsed, scope, true) };
             let begins = Some(compose::prefix(&parsed.statement));
-            found.extend(findings(&case).into_iter().map(|found| Found { inner: begins.clone(), ..found }));
+            found.extend(findings(&case, settings).into_iter().map(|found| Found { inner: begins.clone(), ..found }));
             let effect = if inner.is_code { effect::perhaps(effect::of(&case)) } else { effect::of(&case) };
             stale = effect::stale_after(&case);
             overlay.apply(&effect);
@@ -188,6 +200,7 @@ impl<'a> Judge<'a> {
             pending: self.situation.pending,
             in_transaction: self.in_transaction,
             small_table_bytes: self.situation.settings.small_table_bytes,
+            protected: &self.situation.settings.protected,
             lock_timeout_cap_ms: self.situation.lock_timeout_cap_ms,
             alone: false,
             defined: &self.defined,
@@ -257,10 +270,10 @@ fn executed(statement: &Statement) -> Option<&str> {
 }
 
 /// What the rules find in one statement; what they say of several relations of one command alike, once.
-fn findings(case: &Case<'_>) -> Vec<Found> {
+fn findings(case: &Case<'_>, settings: &PolicySettings) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     let mut add = |case: &Case<'_>, command| {
-        for new in run(case, command) {
+        for new in run(case, settings, command) {
             if !found.iter().any(|known| known.finding == new.finding && known.command == new.command) {
                 found.push(new);
             }
@@ -292,7 +305,15 @@ fn relations(statement: &Statement) -> Vec<Option<&RelationName>> {
     }
 }
 
-fn run<'a>(case: &'a Case<'a>, command: Option<usize>) -> impl Iterator<Item = Found> + 'a {
-    let findings = rules::all().iter().filter_map(|rule| (rule.judge)(case));
-    findings.map(move |finding| Found { finding, statement: 0, command, inner: None })
+/// Each rule sees the size below which its own hazards pass.
+fn run<'a>(case: &'a Case<'a>, settings: &'a PolicySettings, command: Option<usize>) -> impl Iterator<Item = Found> + 'a {
+    let findings = rules::all().iter().filter_map(|rule| match settings.thresholds.get(rule.id.0) {
+        Some(bytes) => (rule.judge)(&Case { small_table_bytes: *bytes, ..*case }),
+        None => (rule.judge)(case),
+    });
+    findings.map(move |finding| {
+        let met = protection::met(case, &finding);
+        let protected = met.map(|(protection, table)| Protected { table, reason: protection.reason.clone() });
+        Found { finding, statement: 0, command, inner: None, protected }
+    })
 }

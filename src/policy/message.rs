@@ -4,6 +4,7 @@ use crate::deferred::step::Step;
 use crate::rules::rule::{Certainty, Finding, Remedy, Rewrite};
 use crate::sql::parse::ParseError;
 
+use super::judge::{Found, Protected};
 use super::plan::{Notice, Operation, Refusal, SafeForm};
 
 /// Where a refused statement stands.
@@ -18,12 +19,13 @@ pub(super) enum Place {
 }
 
 /// The refusal of a finding. `prefix` completes what stands in place of an ALTER TABLE's command.
-pub(super) fn refusal(finding: &Finding, prefix: &str, place: Place, position: Option<usize>) -> Refusal {
+pub(super) fn refusal(found: &Found, prefix: &str, place: Place, position: Option<usize>) -> Refusal {
+    let finding = &found.finding;
     Refusal {
         sqlstate: finding.sqlstate,
         message: format!("{}. {}", sentence(finding), way_out(finding, prefix, place)),
         detail: detail(finding),
-        hint: Some(hint(finding)),
+        hint: Some(found.protected.as_ref().map_or_else(|| hint(finding), |protected| hint_of_protected(finding, protected))),
         position,
     }
 }
@@ -170,6 +172,16 @@ pub(super) fn warning(finding: &Finding) -> Notice {
     notice("WARNING", "01000", sentence(finding), finding)
 }
 
+/// The NOTICE of a finding that a directive lifts.
+pub(super) fn allowed(finding: &Finding, reason: &str) -> Notice {
+    notice("NOTICE", "00000", format!("{}; allowed by the directive in its SQL: {reason}", sentence(finding)), finding)
+}
+
+/// The NOTICE of a directive that lifts nothing.
+pub(super) fn not_honoured(finding: &Finding, why: &str) -> Notice {
+    Notice { severity: "NOTICE", sqlstate: "00000", message: format!("pgairlock [{}]: {why}", finding.rule.0), detail: None }
+}
+
 /// What enforce would have done.
 pub(super) fn would(what: &str, finding: &Finding, rest: &str) -> Notice {
     let rest = if rest.is_empty() { String::new() } else { format!(" {rest}") };
@@ -203,6 +215,15 @@ fn hint(finding: &Finding) -> String {
     format!(
         "To let it through, in pgairlock's configuration: [[exempt]] with {}rules = [\"{rule}\"], reason = \"…\"; or [rules] {rule} = \"off\".",
         table.unwrap_or_default()
+    )
+}
+
+fn hint_of_protected(finding: &Finding, Protected { table, reason }: &Protected) -> String {
+    let name = table.schema.as_ref().map_or_else(|| table.name.clone(), |schema| format!("{schema}.{}", table.name));
+    format!(
+        "{table} is under [[protect]] ({reason}), so its size does not count, and this alone lets it through: [[exempt]] with table = \"{name}\", \
+         rules = [\"{}\"], reason = \"…\".",
+        finding.rule.0
     )
 }
 

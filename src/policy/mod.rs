@@ -1,9 +1,11 @@
 //! From findings to a plan.
 
 pub mod advisory;
+pub mod allowance;
 pub mod by_itself;
 pub mod compose;
 pub mod decide;
+mod directives;
 mod effect;
 pub mod foresee;
 pub mod gate;

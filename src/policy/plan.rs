@@ -27,6 +27,8 @@ pub struct Judged {
     pub statement: usize,
     /// What policy says.
     pub verdict: Verdict,
+    /// Why a directive that stands at its statement did not lift it.
+    pub not_honoured: Option<String>,
 }
 
 /// Policy's word on a finding.
@@ -40,6 +42,8 @@ pub enum Verdict {
     Off,
     /// An `[[exempt]]` covers it: its reason.
     Exempted(String),
+    /// A directive in the SQL lifts it: its reason.
+    Allowed(String),
 }
 
 /// What happens with the statement.

@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
+pub use crate::rules::protection::Protection;
+pub use crate::rules::{goes_by_size, guards_the_proxy};
+
 /// What policy a listener's sessions live under.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicySettings {
     /// Relations below this many bytes are small: their lock and work hazards pass. Default 1 MB (1,048,576).
     pub small_table_bytes: u64,
+    /// The same by rule id, where a rule has a size of its own.
+    pub thresholds: BTreeMap<String, u64>,
     /// Longest string of SQL that is parsed, in bytes; longer ones are refused. Default 4 MB.
     pub statement_bytes: usize,
     /// What no transaction can hold may wait for its COMMIT; otherwise it is refused there. Default yes.
@@ -19,6 +24,10 @@ pub struct PolicySettings {
     pub rules: BTreeMap<String, Severity>,
     /// Exceptions, each with its reason.
     pub exemptions: Vec<Exemption>,
+    /// Tables that nothing but an exemption of their own lets anybody hit.
+    pub protected: Vec<Protection>,
+    /// Who may lift what by a directive in the SQL. Default nobody, nothing.
+    pub directives: Vec<Grant>,
 }
 
 /// What a rule's finding leads to.
@@ -49,6 +58,19 @@ pub struct Exemption {
     pub reason: String,
 }
 
+/// `[[directive]]`: who may have a rule lifted by a directive in the SQL. All given fields must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The role that logged in.
+    pub role: Option<String>,
+    /// The database.
+    pub database: Option<String>,
+    /// application_name as sent at start-up.
+    pub application_name: Option<String>,
+    /// The rules that may be lifted; never empty, and none that guards the proxy.
+    pub rules: Vec<String>,
+}
+
 /// Who is asking, as far as policy looks at it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Principal {
@@ -75,12 +97,15 @@ impl Default for PolicySettings {
     fn default() -> Self {
         Self {
             small_table_bytes: 1 << 20,
+            thresholds: BTreeMap::new(),
             statement_bytes: 4 << 20,
             defers: true,
             search_ms: 2_000,
             hold_ms: 3_600_000,
             rules: BTreeMap::new(),
             exemptions: Vec::new(),
+            directives: Vec::new(),
+            protected: Vec::new(),
         }
     }
 }

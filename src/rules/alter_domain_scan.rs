@@ -35,7 +35,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         DomainChange::Validate(_) => ("VALIDATE CONSTRAINT", false),
     };
     let users = case.type_facts(name).filter(|_| !case.stale.domains).and_then(|facts| facts.users.as_ref());
-    let large = |user: &&TypeUser| user.bytes.is_none_or(|bytes| bytes >= case.small_table_bytes);
+    let large = |user: &&TypeUser| !case.is_small(&RelationName::qualified(&*user.schema, &*user.name), user.bytes);
     let (relation, bytes, tables) = match users {
         Some(users) => {
             let first = users.iter().filter(large).max_by_key(|user| user.bytes)?;

@@ -9,6 +9,7 @@ use crate::deferred::promise::Pending;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{AlterAction, AlterCommand, AlterTable, Definition, FunctionCall, Parsed, TypeName};
 
+use super::protection::{self, Protection};
 use super::rule::{Certainty, Finding, Remedy, Rule};
 use super::target::{Standing, Target};
 
@@ -36,6 +37,8 @@ pub struct Case<'a> {
     pub in_transaction: bool,
     /// Relations below this many bytes are small.
     pub small_table_bytes: u64,
+    /// Tables that are never small, empty or new.
+    pub protected: &'a [Protection],
     /// The lock_timeout that the session keeps, in milliseconds; 0 is none.
     pub lock_timeout_cap_ms: u64,
     /// The statement is its whole string, and not run by EXECUTE.
@@ -175,6 +178,18 @@ impl<'a> Case<'a> {
     #[must_use]
     pub fn at_least(&self, major: u32) -> bool {
         self.facts.server_version >= major * 10_000
+    }
+
+    /// A table beside those that the statement names is too small to hurt.
+    #[must_use]
+    pub(super) fn is_small(&self, table: &RelationName, bytes: Option<u64>) -> bool {
+        bytes.is_some_and(|bytes| bytes < self.small_table_bytes) && self.protected.iter().all(|protection| !protection.covers(table))
+    }
+
+    /// Somebody has put it under protection.
+    #[must_use]
+    pub(super) fn is_protected(&self, facts: &RelationFacts) -> bool {
+        protection::of_facts(self.protected, facts).is_some()
     }
 
     /// A finding about a relation, with the lock and the work of its rule.

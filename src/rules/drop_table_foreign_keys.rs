@@ -104,7 +104,7 @@ impl<'c> Dropping<'_, 'c> {
     fn matters(&self, key: &KeyFacts, oid: u32) -> bool {
         let (other, other_oid) = key.other(oid);
         let is_locked = (self.drop.cascade || !key.comes_to(oid)) && !self.goes(other_oid) && !self.awaited(&other);
-        let is_small = key.bytes.is_some_and(|bytes| bytes < self.case.small_table_bytes);
+        let is_small = self.case.is_small(&other, key.bytes);
         is_locked && !is_small && !key.temporary && !self.case.overlay.created(&other) && !self.case.here.left(&other)
     }
 

@@ -42,6 +42,7 @@ mod new_partition;
 mod not_understood;
 mod opaque_code;
 mod protected_setting;
+pub mod protection;
 mod proven;
 mod referenced;
 mod refresh_concurrently;
@@ -98,6 +99,60 @@ pub fn stance(rule: RuleId) -> Stance {
     } else {
         Stance::Act
     }
+}
+
+/// Rules that guard what the proxy itself stands on: how it reads the session, and what it has promised. Nothing that comes over the wire lifts them.
+const OF_THE_PROXY: &[RuleId] = &[protected_setting::RULE.id, not_understood::RULE.id, after_commit_failed::RULE.id, waits_for_commit::RULE.id];
+
+/// Rules that ask how large a table is; the others are about data, names, or code that is lost or unseen.
+const BY_SIZE: &[RuleId] = &[
+    alter_column_type::RULE.id,
+    set_expression_rewrite::RULE.id,
+    storage_rewrite::RULE.id,
+    vacuum_full::RULE.id,
+    alter_domain_scan::RULE.id,
+    refresh_materialized_view::RULE.id,
+    refresh_concurrently::RULE.id,
+    add_column_rewrite::RULE.id,
+    add_column_not_null::RULE.id,
+    add_column_check::RULE.id,
+    add_column_unique::RULE.id,
+    add_column_references::RULE.id,
+    add_foreign_key_validating::RULE.id,
+    add_check_validating::RULE.id,
+    set_not_null_scan::RULE.id,
+    add_primary_key_blocking::RULE.id,
+    add_unique_blocking::RULE.id,
+    validate_in_transaction::RULE.id,
+    create_index_blocking::RULE.id,
+    detach_partition::RULE.id,
+    new_partition::RULE.id,
+    drop_index_blocking::RULE.id,
+    reindex_blocking::RULE.id,
+    backfill_in_transaction::RULE.id,
+    unbatched_write::RULE.id,
+    several_tables::RULE.id,
+    drop_table_foreign_keys::RULE.id,
+    unjudged_statement::RULE.id,
+];
+
+/// The proxy could no longer do its work where it were lifted from a statement itself.
+#[must_use]
+pub fn guards_the_proxy(rule: &str) -> bool {
+    OF_THE_PROXY.iter().any(|id| id.0 == rule)
+}
+
+/// Its hazards pass on small tables, so that a size of its own means something.
+#[must_use]
+pub fn goes_by_size(rule: &str) -> bool {
+    BY_SIZE.iter().any(|id| id.0 == rule)
+}
+
+/// The rule that somebody may have meant by a name that no rule has.
+#[must_use]
+pub fn nearest(stranger: &str) -> Option<&'static str> {
+    let distance = |id: &str| strsim::damerau_levenshtein(stranger, id);
+    ids().min_by_key(|id| distance(id)).filter(|id| distance(id) <= 1 + id.len() / 3)
 }
 
 /// Every rule that judges statements. What cannot be helped stands before what can, so that the first finding is the one to tell.

@@ -107,7 +107,7 @@ fn create(case: &Case<'_>, create: &CreateTable) -> Option<Finding> {
 
 /// Nobody else sees it before the COMMIT; but what waits for that will find it as large as it is then.
 fn will_be_read(case: &Case<'_>, partition: &Target<'_>) -> bool {
-    let is_small = partition.facts.and_then(|facts| facts.bytes).is_some_and(|bytes| bytes < case.small_table_bytes);
+    let is_small = case.is_small(&partition.name, partition.facts.and_then(|facts| facts.bytes));
     partition.standing == Standing::New && partition.facts.is_some() && !is_small
 }
 
@@ -133,7 +133,12 @@ impl<'a> Beside<'a> {
 fn with_rows<'a>(case: &Case<'_>, table: &Target<'a>, facts: Option<&'a JoiningFacts>) -> Beside<'a> {
     let Some(known) = table.facts.filter(|known| known.has_default_partition && !table.bears_work()) else { return Beside::Nothing };
     match facts.and_then(|facts| facts.default.as_ref()) {
-        Some(default) if default.bytes.is_some_and(|bytes| bytes == 0 || bytes < case.small_table_bytes) && known.kind == 'p' => Beside::Nothing,
+        Some(default)
+            if known.kind == 'p'
+                && (default.bytes == Some(0) || case.is_small(&default.qualified(), default.bytes) && case.is_small(&table.name, default.bytes)) =>
+        {
+            Beside::Nothing
+        }
         Some(default) => Beside::This(default),
         None => Beside::Unknown,
     }

@@ -48,7 +48,14 @@ impl<'a> Target<'a> {
                 // An index speaks for its table. What is new may have old partitions.
                 let owner = facts.index.as_ref().map_or_else(|| name.clone(), |index| index.table_name());
                 let new = case.overlay.created(&owner) && !facts.has_children;
-                let standing = if new { Standing::New } else { of_facts(facts, case.small_table_bytes) };
+                let standing = match (of_facts(facts, case.small_table_bytes), new) {
+                    (nobodys @ (Standing::Temporary | Standing::Rowless), false) => nobodys,
+                    (Standing::New | Standing::Empty | Standing::Small | Standing::Large | Standing::Unknown, _) if case.is_protected(facts) => {
+                        Standing::Large
+                    }
+                    (_, true) => Standing::New,
+                    (standing, false) => standing,
+                };
                 Self { name, facts: Some(facts), standing, deferred: case.overlay.deferred() }
             }
             Lookup::Missing => Self::created(case, written, true).unwrap_or_else(|| Self::unfound(case, written, Standing::Missing)),
@@ -61,7 +68,9 @@ impl<'a> Target<'a> {
     fn created(case: &Case<'a>, written: &RelationName, free: bool) -> Option<Self> {
         let temporary = (free && written.schema.is_none()).then(|| RelationName::qualified("pg_temp", &*written.name));
         let name = case.creation_place(written).into_iter().chain(temporary).find(|place| case.overlay.created(place))?;
-        Some(Self { name, facts: None, standing: Standing::New, deferred: case.overlay.deferred() })
+        let is_protected = case.protected.iter().any(|protection| protection.covers(&name)) && name.schema.as_deref() != Some("pg_temp");
+        let standing = if is_protected { Standing::Unknown } else { Standing::New };
+        Some(Self { name, facts: None, standing, deferred: case.overlay.deferred() })
     }
 
     fn unfound(case: &Case<'a>, written: &RelationName, standing: Standing) -> Self {

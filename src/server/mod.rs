@@ -1,6 +1,7 @@
 //! The shell towards clients: sockets, TLS, login. Does what the core decides.
 
 pub mod accept;
+mod config_file;
 mod connection;
 mod descriptors;
 mod failpoint;
@@ -14,4 +15,5 @@ mod relay;
 mod run;
 mod siblings;
 
+pub use config_file::ConfigFile;
 pub use run::{ServeError, run};

@@ -1,4 +1,4 @@
-//! The process: opens everything, serves, reloads on SIGHUP, drains on SIGTERM.
+//! The process: opens everything, serves, reloads on SIGHUP and when the config file has changed, drains on SIGTERM.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ use crate::config::settings::{ListenerSettings, Settings};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{self, ConfigRejected, ConfigReloaded, Draining, Event, Labels, Listening, RestartNeeded, Stopped, TooFewFiles};
 
+use super::config_file::ConfigFile;
 use super::connection::{Drain, Shared};
 use super::descriptors;
 use super::listener::{self, Front};
@@ -68,11 +69,15 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// A listener's name, and where its next connections read what it is made of.
 type Fronts = Vec<watch::Sender<Front>>;
 
-/// Serves until told to stop.
+/// Serves until told to stop. The settings come from this file, and `reload` reads it again.
 ///
 /// # Errors
 /// When a listener, the store or admin HTTP cannot be opened.
-pub async fn run(settings: Settings, reload: impl Fn() -> Result<Settings, ConfigError> + Send + 'static) -> Result<(), ServeError> {
+pub async fn run(
+    settings: Settings,
+    mut file: ConfigFile,
+    reload: impl Fn() -> Result<Settings, ConfigError> + Send + 'static,
+) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
     let store = Store::open(&settings.store)?;
     let readiness = Readiness::default();
@@ -94,7 +99,14 @@ pub async fn run(settings: Settings, reload: impl Fn() -> Result<Settings, Confi
     readiness.set_listening();
 
     let stop = async {
-        while signals.next().await == Told::Reload {
+        loop {
+            tokio::select! {
+                told = signals.next() => match told {
+                    Told::Reload => file.note().await,
+                    Told::Stop => break,
+                },
+                () = file.changed() => {}
+            }
             reload_settings(&reload, &started, &settings_source, &fronts);
         }
     };

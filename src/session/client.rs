@@ -392,6 +392,7 @@ impl Session {
             lock_timeout_cap_ms: self.lock_timeout_cap_ms,
             prepared: &self.registry,
             extended,
+            allowance: &self.allowance,
         }
     }
 }

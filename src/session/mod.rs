@@ -60,6 +60,7 @@ use bytes::{Bytes, BytesMut};
 use crate::catalog::overlay::Overlay;
 use crate::catalog::shadows::Shadows;
 use crate::deferred::promise::{Pending, Place, PromiseId};
+use crate::policy::allowance::Allowance;
 use crate::policy::decide::Outcome;
 use crate::policy::settings::{Mode, PolicySettings, Principal};
 use crate::policy::strong::Patience;
@@ -128,6 +129,7 @@ pub struct Session {
     /// The portal that was bound last to wait for an advisory lock, and its parameters as numbers.
     bound_keys: Option<(Vec<u8>, Vec<Option<i64>>)>,
     overlay: Overlay,
+    allowance: Allowance,
     shadows: Shadows,
     /// Functions may have come since the shadows were asked for.
     shadows_stale: bool,
@@ -209,6 +211,7 @@ impl Session {
             registry: Registry::default(),
             bound_keys: None,
             overlay: Overlay::default(),
+            allowance: Allowance::default(),
             shadows: Shadows::default(),
             shadows_stale: false,
             status: Status::Idle,

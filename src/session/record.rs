@@ -63,6 +63,7 @@ fn finding(judged: &Judged) -> RecordedFinding {
             Verdict::Warned => "warned".to_owned(),
             Verdict::Off => "off".to_owned(),
             Verdict::Exempted(reason) => format!("exempted: {reason}"),
+            Verdict::Allowed(reason) => format!("allowed: {reason}"),
         },
         certainty: match finding.certainty {
             Certainty::Proven => "proven",

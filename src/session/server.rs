@@ -1,11 +1,13 @@
 //! What the server says: forwarded in runs, hidden where it answers us, noted where it changes what we know.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::audit::record::Outcome;
 use crate::catalog::overlay::Effect;
+use crate::sql::statement::Script;
 use crate::wire::{errors, views};
 
 use super::completion::{Completion, Ran};
@@ -150,6 +152,9 @@ impl Session {
             return Ok(());
         }
         let body = self.deliver(&owner, out);
+        if tag == b'E' {
+            self.allowance.failed();
+        }
         match (tag, &owner) {
             (b'D', Owner::Own) => {
                 if let (Some(own), Some(value)) = (&mut self.own, views::first_column(&body)) {
@@ -177,13 +182,17 @@ impl Session {
 
     fn command_completed(&mut self, body: &[u8]) {
         let Some(Expected { completion: Completion::Ran(ran), .. }) = self.replies.head_mut() else { return };
-        let (effect, statement) = ran.complete(body);
+        let completed = ran.complete(body);
+        self.statement_completed(completed);
+    }
+
+    fn statement_completed(&mut self, (effect, statement): (Effect, Option<(Arc<Script>, usize)>)) {
         self.overlay.apply(&effect);
-        if let Some((text, statement)) = statement {
-            self.touched |= siblings::touches(&statement);
-            self.questions.note(&statement);
-            self.registry.completed(&text, &statement);
-        }
+        let Some((script, parsed)) = statement.as_ref().and_then(|(script, index)| Some((script, script.statements.get(*index)?))) else { return };
+        self.touched |= siblings::touches(&parsed.statement);
+        self.allowance.completed(parsed);
+        self.questions.note(&parsed.statement);
+        self.registry.completed(&script.text, &parsed.statement);
     }
 
     fn completes(&mut self, entry: Expected, tag: u8, body: &Bytes, now: Instant, out: &mut Effects) -> Progress {
@@ -229,13 +238,8 @@ impl Session {
             Completion::Closed { kind, name } => self.registry.closed(kind, &name),
             Completion::Ran(mut ran) => {
                 if tag != b'Z' {
-                    let (effect, statement) = ran.complete(body);
-                    self.overlay.apply(&effect);
-                    if let Some((text, statement)) = statement {
-                        self.touched |= siblings::touches(&statement);
-                        self.questions.note(&statement);
-                        self.registry.completed(&text, &statement);
-                    }
+                    let completed = ran.complete(body);
+                    self.statement_completed(completed);
                 }
                 if tag == b'C'
                     && let Some(portal) = ran.portal.take()
@@ -249,6 +253,7 @@ impl Session {
 
     fn fails(&mut self, mut failed: Expected, skipped: &[Expected], now: Instant, out: &mut Effects) -> Progress {
         let body = self.deliver(&failed.owner, out);
+        self.allowance.failed();
         if failed.owner == Owner::Own {
             if let Some(own) = &mut self.own {
                 own.error = Some(body);
@@ -281,21 +286,19 @@ impl Session {
         if self.status == Status::Idle {
             self.touched = false;
             self.overlay.apply(&Effect::Ended);
+            self.allowance.ended();
             self.registry.transaction_ended();
         }
     }
 }
 
 impl Ran {
-    /// A statement completed: what it changes, and the statement itself where the registry wants to know.
-    fn complete(&mut self, body: &[u8]) -> (Effect, Option<(std::sync::Arc<str>, crate::sql::statement::Statement)>) {
+    /// A statement completed: what it changes, and which of which script it is.
+    fn complete(&mut self, body: &[u8]) -> (Effect, Option<(Arc<Script>, usize)>) {
         if let Some(tag) = views::command_tag(body) {
             self.tags.push(tag.to_owned());
         }
-        let statement = self.script.as_ref().and_then(|script| {
-            let parsed = script.statements.get(self.completed)?;
-            Some((std::sync::Arc::clone(&script.text), parsed.statement.clone()))
-        });
+        let statement = self.script.as_ref().map(|script| (Arc::clone(script), self.completed));
         self.completed += 1;
         (self.effects.pop_front().unwrap_or(Effect::Nothing), statement)
     }

@@ -13,6 +13,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::policy::split::can_be_split;
+use crate::sql::directive::span_with_directives;
 use crate::sql::parse;
 use crate::sql::statement::{Parsed, Script, Statement, TransactionControl};
 use crate::wire::{errors, messages};
@@ -124,7 +125,8 @@ impl Session {
             return Ok(());
         }
         split.next += 1;
-        split.offset = script.text.get(..parsed.span.start).map_or(0, |before| before.chars().count());
+        let start = span_with_directives(&script, split.next - 1).start;
+        split.offset = script.text.get(..start).map_or(0, |before| before.chars().count());
         let implicit = split.implicit;
         match &parsed.statement {
             Statement::Transaction(control) if implicit && !matches!(control, TransactionControl::TwoPhase) => {
@@ -160,7 +162,9 @@ impl Session {
 
     /// One statement, as if it had come alone.
     fn part(&mut self, script: &Script, parsed: &Parsed, now: Instant, out: &mut Effects) -> Progress {
-        let text = script.text.get(parsed.span.clone()).unwrap_or_default();
+        let index = script.statements.iter().position(|one| one.span == parsed.span).unwrap_or_default();
+        // What its directives ask for is asked for it alone, too.
+        let text = script.text.get(span_with_directives(script, index)).unwrap_or_default();
         // It was read as a part of the string; by itself it reads the same.
         let alone = match parse::script(text, self.settings.statement_bytes) {
             Ok(alone) => Arc::new(alone),

@@ -1,5 +1,6 @@
 //! SQL: split, parsed, named, edited.
 
+pub mod directive;
 pub mod functions;
 pub mod keyword;
 pub mod name;

@@ -10,7 +10,7 @@ mod bound;
 mod carried;
 pub mod code;
 mod column;
-mod comments;
+pub mod comments;
 mod constraint;
 mod create;
 mod drop;

@@ -3,6 +3,7 @@
 //! One thread owns the connection; callers wait for its answer and may stop waiting at any time (every future here is cancel safe).
 //! So a disk that hangs holds up that thread, never a session.
 
+mod decisions;
 mod error;
 mod promises;
 mod schema;
@@ -13,6 +14,7 @@ use std::path::Path;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::audit::record::{DecisionId, Outcome, Record};
+use crate::audit::summary::Decided;
 use crate::deferred::promise::{Pending, Place, Progress, Promise, PromiseId};
 pub use error::StoreError;
 
@@ -33,6 +35,7 @@ enum Request {
     Promise(Box<Promise>, i64, Reply<PromiseId>),
     Progress(PromiseId, Progress, Reply<()>),
     Pending(Wanted, Reply<Vec<Pending>>),
+    Decisions(Page, Reply<Vec<(DecisionId, Decided)>>),
     Ready(Reply<()>),
     Close(Reply<()>),
 }
@@ -44,6 +47,7 @@ impl Request {
             Self::Record(_, reply) => reply.is_closed(),
             Self::Promise(_, _, reply) => reply.is_closed(),
             Self::Pending(_, reply) => reply.is_closed(),
+            Self::Decisions(_, reply) => reply.is_closed(),
             Self::Ready(reply) => reply.is_closed(),
             Self::Outcome(..) | Self::Progress(..) | Self::Close(_) => false,
         }
@@ -57,6 +61,17 @@ pub enum Wanted {
     All,
     /// Those of one cluster and database, made by one role.
     Of(Place, String),
+}
+
+/// Some decisions of many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// Those behind this one.
+    pub after: DecisionId,
+    /// Those that came at this time or later, in microseconds since 1970.
+    pub since_unix_micros: i64,
+    /// So many at most.
+    pub most: u32,
 }
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -127,6 +142,14 @@ impl Store {
     /// When they could not be read.
     pub async fn pending(&self, wanted: Wanted) -> Result<Vec<Pending>, StoreError> {
         self.ask(|reply| Request::Pending(wanted, reply)).await
+    }
+
+    /// Decisions in the order in which they were taken, a page of them; an empty one is behind the last.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn decisions(&self, page: Page) -> Result<Vec<(DecisionId, Decided)>, StoreError> {
+        self.ask(|reply| Request::Decisions(page, reply)).await
     }
 
     /// Proves by a durable write that a decision could be recorded now.

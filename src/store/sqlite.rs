@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior, named_params};
 use tokio::sync::mpsc;
 
 use super::error::StoreError;
-use super::{DecisionId, Reply, Request, promises, schema};
+use super::{DecisionId, Reply, Request, decisions, promises, schema};
 use crate::audit::record::{Outcome, Record};
 use crate::deferred::promise::PromiseId;
 
@@ -164,6 +164,7 @@ impl Database {
                 Request::Promise(_, _, reply) => answer(reply, result.map(PromiseId)),
                 Request::Outcome(_, _, reply) | Request::Progress(_, _, reply) | Request::Ready(reply) => answer(reply, result.map(drop)),
                 Request::Pending(wanted, reply) => answer(reply, result.and_then(|_| promises::pending(self.connection()?, &wanted))),
+                Request::Decisions(page, reply) => answer(reply, result.and_then(|_| decisions::page(self.connection()?, &page))),
                 Request::Close(reply) => close = Some(reply),
             }
         }
@@ -172,7 +173,7 @@ impl Database {
 
     /// All or nothing: one commit, and so one wait for the disk, for the whole group.
     fn write(&mut self, group: &[Request]) -> Result<Vec<Written>, StoreError> {
-        if group.iter().all(|request| matches!(request, Request::Pending(..))) {
+        if group.iter().all(|request| matches!(request, Request::Pending(..) | Request::Decisions(..))) {
             // Who only reads needs no write lock: another process that writes does not stand in its way.
             return Ok(group.iter().map(|_| Ok(0)).collect());
         }
@@ -198,7 +199,7 @@ fn write_one(connection: &Connection, request: &Request) -> Result<Written, Stor
         Request::Promise(promise, at, _) => promises::insert(connection, promise, *at).map(Ok),
         Request::Progress(id, progress, _) => promises::update(connection, *id, progress),
         // Read when the group is on disk: what it writes is seen.
-        Request::Pending(..) => Ok(Ok(0)),
+        Request::Pending(..) | Request::Decisions(..) => Ok(Ok(0)),
         Request::Ready(_) => Ok(Ok(i64::try_from(connection.execute("UPDATE health SET checks = checks + 1", [])?).unwrap_or_default())),
         Request::Close(_) => Ok(Ok(0)),
     }

@@ -1,4 +1,4 @@
-//! SIGHUP.
+//! SIGHUP, and a config file that changes.
 
 use std::fs;
 
@@ -38,6 +38,44 @@ async fn a_config_with_mistakes_is_told_and_the_old_one_stays() {
     assert!(error.contains("pgairlock.toml:") && error.contains("did you mean \"drop-table\""), "{error}");
     assert_eq!(session.error("ALTER TABLE large DROP COLUMN t").await.code().code(), "PA001");
     assert!(proxy.http("/metrics").unwrap().contains("pgairlock_config_reloads_total{result=\"rejected\"} 1"));
+}
+
+/// One part of a new policy is right, another is not.
+const HALF_RIGHT: &str = "[rules]\ndrop-column = \"off\"\n[[exempt]]\nrules = [\"drop-table\"]\nreason = \"x\"\n[[directive]]\nrules = [\"drop-tabel\"]\n\
+     [[protect]]\ntabel = \"large\"\nreason = \"x\"\n[thresholds]\ndrop-index-blokcing = \"1GB\"\n";
+
+#[tokio::test]
+async fn a_change_of_the_file_is_noticed_and_never_half_of_it() {
+    let cluster = clusters()[0];
+    let (database, _direct) = with_large_table(cluster).await;
+    let proxy = Proxy::in_front_of(cluster, "enforce", "");
+    let session = proxy.connect(&database).await;
+    let written = fs::read_to_string(&proxy.config).unwrap();
+    fs::write(&proxy.config, written.clone() + HALF_RIGHT).unwrap();
+    let rejected = until_logged(&proxy, "config_rejected").await;
+    let error = rejected["error"].as_str().unwrap();
+    let first = written.lines().count() + 1;
+    for (line, what) in [
+        (first + 6, "unknown rule \"drop-tabel\" in [[directive]]; did you mean \"drop-table\"?"),
+        (first + 8, "unknown key \"tabel\" in [[protect]]; did you mean \"table\"?"),
+        (first + 7, "[[protect]] needs \"table\""),
+        (first + 11, "unknown rule \"drop-index-blokcing\" in [thresholds]; did you mean \"drop-index-blocking\"?"),
+    ] {
+        assert!(error.contains(&format!("pgairlock.toml:{line}: {what}")), "{line} {what}: {error}");
+    }
+    for sql in ["ALTER TABLE large DROP COLUMN t", "DROP TABLE large"] {
+        assert_eq!(session.error(sql).await.code().code(), "PA001", "the old policy is wholly in force");
+    }
+    // Another file in its place, as most who write config do it.
+    let beside = proxy.config.with_extension("new");
+    fs::write(&beside, written + "[rules]\ndrop-column = \"off\"\n").unwrap();
+    fs::rename(&beside, &proxy.config).unwrap();
+    until_logged(&proxy, "config_reloaded").await;
+    session.batch_execute("ALTER TABLE large DROP COLUMN t").await.unwrap();
+    let metrics = proxy.http("/metrics").unwrap();
+    for told in ["pgairlock_config_reloads_total{result=\"rejected\"} 1", "pgairlock_config_reloads_total{result=\"ok\"} 1"] {
+        assert!(metrics.contains(told), "{told}");
+    }
 }
 
 #[tokio::test]

@@ -70,6 +70,12 @@ SELECT pg_catalog.json_build_object(
     'populated', c.relispopulated,
     'has_children', EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid),
     'is_partition', c.relispartition,
+    'partition_of', COALESCE((SELECT pg_catalog.json_agg(pn.nspname::pg_catalog.text OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) p.relname::pg_catalog.text)
+      FROM pg_catalog.pg_partition_ancestors(COALESCE((
+        SELECT x.indrelid::pg_catalog.regclass FROM pg_catalog.pg_index AS x WHERE x.indexrelid OPERATOR(pg_catalog.=) c.oid), c.oid::pg_catalog.regclass)) AS a(above),
+        pg_catalog.pg_class AS p, pg_catalog.pg_namespace AS pn
+      WHERE p.oid OPERATOR(pg_catalog.=) a.above::pg_catalog.oid AND p.oid OPERATOR(pg_catalog.<>) c.oid
+        AND pn.oid OPERATOR(pg_catalog.=) p.relnamespace), '[]'::pg_catalog.json),
     'denied', pg_catalog.json_build_object(
         'alter', NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') OR NOT pg_catalog.has_schema_privilege(s.oid, 'USAGE'),
         'create', NOT pg_catalog.has_schema_privilege(s.oid, 'CREATE'),

@@ -17,6 +17,7 @@ use crate::config::settings::{Settings, Timeouts};
 use crate::config::units;
 use crate::deferred::promise::Progress;
 use crate::store::{Store, StoreError, Wanted};
+pub(super) use show::{one_line, utc};
 
 /// Flags of `deferred`.
 #[derive(Debug, Args)]
@@ -39,7 +40,7 @@ enum Command {
 
 /// Where the store is.
 #[derive(Debug, Args)]
-struct Place {
+pub(super) struct Place {
     /// The store, the SQLite file of `serve` [default: pgairlock.db]
     #[arg(long, env = "PGAIRLOCK_STORE", value_name = "PATH")]
     store: Option<PathBuf>,
@@ -58,7 +59,7 @@ struct ListArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// A table for people
     Text,
     /// For programs
@@ -115,7 +116,7 @@ pub(super) fn run(args: DeferredArgs) -> u8 {
 }
 
 /// Ended otherwise than with what was asked for; the exit code and why.
-struct Ended(u8, String);
+pub(super) struct Ended(pub(super) u8, pub(super) String);
 
 impl From<StoreError> for Ended {
     fn from(error: StoreError) -> Self {
@@ -123,7 +124,7 @@ impl From<StoreError> for Ended {
     }
 }
 
-fn with_store<F>(place: &Place, command: impl FnOnce(Store, Timeouts) -> F) -> u8
+pub(super) fn with_store<F>(place: &Place, command: impl FnOnce(Store, Timeouts) -> F) -> u8
 where
     F: Future<Output = Result<u8, Ended>>,
 {
@@ -184,12 +185,12 @@ async fn give_up(store: &Store, args: &DropArgs) -> Result<u8, Ended> {
     Ok(SUCCESS)
 }
 
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or_default()
 }
 
 /// Nobody may be reading; that is no reason to leave undone what was begun.
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     let mut out = std::io::stdout();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -53,7 +53,7 @@ fn to_do(pending: &Pending) -> Vec<String> {
 }
 
 /// Names and SQL are others' words: what moves a terminal's cursor is not for a table.
-pub(super) fn one_line(text: &str) -> String {
+pub(in crate::cli) fn one_line(text: &str) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>();
     let plain = if text.contains(['\n', '\r', '\t']) { words.join(" ") } else { text.to_owned() };
     plain.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
@@ -170,7 +170,7 @@ fn settings(context: &str) -> String {
 }
 
 /// RFC 3339, in UTC, to the second.
-pub(super) fn utc(unix_micros: i64) -> String {
+pub(in crate::cli) fn utc(unix_micros: i64) -> String {
     let seconds = unix_micros.div_euclid(1_000_000);
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = date(days);

@@ -1,4 +1,4 @@
-//! `[rules]`, `[[exempt]]`, `[after_commit]`, `[limits]`.
+//! `[rules]`, `[thresholds]`, `[[exempt]]`, `[[directive]]`, `[[protect]]`, `[after_commit]`, `[limits]`.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::super::file::{self, Written};
+use super::super::file::{self, Maybe, Written};
 use super::super::keys::suggestion;
 use super::super::problem::Problems;
 use super::super::settings::Settings;
 use super::{Context, optional, required, take, text};
-use crate::policy::settings::{Exemption, PolicySettings, Severity};
+use crate::policy::settings::{Exemption, Grant, PolicySettings, Protection, Severity, goes_by_size, guards_the_proxy};
 
 /// `[limits]` with its defaults filled in.
 pub(super) struct Limits {
@@ -49,11 +49,24 @@ pub(super) struct AfterCommit {
     pub(super) search: Option<Duration>,
 }
 
+/// Tables whose keys are rule ids.
+pub(super) struct ByRule {
+    pub(super) severities: BTreeMap<Spanned<String>, Written<file::Severity>>,
+    pub(super) thresholds: BTreeMap<Spanned<String>, Written<file::SizeText>>,
+}
+
+/// Each with its place.
+pub(super) struct Exceptions {
+    pub(super) exemptions: Vec<(file::Exempt, Range<usize>)>,
+    pub(super) directives: Vec<(file::Directive, Range<usize>)>,
+    pub(super) protected: Vec<(file::Protect, Range<usize>)>,
+}
+
 pub(super) fn settings(
     limits: &Limits,
     after_commit: AfterCommit,
-    rules: BTreeMap<Spanned<String>, Written<file::Severity>>,
-    exemptions: Vec<(file::Exempt, Range<usize>)>,
+    by_rule: ByRule,
+    exceptions: Exceptions,
     context: &Context<'_>,
     problems: &mut Problems<'_>,
 ) -> PolicySettings {
@@ -64,8 +77,11 @@ pub(super) fn settings(
         defers: after_commit.defer.unwrap_or(default.defers),
         search_ms: after_commit.search.map_or(default.search_ms, milliseconds),
         hold_ms: after_commit.hold.map_or(default.hold_ms, milliseconds),
-        rules: rules.into_iter().filter_map(|(id, severity)| rule(&id, severity, context, problems)).collect(),
-        exemptions: exemptions.into_iter().filter_map(|(exempt, at)| exemption(exempt, &at, context, problems)).collect(),
+        thresholds: by_rule.thresholds.into_iter().filter_map(|(id, size)| threshold(&id, size, context, problems)).collect(),
+        rules: by_rule.severities.into_iter().filter_map(|(id, severity)| rule(&id, severity, context, problems)).collect(),
+        exemptions: exceptions.exemptions.into_iter().filter_map(|(exempt, at)| exemption(exempt, &at, context, problems)).collect(),
+        directives: exceptions.directives.into_iter().filter_map(|(directive, at)| grant(directive, &at, context, problems)).collect(),
+        protected: exceptions.protected.into_iter().filter_map(|(protect, at)| protection(protect, &at, problems)).collect(),
     }
 }
 
@@ -79,6 +95,17 @@ fn rule(id: &Spanned<String>, severity: Written<file::Severity>, context: &Conte
     Some((id.get_ref().clone(), severity.into()))
 }
 
+fn threshold(id: &Spanned<String>, size: Written<file::SizeText>, context: &Context<'_>, problems: &mut Problems<'_>) -> Option<(String, u64)> {
+    const SECTION: &str = "[thresholds]";
+    let name = id.get_ref();
+    check_rule(id, SECTION, context, problems);
+    if context.rules.contains(&name.as_str()) && !goes_by_size(name) {
+        problems.at(&id.span(), format!("{SECTION} {name}: does not go by the size of a table; [rules] or [[exempt]] say what becomes of it"));
+    }
+    let size = take(size, &format!("{SECTION} {name}"), problems)?;
+    Some((name.clone(), size.0))
+}
+
 fn check_rule(id: &Spanned<String>, section: &str, context: &Context<'_>, problems: &mut Problems<'_>) {
     let name = id.get_ref().as_str();
     if !context.rules.contains(&name) {
@@ -87,19 +114,60 @@ fn check_rule(id: &Spanned<String>, section: &str, context: &Context<'_>, proble
 }
 
 fn exemption(written: file::Exempt, at: &Range<usize>, context: &Context<'_>, problems: &mut Problems<'_>) -> Option<Exemption> {
-    let rules = required(written.rules, "[[exempt]]", "rules", at, problems);
-    if let Some((rules, span)) = &rules {
-        if rules.is_empty() {
-            problems.at(span, "[[exempt]] rules: is empty; name the rules that it lifts");
-        }
-        rules.iter().for_each(|id| check_rule(id, "[[exempt]]", context, problems));
-    }
+    let rules = named_rules(written.rules, "[[exempt]]", at, context, problems);
     let reason = text(written.reason, "[[exempt]]", "reason", at, problems);
     let mut condition = |written, key: &str| optional(written, &format!("[[exempt]] {key}"), problems).map(|(value, _)| value);
     let (role, database) = (condition(written.role, "role"), condition(written.database, "database"));
     let (table, application_name) = (condition(written.table, "table"), condition(written.application_name, "application_name"));
-    let rules = rules?.0.into_iter().map(Spanned::into_inner).collect();
+    let rules = rules?.into_iter().map(Spanned::into_inner).collect();
     Some(Exemption { role, database, table, application_name, rules, reason: reason?.0 })
+}
+
+fn protection(written: file::Protect, at: &Range<usize>, problems: &mut Problems<'_>) -> Option<Protection> {
+    const SECTION: &str = "[[protect]]";
+    let table = text(written.table, SECTION, "table", at, problems);
+    let reason = text(written.reason, SECTION, "reason", at, problems);
+    if let Some((table, span)) = &table
+        && (table.contains(['*', '"', ' ']) || table.split('.').count() > 2 || table.split('.').any(str::is_empty))
+    {
+        problems.at(
+            span,
+            format!("{SECTION} table: \"{table}\" is not schema.table, nor a bare name for any schema; write each table by itself, without quotes"),
+        );
+    }
+    Some(Protection { table: table?.0, reason: reason?.0 })
+}
+
+/// The rules that a section lifts.
+fn named_rules(
+    written: Maybe<Vec<Spanned<String>>>,
+    section: &str,
+    at: &Range<usize>,
+    context: &Context<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<Vec<Spanned<String>>> {
+    let (rules, span) = required(written, section, "rules", at, problems)?;
+    if rules.is_empty() {
+        problems.at(&span, format!("{section} rules: is empty; name the rules that it lifts"));
+    }
+    rules.iter().for_each(|id| check_rule(id, section, context, problems));
+    Some(rules)
+}
+
+fn grant(written: file::Directive, at: &Range<usize>, context: &Context<'_>, problems: &mut Problems<'_>) -> Option<Grant> {
+    const SECTION: &str = "[[directive]]";
+    let rules = named_rules(written.rules, SECTION, at, context, problems);
+    for rule in rules.iter().flatten().filter(|rule| guards_the_proxy(rule.get_ref())) {
+        let name = rule.get_ref();
+        problems.at(
+            &rule.span(),
+            format!("{SECTION} rules: {name} guards what pgairlock itself stands on: no directive lifts it; [[exempt]] or [rules] would"),
+        );
+    }
+    let mut condition = |written, key: &str| optional(written, &format!("{SECTION} {key}"), problems).map(|(value, _)| value);
+    let (role, database) = (condition(written.role, "role"), condition(written.database, "database"));
+    let application_name = condition(written.application_name, "application_name");
+    Some(Grant { role, database, application_name, rules: rules?.into_iter().map(Spanned::into_inner).collect() })
 }
 
 impl From<file::Severity> for Severity {

@@ -4,13 +4,16 @@ mod columns;
 mod comments;
 mod decisions;
 mod deferred;
+mod directives;
 mod drop_table;
 mod names;
 mod new_partitions;
 mod partitions;
+mod protected;
 mod relations;
 mod sessions;
 mod strong;
+mod thresholds;
 mod transactions;
 
 use std::sync::Arc;
@@ -25,10 +28,11 @@ use crate::sql::name::RelationName;
 use crate::sql::parse;
 use crate::sql::statement::Script;
 
+use super::allowance::Allowance;
 use super::by_itself::ByItself;
 use super::decide::{LockTimeoutCare, Outcome, Situation, decide, not_understood};
 use super::plan::{self, Plan, Refusal, Verdict};
-use super::settings::{Exemption, Mode, PolicySettings, Principal, Severity};
+use super::settings::{Exemption, Grant, Mode, PolicySettings, Principal, Severity};
 
 /// A decision to be made: change what matters, then `of`.
 #[derive(Clone)]
@@ -44,6 +48,7 @@ struct Ask {
     pending: Vec<Pending>,
     cap: u64,
     extended: bool,
+    allowance: Allowance,
     prepared: Vec<(&'static str, &'static str)>,
 }
 
@@ -60,6 +65,7 @@ fn ask() -> Ask {
         pending: Vec::new(),
         cap: 2_000,
         extended: false,
+        allowance: Allowance::default(),
         prepared: Vec::new(),
     }
 }
@@ -110,6 +116,7 @@ impl Ask {
             lock_timeout_cap_ms: self.cap,
             prepared,
             extended: self.extended,
+            allowance: &self.allowance,
         }
     }
 

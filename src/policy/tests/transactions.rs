@@ -230,4 +230,8 @@ fn what_code_has_locked_is_borne_where_nobody_uses_it() {
     };
     let exempt = Ask { settings: PolicySettings { exemptions: vec![exemption], ..PolicySettings::default() }, ..ask() };
     assert!(gate::judge(&ungated, &held(40_000, &large), true, &exempt.situation(&prepared)).is_none());
+    let protected = vec![crate::policy::settings::Protection { table: "public.users".into(), reason: "the heart of it".into() }];
+    let guarded = Ask { settings: PolicySettings { protected, ..PolicySettings::default() }, ..ask() };
+    let empty = lock("AccessExclusiveLock", "\"r\"", "0");
+    assert!(gate::judge(&ungated, &held(40_000, &empty), true, &guarded.situation(&prepared)).is_some());
 }

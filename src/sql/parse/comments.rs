@@ -22,16 +22,38 @@ pub(super) fn trim(text: &str) -> Option<Range<usize>> {
     Some(first.start..end)
 }
 
+/// A comment of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comment {
+    /// Where it stands, with the signs that make it one.
+    pub span: Range<usize>,
+    /// Where the last token before it ends; 0 where there is none.
+    pub behind: usize,
+}
+
+/// Every comment between the tokens of `text`.
+#[must_use]
+pub fn all(text: &str) -> Vec<Comment> {
+    let mut lexer = Lexer { keeps: true, ..Lexer::new(text) };
+    while lexer.next().is_some() {}
+    lexer.comments
+}
+
 /// Pieces of text that are neither comment nor white space: words, strings and signs, just fine enough to tell them apart.
 struct Lexer<'a> {
     bytes: &'a [u8],
     at: usize,
     deepest: usize,
+    /// Where the last token ended.
+    token_end: usize,
+    /// Comments are kept.
+    keeps: bool,
+    comments: Vec<Comment>,
 }
 
 impl<'a> Lexer<'a> {
     fn new(text: &'a str) -> Self {
-        Self { bytes: text.as_bytes(), at: 0, deepest: 0 }
+        Self { bytes: text.as_bytes(), at: 0, deepest: 0, token_end: 0, keeps: false, comments: Vec::new() }
     }
 
     fn peek(&self, ahead: usize) -> Option<u8> {
@@ -40,11 +62,18 @@ impl<'a> Lexer<'a> {
 
     fn skip_blank(&mut self) {
         while let Some(byte) = self.peek(0) {
+            let start = self.at;
             match (byte, self.peek(1)) {
-                (b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, _) => self.at += 1,
+                (b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, _) => {
+                    self.at += 1;
+                    continue;
+                }
                 (b'-', Some(b'-')) => self.skip_while(|byte| byte != b'\n' && byte != b'\r'),
                 (b'/', Some(b'*')) => self.skip_comment(),
                 _ => break,
+            }
+            if self.keeps {
+                self.comments.push(Comment { span: start..self.at, behind: self.token_end });
             }
         }
     }
@@ -152,6 +181,7 @@ impl Iterator for Lexer<'_> {
             byte if is_word(byte) => self.skip_while(is_word),
             _ => self.at += 1,
         }
+        self.token_end = self.at;
         Some(start..self.at)
     }
 }
@@ -183,6 +213,14 @@ mod tests {
             let expected = text.strip_suffix("$1--").map_or(text, |_| "SELECT $1");
             assert_eq!(trimmed(text), Some(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn comments_are_found_with_what_stands_before_them() {
+        let text = "-- a\nSELECT 1; /* b */ SELECT '-- c', E'\\'/* d */', $$ -- e $$, \"/* f */\" -- g\r\n/* h /* i */";
+        let found: Vec<(&str, &str)> = all(text).into_iter().map(|one| (&text[one.span], text[..one.behind].rsplit(' ').next().unwrap())).collect();
+        let tail = "/* h /* i */";
+        assert_eq!(found, [("-- a", ""), ("/* b */", "1;"), ("-- g", "*/\""), (tail, "*/\"")]);
     }
 
     #[test]
