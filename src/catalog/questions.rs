@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::sql::statement::{FunctionCall, Script, TypeName};
 
 use super::drops::DropFacts;
-use super::facts::{Facts, FunctionFacts, Lookup, RelationFacts, Scope, TypeFacts, TypeUser};
+use super::facts::{Facts, FunctionFacts, Lookup, RelationFacts, Scope, TypeFacts, TypeUser, Volume};
 use super::inquiry::Names;
 use super::joining::JoiningFacts;
 use super::path::{Paths, SearchPath};
@@ -119,7 +119,7 @@ impl Inquiry {
     #[must_use]
     pub fn facts(&self, server_version: u32, time_zone: &str, answers: &[Answer]) -> Facts {
         let time_zone_is_utc = !self.names.sets_time_zone && is_utc(time_zone);
-        let mut facts = Facts { server_version, scopes: vec![Scope::default(); self.paths.len()], time_zone_is_utc };
+        let mut facts = Facts { server_version, scopes: vec![Scope::default(); self.paths.len()], time_zone_is_utc, speed: None };
         let Some(mut catalog) = answers.first().and_then(read::<CatalogAnswer>) else {
             return facts;
         };
@@ -139,7 +139,9 @@ impl Inquiry {
             relation.value.drop = found.map(|place| drops.swap_remove(place).value);
             let joins = joining.iter().filter(|joins| joins.n == relation.n && joins.value.parent == relation.value.oid);
             relation.value.joining = joins.map(|joins| joins.value.clone()).collect();
-            relation.value.bytes = sizes.iter().find(|size| size.n == relation.n && size.oid == relation.value.oid).and_then(|size| size.bytes);
+            let size = sizes.iter().find(|size| size.n == relation.n && size.oid == relation.value.oid);
+            relation.value.bytes = size.and_then(|size| size.bytes);
+            relation.value.volume = size.and_then(|size| size.volume);
         }
         self.creation_schemas(&mut facts, &catalog);
         self.relations(&mut facts, catalog.relations.unwrap_or_default());
@@ -329,6 +331,7 @@ struct SizeAnswer {
     n: usize,
     oid: u32,
     bytes: Option<u64>,
+    volume: Option<Volume>,
 }
 
 #[derive(Deserialize)]

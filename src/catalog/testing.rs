@@ -46,6 +46,13 @@ pub(crate) fn column(name: &str, oid: u32, modifier: i32, type_text: &str) -> Co
         base_oid: oid,
         base_modifier: modifier,
         type_text: type_text.into(),
+        length: if oid == 1043 {
+            -1
+        } else if oid == 23 {
+            4
+        } else {
+            8
+        },
         unsorted: false,
         default_collation: true,
         not_null: name == "id",
@@ -60,6 +67,7 @@ pub(crate) fn table(schema: &str, name: &str, bytes: u64) -> RelationFacts {
         valid: true,
         abandoned: false,
         unique,
+        method: "btree".into(),
         plain: true,
         columns: vec![column.into()],
         key: vec![column.into()],
@@ -194,7 +202,8 @@ impl World {
     /// What the questions of this script would have brought.
     pub(crate) fn facts(&self, script: &Script, prepared: &dyn Prepared) -> Facts {
         let paths = Paths::of(script);
-        let mut facts = Facts { server_version: self.version, scopes: vec![Scope::default(); paths.list.len()], time_zone_is_utc: self.utc };
+        let mut facts =
+            Facts { server_version: self.version, scopes: vec![Scope::default(); paths.list.len()], time_zone_is_utc: self.utc, speed: None };
         if self.silent {
             return facts;
         }
