@@ -9,6 +9,7 @@ use crate::catalog::path::Paths;
 use crate::rules;
 use crate::rules::OPAQUE_CODE;
 use crate::rules::case::{Case, Doubt, Stale};
+use crate::rules::estimate;
 use crate::rules::rule::Finding;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{AlterAction, CreateTable, Definition, Drop, Parsed, Script, SettingChange, Statement, TransactionControl};
@@ -257,5 +258,8 @@ fn relations(statement: &Statement) -> Vec<Option<&RelationName>> {
 
 fn run<'a>(case: &'a Case<'a>, command: Option<usize>) -> impl Iterator<Item = Found> + 'a {
     let findings = rules::all().iter().filter_map(|rule| (rule.judge)(case));
-    findings.map(move |finding| Found { finding, statement: 0, command, inner: false })
+    findings.map(move |finding| {
+        let estimate = estimate::of(case, &finding);
+        Found { finding: Finding { estimate, ..finding }, statement: 0, command, inner: false }
+    })
 }

@@ -5,6 +5,7 @@ pub mod by_itself;
 pub mod compose;
 pub mod decide;
 mod effect;
+mod expected;
 pub mod foresee;
 mod judge;
 mod lock_timeout;
