@@ -13,5 +13,6 @@ mod presence;
 mod relay;
 mod run;
 mod siblings;
+mod speeds;
 
 pub use run::{ServeError, run};

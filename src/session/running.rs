@@ -108,6 +108,8 @@ impl Session {
             Work::Capping(subject, inquiry, answers) if exchange.error.is_none() => self.decide_with(*subject, &inquiry, &answers, out),
             Work::Capping(..) => Err(Fatal::protocol("lock_timeout could not be brought back under its cap")),
             Work::TakingBack(subject, inquiry, exceeds_cap) => self.decide_under_cap(*subject, inquiry, Vec::new(), exceeds_cap, out),
+            Work::Gauging(subject, facts) => self.gauged(*subject, *facts, &exchange, out),
+            Work::Ungauging(subject, facts) => self.decide(*subject, *facts, out),
             Work::Lifting(subject, outcome, decided) => {
                 self.lifting(*subject, *outcome, decided, exchange, out);
                 Ok(())
