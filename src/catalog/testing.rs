@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{FunctionCall, Script, TypeName};
 
+use super::estimate::Speed;
 pub(crate) use super::facts::{ColumnFacts, ConstraintFacts, IndexFacts, IndexOf, NameBeside, OwnIndex, PartitionFacts, RelationFacts, Taken};
 use super::facts::{Facts, FunctionFacts, Lookup, Scope, SourceFacts, TypeFacts};
 use super::inquiry::Names;
@@ -33,6 +34,8 @@ pub(crate) struct World {
     pub(crate) path: Vec<String>,
     /// Questions fail.
     pub(crate) silent: bool,
+    /// How fast it is, where that was measured.
+    pub(crate) speed: Option<Speed>,
 }
 
 /// 54 MB.
@@ -173,6 +176,7 @@ impl Default for World {
             functions: functions.into_iter().map(|(name, facts)| (name.to_owned(), facts)).collect(),
             path: vec!["public".into()],
             silent: false,
+            speed: None,
         }
     }
 }
@@ -203,7 +207,7 @@ impl World {
     pub(crate) fn facts(&self, script: &Script, prepared: &dyn Prepared) -> Facts {
         let paths = Paths::of(script);
         let mut facts =
-            Facts { server_version: self.version, scopes: vec![Scope::default(); paths.list.len()], time_zone_is_utc: self.utc, speed: None };
+            Facts { server_version: self.version, scopes: vec![Scope::default(); paths.list.len()], time_zone_is_utc: self.utc, speed: self.speed };
         if self.silent {
             return facts;
         }

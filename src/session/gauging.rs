@@ -1,6 +1,6 @@
 //! How fast the server is: asked once for each, before a statement whose time is to be told.
 //!
-//! The question takes some 30 ms and touches no relation. It is asked only where it can harm nobody: not while the transaction holds a lock that others
+//! The question takes some 20 ms and touches no relation. It is asked only where it can harm nobody: not while the transaction holds a lock that others
 //! wait for, not in a batch whose implicit transaction it would fail, not twice in a session. Without an answer the time is told all the same, and
 //! that it is not this server's.
 
