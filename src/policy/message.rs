@@ -160,20 +160,26 @@ fn notice(severity: &'static str, sqlstate: &'static str, message: String, findi
 /// `lock Share on public.users (54 MB), work: scan; known from the catalog. It takes …`.
 #[must_use]
 pub fn detail(finding: &Finding) -> Option<String> {
+    known(finding).map(|known| std::iter::once(known).chain(takes(finding)).collect::<Vec<_>>().join(" "))
+}
+
+/// The first sentence of [`detail`].
+#[must_use]
+pub fn known(finding: &Finding) -> Option<String> {
     let relation = finding.locked.as_ref().or(finding.relation.as_ref()).map(|name| format!(" on {name}")).unwrap_or_default();
     let size = finding.bytes.map(|bytes| format!(" ({})", size(bytes))).unwrap_or_default();
     let lock = finding.lock.map(|lock| format!("lock {lock}{relation}{size}, work: {}; ", finding.work));
-    let known = match (lock, finding.certainty) {
+    Some(match (lock, finding.certainty) {
         (Some(lock), Certainty::Proven) => format!("{lock}known from the catalog."),
         (Some(lock), Certainty::Assumed) => format!("{lock}assumed: not everything could be known beforehand."),
         (None, Certainty::Assumed) => "Assumed: not everything could be known beforehand.".to_owned(),
         (None, Certainty::Proven) => return None,
-    };
-    Some(std::iter::once(known).chain(takes(finding)).collect::<Vec<_>>().join(" "))
+    })
 }
 
-/// How long its work takes, or that this is not known of a relation that is.
-fn takes(finding: &Finding) -> Option<String> {
+/// The rest of it: how long the work takes, or that this is not known of a relation that is.
+#[must_use]
+pub fn takes(finding: &Finding) -> Option<String> {
     match &finding.estimate {
         Some(estimate) => Some(expected::sentence(estimate)),
         None if finding.work != Work::None && finding.bytes.is_some() => Some("How long it takes cannot be told beforehand.".to_owned()),

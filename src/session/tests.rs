@@ -14,6 +14,7 @@ use crate::policy::settings::{Mode, PolicySettings, Principal};
 use crate::policy::strong::Patience;
 use crate::wire::{errors, messages};
 
+mod gauging;
 mod judged;
 mod trying;
 mod waiting;

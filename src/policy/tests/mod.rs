@@ -5,6 +5,7 @@ mod comments;
 mod decisions;
 mod deferred;
 mod drop_table;
+mod estimates;
 mod names;
 mod new_partitions;
 mod partitions;
