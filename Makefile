@@ -17,6 +17,8 @@ DEPLOY ?= alembic,flyway,golang-migrate
 ROWS ?= 2000000
 REPETITIONS ?= 3
 LIMIT ?= 100
+# `make estimates`: on which versions.
+ESTIMATED ?= 13 15 17 18
 # PostgreSQL versions that the integration tests run on.
 PGAIRLOCK_TEST_VERSIONS ?= 15 18
 export PGAIRLOCK_TEST_VERSIONS
@@ -37,7 +39,7 @@ help: ## this list
 	@echo 'usage: make TASK'
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
 	@echo
-	@echo 'settings: VERSION=$(VERSION) (tools, race, queue), TOOL=$(TOOL), ROUNDS=$(ROUNDS) (race), DEPLOY, ROWS, REPETITIONS, LIMIT (deploy-day), PGAIRLOCK_TEST_VERSIONS="$(PGAIRLOCK_TEST_VERSIONS)" (test, kills, equality), CASES, SEED (equality), DEMO_PG, DEMO_ROWS, DEMO_STAY=1 (demo)'
+	@echo 'settings: VERSION=$(VERSION) (tools, race, queue), TOOL=$(TOOL), ROUNDS=$(ROUNDS) (race), DEPLOY, ROWS, REPETITIONS, LIMIT (deploy-day), ESTIMATED (estimates), PGAIRLOCK_TEST_VERSIONS="$(PGAIRLOCK_TEST_VERSIONS)" (test, kills, equality), CASES, SEED (equality), DEMO_PG, DEMO_ROWS, DEMO_STAY=1 (demo)'
 
 .PHONY: build
 build: ## the optimised binary: target/release/pgairlock
@@ -122,6 +124,11 @@ equality: ## migrations that are made up, directly and through the proxy, in eve
 	@scripts/install test
 	@for version in $(PGAIRLOCK_TEST_VERSIONS); do scripts/postgres "$$version" >/dev/null; done
 	PGAIRLOCK_EQUALITY_CASES=$(CASES) PGAIRLOCK_EQUALITY_SEED=$(SEED) cargo test --locked --test equality -- --nocapture
+
+.PHONY: estimates
+estimates: build ## how long work takes beside how long `pgairlock check` says that it takes, on real servers: make estimates ESTIMATED='15 18'
+	@scripts/install test tools
+	PGAIRLOCK_BIN='$(release_binary)' python3 tests/estimates/estimates.py --pg-versions '$(ESTIMATED)'
 
 .PHONY: accuracy
 accuracy: build ## how often `pgairlock check` is right about 298 statements on four versions, with and without a database, beside squawk and pgsafe

@@ -114,6 +114,11 @@ async fn relations_are_told_as_they_are() {
                 && !users.constraints.iter().any(|check| check.kind == 'c' && check.no_inherit)
         );
         assert!(relation(scope, None, "toasty").bytes.unwrap() > 1_000_000, "with what is out of line");
+        let counted = |name: &str| relation(scope, None, name).volume.unwrap();
+        assert_eq!((counted("users").rows, counted("users").uncounted), (0, counted("users").heap), "never analyzed");
+        assert!(counted("toasty").heap < 100_000 && counted("part").heap == part.bytes.unwrap());
+        assert_eq!((users.column("id").unwrap().length, email.length), (8, -1));
+        assert!(users.indexes.iter().all(|index| index.method == "btree"));
         assert_eq!(relation(scope, None, "nothing").bytes, Some(0));
         let key = relation(scope, None, "users_pkey");
         assert_eq!(key.bytes, users.bytes);
@@ -227,5 +232,27 @@ async fn functions_that_hide_behind_other_names_are_told() {
         for sql in ["SELECT lower('A'), now()", "SELECT small.id FROM small", "SELECT dng FROM small", "SELECT small.plain FROM small"] {
             assert!(!asks(sql), "{sql} on {}", cluster.version);
         }
+    }
+}
+
+#[tokio::test]
+async fn rows_are_counted_as_the_statistics_say() {
+    for cluster in clusters() {
+        let session = cluster.connect(&cluster.database().await).await;
+        session.batch_execute(&SCHEMA.replace("reader_of_nothing", "reader_of_nothing_8")).await.unwrap();
+        let more = "ANALYZE users; INSERT INTO users SELECT g, 'x', 1, 1 FROM generate_series(1001, 2000) AS g;
+            CREATE TABLE tree (k int) PARTITION BY LIST (k); CREATE TABLE tree_1 PARTITION OF tree FOR VALUES IN (1);
+            CREATE TABLE tree_2 PARTITION OF tree FOR VALUES IN (2) WITH (autovacuum_enabled = false);
+            INSERT INTO tree SELECT 1 + g % 2 FROM generate_series(1, 1000) AS g; ANALYZE tree_1";
+        session.batch_execute(more).await.unwrap();
+        let asked = facts(&session, "DROP TABLE users, part, tree; DROP INDEX users_pkey").await;
+        let volume = |name: &str| relation(&asked.scopes[0], None, name).volume.unwrap();
+        let users = volume("users");
+        assert!((1_700..2_400).contains(&users.rows) && users.uncounted == 0, "grown since it was analyzed: {users:?}");
+        assert_eq!(volume("users_pkey"), users, "an index has the rows of its table");
+        let part = volume("part");
+        assert_eq!((part.rows, part.uncounted), (1_000, 0), "a build of an index counts them, too");
+        let tree = volume("tree");
+        assert_eq!((tree.rows, tree.uncounted), (500, tree.heap / 2), "half of it was analyzed");
     }
 }

@@ -203,8 +203,14 @@ async fn a_database_knows_what_is_small_and_what_is_there() {
         assert_eq!(decisions, ["pass", "rewrite", "pass", "pass", "refuse"], "{}", cluster.version);
         let finding = files.json(&["--database-url", &url, "x.sql"])["files"][0]["statements"][1]["findings"][0].clone();
         assert_eq!((finding["certainty"].as_str(), finding["relation"].as_str()), (Some("proven"), Some("public.large")));
+        let estimate = &finding["estimate"];
+        assert!(estimate["calibrated"] == true && estimate["free_disk_bytes"].is_null(), "{finding}");
+        assert!((40_000..70_000).contains(&estimate["rows"].as_u64().unwrap()), "{finding}");
+        let (likely, most) = (estimate["seconds"].as_f64().unwrap(), estimate["at_most_seconds"].as_f64().unwrap());
+        assert!(likely > 0.0 && most > likely && most < 60.0 && estimate["safe_seconds"].as_f64().unwrap() > likely, "{finding}");
         let (_, text) = files.text(&["--database-url", &url, "x.sql"]);
         assert!(!text.contains("No database was asked"), "{text}");
+        assert!(text.contains("known from the catalog.\n   = It takes ") && text.contains(" here"), "{text}");
         let output = files.check(&["--database-url", "postgres://trusted@127.0.0.1:1/x", "x.sql"]);
         assert_eq!(output.status.code(), Some(2));
         assert!(String::from_utf8(output.stderr).unwrap().contains("cannot connect"));

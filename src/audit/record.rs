@@ -46,8 +46,29 @@ pub struct RecordedFinding {
     pub work: String,
     /// Size of the relation in bytes.
     pub bytes: Option<u64>,
+    /// How long its work was said to take.
+    pub estimate: Option<RecordedEstimate>,
     /// The consequence.
     pub message: String,
+}
+
+/// What was said of the work of a finding before it was done.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RecordedEstimate {
+    /// The statement as written: milliseconds, most likely.
+    pub millis: u64,
+    /// And at most.
+    pub at_most_millis: u64,
+    /// What runs in its place: milliseconds, most likely.
+    pub safe_millis: Option<u64>,
+    /// And at most.
+    pub safe_at_most_millis: Option<u64>,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes that it needs beside what there was.
+    pub disk_bytes: u64,
+    /// The server's own speed was measured.
+    pub calibrated: bool,
 }
 
 /// How a decision ended.

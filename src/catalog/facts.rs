@@ -8,6 +8,7 @@ use crate::sql::name::RelationName;
 use crate::sql::statement::{FunctionCall, TypeName};
 
 use super::drops::DropFacts;
+use super::estimate::Speed;
 use super::evidence::Evidence;
 use super::held::Held;
 use super::joining::JoiningFacts;
@@ -23,6 +24,8 @@ pub struct Facts {
     pub time_zone_is_utc: bool,
     /// The strong locks that the transaction holds: asked where code may run that is not seen.
     pub held: Option<Held>,
+    /// How fast the server is, where that was measured.
+    pub speed: Option<Speed>,
 }
 
 /// What names mean under one search path.
@@ -80,6 +83,9 @@ pub struct RelationFacts {
     /// `pg_relation_size`, with what is kept out of line (TOAST), over itself, all partitions and children; for an index that of its table.
     /// Unknown when absent.
     pub bytes: Option<u64>,
+    /// How many rows that is, as far as the statistics say. Unknown when absent.
+    #[serde(skip)]
+    pub volume: Option<Volume>,
     /// Its tablespace; none where it has no storage of its own.
     pub tablespace: Option<String>,
     /// Its access method; none where it has none.
@@ -134,6 +140,17 @@ pub struct RelationFacts {
     pub joining: Vec<JoiningFacts>,
 }
 
+/// The rows of a table, its partitions and children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+pub struct Volume {
+    /// Bytes of the rows, without what is kept out of line.
+    pub heap: u64,
+    /// Rows of those tables that were ever analyzed: `reltuples` for each page, times the pages that there are now.
+    pub rows: u64,
+    /// Bytes of those tables that never were, part of `heap`.
+    pub uncounted: u64,
+}
+
 /// Names in a schema, by what has them: an index is a relation, its constraint is a constraint, and PostgreSQL looks among the ones or the others.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
 #[serde(default)]
@@ -170,6 +187,8 @@ pub struct ColumnFacts {
     pub type_modifier: i32,
     /// `format_type`.
     pub type_text: String,
+    /// Bytes of each value; negative where they vary (`pg_type.typlen`).
+    pub length: i16,
     /// The base type under all domains; `type_oid` otherwise.
     pub base_oid: u32,
     /// The modifier that counts: its own, or that of the domain.
@@ -217,6 +236,8 @@ pub struct IndexFacts {
     pub abandoned: bool,
     /// `indisunique`.
     pub unique: bool,
+    /// Its access method.
+    pub method: String,
     /// It has no expression and no predicate.
     pub plain: bool,
     /// Its columns and expressions use these columns (expressions included through `pg_depend`).

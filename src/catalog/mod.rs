@@ -2,6 +2,7 @@
 
 pub mod assumed;
 pub mod drops;
+pub mod estimate;
 pub mod evidence;
 pub mod facts;
 pub mod held;

@@ -14,7 +14,7 @@ use crate::sql::statement::{FunctionCall, Script, TypeName};
 
 use super::drops::DropFacts;
 use super::evidence::EvidenceAnswer;
-use super::facts::{Facts, FunctionFacts, Lookup, RelationFacts, Scope, TypeFacts, TypeUser};
+use super::facts::{Facts, FunctionFacts, Lookup, RelationFacts, Scope, TypeFacts, TypeUser, Volume};
 use super::held::{self, Held};
 pub use super::inquiry::Rows;
 use super::inquiry::{Around, Names};
@@ -138,7 +138,7 @@ impl Inquiry {
     #[must_use]
     pub fn facts(&self, server_version: u32, time_zone: &str, answers: &[Answer]) -> Facts {
         let time_zone_is_utc = !self.names.sets_time_zone && is_utc(time_zone);
-        let mut facts = Facts { server_version, scopes: vec![Scope::default(); self.paths.len()], time_zone_is_utc, held: None };
+        let mut facts = Facts { server_version, scopes: vec![Scope::default(); self.paths.len()], time_zone_is_utc, held: None, speed: None };
         let Some(mut catalog) = answers.first().and_then(read::<CatalogAnswer>) else {
             return facts;
         };
@@ -162,7 +162,9 @@ impl Inquiry {
             relation.value.drop = found.map(|place| drops.swap_remove(place).value);
             let joins = joining.iter().filter(|joins| joins.n == relation.n && joins.value.parent == relation.value.oid);
             relation.value.joining = joins.map(|joins| joins.value.clone()).collect();
-            relation.value.bytes = sizes.iter().find(|size| size.n == relation.n && size.oid == relation.value.oid).and_then(|size| size.bytes);
+            let size = sizes.iter().find(|size| size.n == relation.n && size.oid == relation.value.oid);
+            relation.value.bytes = size.and_then(|size| size.bytes);
+            relation.value.volume = size.and_then(|size| size.volume);
         }
         self.creation_schemas(&mut facts, &catalog);
         self.relations(&mut facts, catalog.relations.unwrap_or_default());
@@ -352,6 +354,7 @@ struct SizeAnswer {
     n: usize,
     oid: u32,
     bytes: Option<u64>,
+    volume: Option<Volume>,
 }
 
 #[derive(Deserialize)]

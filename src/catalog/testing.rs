@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{FunctionCall, Script, TypeName};
 
+use super::estimate::Speed;
 pub(crate) use super::facts::{ColumnFacts, ConstraintFacts, IndexFacts, IndexOf, NameBeside, OwnIndex, PartitionFacts, RelationFacts, Taken};
 use super::facts::{Facts, FunctionFacts, Lookup, Scope, SourceFacts, TypeFacts};
 use super::inquiry::{Around, Names, Rows};
@@ -33,6 +34,8 @@ pub(crate) struct World {
     pub(crate) path: Vec<String>,
     /// Questions fail.
     pub(crate) silent: bool,
+    /// How fast it is, where that was measured.
+    pub(crate) speed: Option<Speed>,
 }
 
 /// 54 MB.
@@ -46,6 +49,13 @@ pub(crate) fn column(name: &str, oid: u32, modifier: i32, type_text: &str) -> Co
         base_oid: oid,
         base_modifier: modifier,
         type_text: type_text.into(),
+        length: if oid == 1043 {
+            -1
+        } else if oid == 23 {
+            4
+        } else {
+            8
+        },
         unsorted: false,
         default_collation: true,
         not_null: name == "id",
@@ -61,6 +71,7 @@ pub(crate) fn table(schema: &str, name: &str, bytes: u64) -> RelationFacts {
         valid: true,
         abandoned: false,
         unique,
+        method: "btree".into(),
         plain: true,
         columns: vec![column.into()],
         key: vec![column.into()],
@@ -168,6 +179,7 @@ impl Default for World {
             functions: functions.into_iter().map(|(name, facts)| (name.to_owned(), facts)).collect(),
             path: vec!["public".into()],
             silent: false,
+            speed: None,
         }
     }
 }
@@ -201,6 +213,7 @@ impl World {
             server_version: self.version,
             scopes: vec![Scope::default(); paths.list.len()],
             time_zone_is_utc: self.utc,
+            speed: self.speed,
             held: (!self.silent).then(super::held::Held::default),
         };
         if self.silent {

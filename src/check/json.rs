@@ -1,10 +1,12 @@
 //! `--format json`: stable, for scripts (docs/check.md). Written piece by piece: a file may be as long as memory bears.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::ser::SerializeSeq;
 
+use crate::catalog::estimate::Estimate;
 use crate::policy::message;
 use crate::policy::plan::{Certainty, Judged, Verdict};
 
@@ -61,12 +63,48 @@ struct Found<'a> {
     safe_sql: Vec<String>,
     relation: Option<String>,
     bytes: Option<u64>,
+    estimate: Option<Expected>,
     policy: &'static str,
     /// Why policy lets it pass: of an exemption, or of a directive.
     reason: Option<&'a str>,
     /// Why a directive did not lift it.
     not_honoured: Option<&'a str>,
     help: String,
+}
+
+#[derive(Serialize)]
+struct Expected {
+    seconds: f64,
+    at_most_seconds: f64,
+    safe_seconds: Option<f64>,
+    safe_at_most_seconds: Option<f64>,
+    rows: u64,
+    disk_bytes: u64,
+    wal_bytes: u64,
+    /// No ordinary role can ask a server for it.
+    free_disk_bytes: Option<u64>,
+    calibrated: bool,
+}
+
+impl Expected {
+    fn of(estimate: &Estimate) -> Self {
+        Self {
+            seconds: seconds(estimate.takes.likely),
+            at_most_seconds: seconds(estimate.takes.at_most),
+            safe_seconds: estimate.safe.map(|safe| seconds(safe.likely)),
+            safe_at_most_seconds: estimate.safe.map(|safe| seconds(safe.at_most)),
+            rows: estimate.rows,
+            disk_bytes: estimate.disk_bytes,
+            wal_bytes: estimate.wal_bytes,
+            free_disk_bytes: None,
+            calibrated: estimate.calibrated,
+        }
+    }
+}
+
+/// To the millisecond.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000.0).round() / 1_000.0
 }
 
 impl Serialize for Statements<'_> {
@@ -112,6 +150,7 @@ impl<'a> Found<'a> {
             safe_sql: message::safe_statements(finding, &statement.prefix),
             relation: finding.relation.as_ref().map(ToString::to_string),
             bytes: finding.bytes,
+            estimate: finding.estimate.as_ref().map(Expected::of),
             policy: match &judged.verdict {
                 Verdict::Enforced => "enforce",
                 Verdict::Warned => "warn",

@@ -65,7 +65,7 @@ fn told(report: &FileReport, statement: &StatementReport) -> String {
         let _ = writeln!(out, "{level}[{}]: {}", finding.rule.0, finding.consequence);
         let _ = writeln!(out, "  --> {}:{}:{}", report.path, statement.at.line, statement.at.column);
         out.push_str(&quoted(report, statement));
-        if let Some(detail) = message::detail(finding) {
+        for detail in message::known(finding).into_iter().chain(message::takes(finding)) {
             let _ = writeln!(out, "   = {detail}");
         }
         if let Some(why) = &judged.not_honoured {

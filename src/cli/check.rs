@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use super::{SUCCESS, USAGE, fail};
+use crate::catalog::estimate::{self, Speed};
 use crate::catalog::facts::Facts;
 use crate::catalog::questions::Answer;
 use crate::check::judge::{self, Asking, Course, MOST_BYTES, Read};
@@ -286,6 +287,7 @@ struct Server {
     version: u32,
     time_zone: String,
     principal: Principal,
+    speed: Option<Speed>,
 }
 
 #[derive(Deserialize)]
@@ -311,7 +313,9 @@ impl Server {
         let answer = client.run(GREETING, &[]).await.map_err(|error| unusable(error.to_string()))?.unwrap_or_default();
         let greeting: Greeting = serde_json::from_str(&answer).map_err(|error| unusable(error.to_string()))?;
         let principal = Principal { role: greeting.role, database: greeting.database, application_name: None };
-        Ok(Self { client, version: greeting.version, time_zone: greeting.time_zone, principal })
+        // Without it the times are those of another server, and say so.
+        let speed = client.run(estimate::QUESTION, &[]).await.ok().flatten().and_then(|answer| Speed::read(&answer));
+        Ok(Self { client, version: greeting.version, time_zone: greeting.time_zone, principal, speed })
     }
 
     async fn facts(&self, read: &Read) -> Result<Facts, String> {
@@ -325,7 +329,7 @@ impl Server {
                 Err(StatementError::Lost(why)) => return Err(format!("the connection to the database is lost: {why}")),
             });
         }
-        Ok(inquiry.facts(self.version, &self.time_zone, &answers))
+        Ok(Facts { speed: self.speed, ..inquiry.facts(self.version, &self.time_zone, &answers) })
     }
 }
 

@@ -88,7 +88,13 @@ pub fn foresee(script: &Script, facts: &Facts, situation: &Situation<'_>, basis:
 }
 
 fn of_scope(facts: &Facts, scope: Scope) -> Facts {
-    Facts { scopes: vec![scope], server_version: facts.server_version, time_zone_is_utc: facts.time_zone_is_utc, held: facts.held.clone() }
+    Facts {
+        scopes: vec![scope],
+        server_version: facts.server_version,
+        time_zone_is_utc: facts.time_zone_is_utc,
+        held: facts.held.clone(),
+        speed: facts.speed,
+    }
 }
 
 fn plan(one: &Script, facts: &Facts, here: &Situation<'_>, found: Vec<Found>, (requests, basis): (&Requests, Basis)) -> (Plan, Vec<Judged>) {

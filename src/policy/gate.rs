@@ -72,6 +72,8 @@ fn breach(lock: &HeldLock, ungated: &Ungated) -> Finding {
         work: Work::None,
         certainty: Certainty::Proven,
         bytes: lock.bytes,
+        rebuilds: Vec::new(),
+        estimate: None,
         remedy: Remedy::Advice(vec!["Write its DDL as plain statements of the migration, which pgairlock can judge and make safe.".to_owned()]),
     }
 }

@@ -9,6 +9,7 @@ use crate::catalog::path::Paths;
 use crate::rules;
 use crate::rules::OPAQUE_CODE;
 use crate::rules::case::{Case, Doubt, Stale};
+use crate::rules::estimate;
 use crate::rules::protection;
 use crate::rules::rule::Finding;
 use crate::sql::name::RelationName;
@@ -314,6 +315,7 @@ fn run<'a>(case: &'a Case<'a>, settings: &'a PolicySettings, command: Option<usi
     findings.map(move |finding| {
         let met = protection::met(case, &finding);
         let protected = met.map(|(protection, table)| Protected { table, reason: protection.reason.clone() });
-        Found { finding, statement: 0, command, inner: None, protected }
+        let estimate = estimate::of(case, &finding);
+        Found { finding: Finding { estimate, ..finding }, statement: 0, command, inner: None, protected }
     })
 }

@@ -1,9 +1,11 @@
 //! What people read: refusals and notices. Consequence, then the way out with their own names; lock and size in the detail, exemption in the hint.
 
+use crate::catalog::locks::Work;
 use crate::deferred::step::Step;
 use crate::rules::rule::{Certainty, Finding, Remedy, Rewrite};
 use crate::sql::parse::ParseError;
 
+use super::expected::{self, size};
 use super::judge::{Found, Protected};
 use super::plan::{Notice, Operation, Refusal, SafeForm};
 
@@ -192,9 +194,15 @@ fn notice(severity: &'static str, sqlstate: &'static str, message: String, findi
     Notice { severity, sqlstate, message, detail: detail(finding) }
 }
 
-/// `lock Share on public.users (54 MB), work: scan; known from the catalog`.
+/// `lock Share on public.users (54 MB), work: scan; known from the catalog. It takes …`.
 #[must_use]
 pub fn detail(finding: &Finding) -> Option<String> {
+    known(finding).map(|known| std::iter::once(known).chain(takes(finding)).collect::<Vec<_>>().join(" "))
+}
+
+/// The first sentence of [`detail`].
+#[must_use]
+pub fn known(finding: &Finding) -> Option<String> {
     let relation = finding.locked.as_ref().or(finding.relation.as_ref()).map(|name| format!(" on {name}")).unwrap_or_default();
     let size = finding.bytes.map(|bytes| format!(" ({})", size(bytes))).unwrap_or_default();
     let lock = finding.lock.map(|lock| format!("lock {lock}{relation}{size}, work: {}; ", finding.work));
@@ -204,6 +212,16 @@ pub fn detail(finding: &Finding) -> Option<String> {
         (None, Certainty::Assumed) => "Assumed: not everything could be known beforehand.".to_owned(),
         (None, Certainty::Proven) => return None,
     })
+}
+
+/// The rest of it: how long the work takes, or that this is not known of a relation that is.
+#[must_use]
+pub fn takes(finding: &Finding) -> Option<String> {
+    match &finding.estimate {
+        Some(estimate) => Some(expected::sentence(estimate)),
+        None if finding.work != Work::None && finding.bytes.is_some() => Some("How long it takes cannot be told beforehand.".to_owned()),
+        None => None,
+    }
 }
 
 fn hint(finding: &Finding) -> String {
@@ -227,21 +245,9 @@ fn hint_of_protected(finding: &Finding, Protected { table, reason }: &Protected)
     )
 }
 
-/// As `pg_size_pretty` writes it.
-fn size(bytes: u64) -> String {
-    let mut value = bytes;
-    for unit in ["bytes", "kB", "MB", "GB"] {
-        if value < 10 * 1024 {
-            return format!("{value} {unit}");
-        }
-        value = value.saturating_add(512) / 1024;
-    }
-    format!("{value} TB")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{joined, size};
+    use super::joined;
 
     #[test]
     fn of_very_many_statements_some_are_told() {
@@ -250,14 +256,5 @@ mod tests {
         assert_eq!(told(2), "1; 2");
         assert!(told(30).ends_with("; 28; 29; 30"));
         assert!(told(100).ends_with("; 29; … 70 more …; 100"), "{}", told(100));
-    }
-
-    #[test]
-    fn sizes_read_like_postgresqls() {
-        assert_eq!(size(0), "0 bytes");
-        assert_eq!(size(8192), "8192 bytes");
-        assert_eq!(size(54 << 20), "54 MB");
-        assert_eq!(size(3 << 40), "3072 GB");
-        assert_eq!(size(300 << 40), "300 TB");
     }
 }

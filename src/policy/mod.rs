@@ -7,6 +7,7 @@ pub mod compose;
 pub mod decide;
 mod directives;
 mod effect;
+mod expected;
 pub mod foresee;
 pub mod gate;
 mod judge;

@@ -1,6 +1,6 @@
 //! ALTER COLUMN … TYPE that writes the table or an index anew, or reads it.
 
-use crate::catalog::facts::{ColumnFacts, RelationFacts, TypeFacts};
+use crate::catalog::facts::{ColumnFacts, IndexFacts, RelationFacts, TypeFacts};
 use crate::catalog::locks::{LockMode, Work};
 use crate::sql::name::Identifier;
 use crate::sql::statement::{AlterAction, AlterTable, AlterType, Using};
@@ -36,6 +36,7 @@ struct Cost {
     what: String,
     work: Work,
     certainty: Certainty,
+    rebuilds: Vec<String>,
     advice: Vec<String>,
 }
 
@@ -50,7 +51,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let consequence =
         format!("ALTER COLUMN {}.{} TYPE {} and blocks all reads and writes meanwhile", target.name, Identifier(&change.column), cost.what);
     let mut finding = case.finding(&RULE, &target, consequence, Remedy::Advice(cost.advice));
-    finding.work = cost.work;
+    (finding.work, finding.rebuilds) = (cost.work, cost.rebuilds);
     if cost.certainty == Certainty::Assumed {
         finding.certainty = Certainty::Assumed;
     }
@@ -58,7 +59,13 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
 }
 
 fn cost(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, change: &AlterType) -> Option<Cost> {
-    let rewrite = |what: &str, certainty| Cost { what: what.to_owned(), work: Work::Rewrite, certainty, advice: expand_contract(statement, change) };
+    let rewrite = |what: &str, certainty| Cost {
+        what: what.to_owned(),
+        work: Work::Rewrite,
+        certainty,
+        rebuilds: Vec::new(),
+        advice: expand_contract(statement, change),
+    };
     if case.lacks(target, &change.column) {
         // The server's error to tell.
         return None;
@@ -90,12 +97,13 @@ fn how(case: &Case<'_>, column: &ColumnFacts, to: &TypeFacts, change: &AlterType
 }
 
 fn by_indexes(facts: &RelationFacts, column: &str, is_rebuilt: impl Fn(bool) -> bool) -> Option<Cost> {
-    let index =
-        facts.indexes.iter().chain(&facts.child_indexes).find(|index| index.columns.iter().any(|name| name == column) && is_rebuilt(index.plain))?;
+    let rebuilt = |index: &&IndexFacts| index.columns.iter().any(|name| name == column) && is_rebuilt(index.plain);
+    let index = facts.indexes.iter().chain(&facts.child_indexes).find(rebuilt)?;
     Some(Cost {
         what: format!("rebuilds the index {}", Identifier(&index.name)),
         work: Work::Rewrite,
         certainty: Certainty::Proven,
+        rebuilds: facts.indexes.iter().chain(&facts.child_indexes).filter(rebuilt).map(|index| index.name.clone()).collect(),
         advice: vec![format!(
             "Drop the index first and build it again afterwards, both CONCURRENTLY: DROP INDEX CONCURRENTLY {0}; … CREATE INDEX CONCURRENTLY {0} …;",
             Identifier(&index.name)
@@ -114,6 +122,7 @@ fn by_check(statement: &AlterTable, facts: &RelationFacts, change: &AlterType) -
         what: format!("checks every row against {name}"),
         work: Work::Scan,
         certainty: Certainty::Proven,
+        rebuilds: Vec::new(),
         advice: vec![
             format!(
                 "Write instead: {table} DROP CONSTRAINT {name}, ALTER COLUMN {} TYPE …, ADD CONSTRAINT {name} CHECK (…) NOT VALID;",

@@ -63,6 +63,8 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         locked: None,
         work: RULE.work,
         bytes,
+        rebuilds: Vec::new(),
+        estimate: None,
         remedy: Remedy::Advice(advice),
     })
 }

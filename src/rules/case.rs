@@ -205,6 +205,8 @@ impl<'a> Case<'a> {
             work: rule.work,
             certainty: if target.standing == Standing::Unknown { Certainty::Assumed } else { Certainty::Proven },
             bytes: target.facts.and_then(|facts| facts.bytes),
+            rebuilds: Vec::new(),
+            estimate: None,
             remedy,
         }
     }
@@ -222,6 +224,8 @@ impl<'a> Case<'a> {
             work: Work::None,
             certainty: Certainty::Proven,
             bytes: None,
+            rebuilds: Vec::new(),
+            estimate: None,
             remedy: Remedy::Advice(advice),
         }
     }

@@ -30,6 +30,7 @@ mod drop_table;
 mod drop_table_foreign_keys;
 mod dropped;
 pub mod duration;
+pub mod estimate;
 mod file_or_program_access;
 mod if_not_exists_differs;
 mod inline;

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use crate::catalog::estimate::Estimate;
 use crate::catalog::locks::{LockMode, Work};
 use crate::deferred::operation::Operation;
 use crate::sql::name::RelationName;
@@ -97,6 +98,10 @@ pub struct Finding {
     pub certainty: Certainty,
     /// Size in bytes of what is locked, when known.
     pub bytes: Option<u64>,
+    /// The indexes that are written anew, where it is not the whole table.
+    pub rebuilds: Vec<String>,
+    /// How long the work takes, where that can be told.
+    pub estimate: Option<Estimate>,
     /// What can be done instead.
     pub remedy: Remedy,
 }

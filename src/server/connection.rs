@@ -27,6 +27,7 @@ use super::monitor::{Monitor, Watched};
 use super::outbox::Outbox;
 use super::presence::Presence;
 use super::siblings::{Ask, Membership, Siblings};
+use super::speeds::Speeds;
 use crate::transport::stream::Stream;
 use crate::upstream::cancel;
 use crate::wire::startup::CancelRequest;
@@ -60,6 +61,7 @@ pub(super) struct Shared {
     pub(super) draining: watch::Receiver<Drain>,
     pub(super) store: Store,
     pub(super) siblings: Siblings,
+    pub(super) speeds: Speeds,
 }
 
 /// Something that the store was asked, whose answer the session waits for.
@@ -69,6 +71,8 @@ struct Connection {
     session: Session,
     identity: Identity,
     upstream: String,
+    /// `host:port` of it.
+    address: String,
     cancel: Option<CancelRequest>,
     effects: Effects,
     client_in: ReadHalf<Stream>,
@@ -107,6 +111,7 @@ pub(super) async fn run(established: Established, id: String, listener: String, 
         kept_lock_timeout_ms: milliseconds(shared.settings.borrow().timeouts.lock),
         patience: shared.settings.borrow().timeouts.patience(),
         step_timeout_ms: milliseconds(shared.settings.borrow().timeouts.step),
+        pace: shared.speeds.of(&established.upstream_address, Instant::now()),
     };
     let presence = Presence::begin(&identity, &established.upstream_name);
     let (reason, message) = if mode == Mode::Off {
@@ -155,7 +160,7 @@ impl Connection {
         let monitor = Monitor::new(Watched {
             session: identity.id.clone(),
             upstream: established.upstream_name.clone(),
-            address: established.upstream_address,
+            address: established.upstream_address.clone(),
             database: identity.principal.database.clone(),
         });
         let (progress, told) = mpsc::unbounded_channel();
@@ -165,6 +170,7 @@ impl Connection {
             session,
             identity,
             upstream: established.upstream_name,
+            address: established.upstream_address,
             cancel: established.cancel,
             effects: Effects::default(),
             client_in,
@@ -313,6 +319,9 @@ impl Connection {
         for observed in std::mem::take(&mut self.effects.observed) {
             let Observed::Rewrite { rule, took, succeeded } = observed;
             RewriteFinished { session: &self.identity.id, rule, duration: took, ok: succeeded }.emit();
+        }
+        if let Some(speed) = self.effects.gauged.take() {
+            self.shared.speeds.note(&self.address, speed, Instant::now());
         }
         if let Some(mut record) = self.effects.record.take() {
             record.at_unix_micros = unix_micros();

@@ -14,6 +14,7 @@ mod presence;
 mod relay;
 mod run;
 mod siblings;
+mod speeds;
 
 pub use config_file::ConfigFile;
 pub use run::{ServeError, run};

@@ -53,6 +53,7 @@ mod tests {
     use super::*;
     use crate::policy::settings::{Mode, Principal};
     use crate::policy::strong::Patience;
+    use crate::session::gauging::Pace;
 
     #[test]
     fn a_session_that_panics_is_not_counted_as_open_for_ever() {
@@ -68,6 +69,7 @@ mod tests {
             kept_lock_timeout_ms: 0,
             patience: Patience::USUAL,
             step_timeout_ms: 0,
+            pace: Pace::Unasked,
         };
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();

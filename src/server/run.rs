@@ -23,6 +23,7 @@ use super::descriptors;
 use super::listener::{self, Front};
 use super::login_error::LoginError;
 use super::siblings::Siblings;
+use super::speeds::Speeds;
 use crate::transport::tls::{Acceptor, TlsError};
 
 /// Why the server stopped or could not start.
@@ -92,8 +93,13 @@ pub async fn run(
     }
     let started = settings.clone();
     let (draining, settings_source) = (watch::Sender::new(Drain::No), watch::Sender::new(Arc::new(settings)));
-    let shared =
-        Shared { settings: settings_source.subscribe(), draining: draining.subscribe(), store: store.clone(), siblings: Siblings::default() };
+    let shared = Shared {
+        settings: settings_source.subscribe(),
+        draining: draining.subscribe(),
+        store: store.clone(),
+        siblings: Siblings::default(),
+        speeds: Speeds::default(),
+    };
     let sessions = TaskTracker::new();
     let fronts = listen(&shared, &sessions).await?;
     readiness.set_listening();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::audit::record::{DecisionId, Outcome, Record};
+pub use crate::catalog::estimate::Speed;
 use crate::deferred::promise::{Pending, Place, Progress, Promise, PromiseId};
 use crate::policy::settings::PolicySettings;
 
@@ -76,6 +77,8 @@ pub struct Effects {
     pub quiet: bool,
     /// Look at a session from outside, then answer with [`Event::Seen`]; soon, and in any case.
     pub watch: Option<Watch>,
+    /// How fast the server is, as this session has found.
+    pub gauged: Option<Speed>,
     /// What has become of promises, in order.
     pub progress: Vec<(PromiseId, Progress)>,
     /// Outcomes of decisions recorded earlier.

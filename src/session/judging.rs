@@ -46,7 +46,7 @@ impl Session {
 
     fn inquire(&mut self, subject: Subject, inquiry: Inquiry, out: &mut Effects) -> Progress {
         if self.has_failed() || inquiry.is_empty() && !may_wait_for_locks(&subject) {
-            return self.decide(subject, &Facts { server_version: self.parameters.server_version, ..Facts::default() }, out);
+            return self.decide(subject, Facts { server_version: self.parameters.server_version, ..Facts::default() }, out);
         }
         self.ask(&inquiry.questions(), out);
         self.work = Work::Asking(Box::new(subject), inquiry);
@@ -116,11 +116,16 @@ impl Session {
 
     pub(super) fn decide_with(&mut self, subject: Subject, inquiry: &Inquiry, answers: &[Answer], out: &mut Effects) -> Progress {
         let facts = inquiry.facts(self.parameters.server_version, &self.parameters.time_zone, answers);
-        self.decide(subject, &facts, out)
+        self.decide(subject, facts, out)
     }
 
-    fn decide(&mut self, subject: Subject, facts: &Facts, out: &mut Effects) -> Progress {
-        let outcome = decide(&subject.script, facts, &self.situation(subject.shape != Shape::Query, subject.in_transaction));
+    pub(super) fn decide(&mut self, subject: Subject, facts: Facts, out: &mut Effects) -> Progress {
+        let facts = Facts { speed: self.speed(), ..facts };
+        let outcome = decide(&subject.script, &facts, &self.situation(subject.shape != Shape::Query, subject.in_transaction));
+        if self.is_worth_gauging(&outcome) {
+            self.gauge(subject, facts, out);
+            return Ok(());
+        }
         self.decided(subject, outcome, out)
     }
 

@@ -27,6 +27,7 @@ mod deferring;
 pub mod effects;
 mod enclosing;
 mod gating;
+pub mod gauging;
 mod greeting;
 mod holders;
 mod in_the_way;
@@ -72,6 +73,7 @@ use asking::Questions;
 use batch::Batch;
 use effects::{Close, Effects, Event};
 use enclosing::Block;
+use gauging::Pace;
 use own::OwnExchange;
 use registry::Registry;
 use replies::Replies;
@@ -114,6 +116,8 @@ pub struct Identity {
     pub patience: Patience,
     /// How long a step may take that waits without hurting anyone, in milliseconds.
     pub step_timeout_ms: u64,
+    /// How fast the server is, or whether to ask.
+    pub pace: Pace,
 }
 
 /// See the module.
@@ -171,6 +175,8 @@ pub struct Session {
     run_to_their_end: Vec<Vec<u8>>,
     /// The transaction may have locks on relations.
     touched: bool,
+    /// How fast the server is.
+    pace: Pace,
     client_gone: bool,
     /// The client has heard a FATAL of the server.
     server_said_goodbye: bool,
@@ -202,6 +208,7 @@ impl Session {
     pub fn new(identity: Identity, settings: Arc<PolicySettings>, parameters: &[(String, String)], client: BytesMut, server: BytesMut) -> Self {
         let mut session = Self {
             lock_timeout_cap_ms: identity.lock_timeout_ms,
+            pace: identity.pace,
             own_name: format!("_pgairlock_{}", identity.id),
             identity,
             settings,

@@ -39,7 +39,8 @@ pub(super) enum Ending {
 
 pub(super) const SAVEPOINT: &str = "SAVEPOINT _pgairlock";
 pub(super) const RELEASE: &str = "RELEASE SAVEPOINT _pgairlock";
-const LIMIT: &str = "SELECT pg_catalog.set_config('statement_timeout', $1, true)";
+/// For so many milliseconds at most, until the transaction ends.
+pub(super) const LIMIT: &str = "SELECT pg_catalog.set_config('statement_timeout', $1, true)";
 /// The place of what [`Session::run_guarded`] runs among its answers.
 pub(super) const GUARDED: usize = 2;
 /// Also the way out after a failed question: the second statement runs only when the first did.

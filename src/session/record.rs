@@ -1,6 +1,9 @@
 //! What the audit log says about a decision.
 
-use crate::audit::record::{Record, RecordedFinding};
+use std::time::Duration;
+
+use crate::audit::record::{Record, RecordedEstimate, RecordedFinding};
+use crate::catalog::estimate::Estimate;
 use crate::policy::decide::Outcome;
 use crate::policy::plan::{Certainty, Judged, Plan, Verdict};
 use crate::sql::redact::redact;
@@ -72,6 +75,20 @@ fn finding(judged: &Judged) -> RecordedFinding {
         lock: finding.lock.map(|lock| lock.to_string()),
         work: finding.work.to_string(),
         bytes: finding.bytes,
+        estimate: finding.estimate.as_ref().map(estimate),
         message: finding.consequence.clone(),
+    }
+}
+
+fn estimate(estimate: &Estimate) -> RecordedEstimate {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    RecordedEstimate {
+        millis: millis(estimate.takes.likely),
+        at_most_millis: millis(estimate.takes.at_most),
+        safe_millis: estimate.safe.map(|safe| millis(safe.likely)),
+        safe_at_most_millis: estimate.safe.map(|safe| millis(safe.at_most)),
+        rows: estimate.rows,
+        disk_bytes: estimate.disk_bytes,
+        calibrated: estimate.calibrated,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::effects::{Close, Effects, Event};
+use super::gauging::Pace;
 use super::registry::Known;
 use super::{Identity, Session, Status};
 use crate::audit::record::DecisionId;
@@ -13,6 +14,7 @@ use crate::policy::settings::{Mode, PolicySettings, Principal};
 use crate::policy::strong::Patience;
 use crate::wire::{errors, messages};
 
+mod gauging;
 mod judged;
 mod trying;
 mod waiting;
@@ -37,6 +39,7 @@ fn conversation() -> Conversation {
         kept_lock_timeout_ms: 2000,
         patience: Patience::USUAL,
         step_timeout_ms: 3_600_000,
+        pace: Pace::Unasked,
     };
     let parameters = [("server_version".to_owned(), "15.18".to_owned()), ("TimeZone".to_owned(), "UTC".to_owned())];
     let session = Session::new(identity, Arc::new(PolicySettings::default()), &parameters, BytesMut::new(), BytesMut::new());

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::catalog::facts::Facts;
 use crate::catalog::questions::{Answer, Inquiry};
 use crate::policy::decide::Outcome;
 use crate::policy::plan::{Refusal, SafeForm};
@@ -43,6 +44,10 @@ pub(super) enum Work {
     Capping(Box<Subject>, Inquiry, Vec<Answer>),
     /// A question failed inside a block: back to the savepoint before it. With whether lock_timeout stood above the cap.
     TakingBack(Box<Subject>, Inquiry, bool),
+    /// How fast the server is, before it is told what a statement takes. With the facts.
+    Gauging(Box<Subject>, Box<Facts>),
+    /// That question failed inside a block: back to the savepoint before it.
+    Ungauging(Box<Subject>, Box<Facts>),
     /// A decision is being made durable.
     Recording(Box<Subject>, Box<Outcome>),
     /// lock_timeout is being lifted for the statement.

@@ -371,6 +371,8 @@ pub struct CreateIndex {
     pub ordinary: bool,
     /// NULLS NOT DISTINCT.
     pub nulls_not_distinct: bool,
+    /// USING: the access method as written; empty is a B-tree.
+    pub method: String,
     /// Columns that a B-tree is to sort by the default of their type.
     pub sorted_by: Vec<String>,
     /// It asks for what its access method, one of PostgreSQL's own, does not know.

@@ -38,6 +38,7 @@ fn record(session: &str) -> Record {
             lock: Some("Share".into()),
             work: "scan".into(),
             bytes: Some(54),
+            estimate: None,
             message: "blocks".into(),
         }],
         steps: vec!["CREATE INDEX CONCURRENTLY i ON t (a)".into()],

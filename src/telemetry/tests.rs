@@ -54,6 +54,7 @@ fn finding(rule: &str) -> RecordedFinding {
         lock: None,
         work: "none".into(),
         bytes: None,
+        estimate: None,
         message: "m".into(),
     }
 }

@@ -92,6 +92,7 @@ SELECT pg_catalog.json_build_object(
         'type_oid', a.atttypid::pg_catalog.int8,
         'type_modifier', a.atttypmod,
         'type_text', pg_catalog.format_type(a.atttypid, a.atttypmod),
+        'length', t.typlen,
         'base_oid', b.oid::pg_catalog.int8,
         'base_modifier', CASE WHEN a.atttypmod OPERATOR(pg_catalog.>=) 0 THEN a.atttypmod ELSE b.modifier END,
         'unsorted', EXISTS (
@@ -137,6 +138,7 @@ SELECT pg_catalog.json_build_object(
               WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
             AND l.mode OPERATOR(pg_catalog.=) 'ShareUpdateExclusiveLock' AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()) END,
         'unique', x.indisunique,
+        'method', (SELECT m.amname FROM pg_catalog.pg_am AS m WHERE m.oid OPERATOR(pg_catalog.=) ic.relam),
         'plain', x.indexprs IS NULL AND x.indpred IS NULL,
         'columns', COALESCE((SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
           WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0

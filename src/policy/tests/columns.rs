@@ -229,6 +229,7 @@ fn a_primary_key_over_an_index_looks_for_nulls_beforehand() {
             name: "i".into(),
             valid: true,
             unique: true,
+            method: "btree".into(),
             plain: true,
             columns: vec!["a".into(), "id".into()],
             key: vec![column.into()],

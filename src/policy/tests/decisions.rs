@@ -89,7 +89,7 @@ fn in_a_transaction_the_refusal_says_what_to_write() {
             message: "pgairlock [create-index-blocking]: CREATE INDEX on public.t blocks every write while it builds. \
                       Run it outside a transaction: CREATE INDEX CONCURRENTLY users_a ON t (a);"
                 .into(),
-            detail: Some("lock Share on public.t (54 MB), work: scan; known from the catalog.".into()),
+            detail: Some("lock Share on public.t (54 MB), work: scan; known from the catalog. How long it takes cannot be told beforehand.".into()),
             hint: Some(
                 "To let it through, in pgairlock's configuration: [[exempt]] with table = \"public.t\", rules = [\"create-index-blocking\"], reason = \"…\"; \
                  or [rules] create-index-blocking = \"off\"."

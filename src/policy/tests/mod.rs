@@ -6,6 +6,7 @@ mod decisions;
 mod deferred;
 mod directives;
 mod drop_table;
+mod estimates;
 mod names;
 mod new_partitions;
 mod partitions;

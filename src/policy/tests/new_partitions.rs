@@ -106,7 +106,10 @@ fn a_default_partition_is_proven_to_have_none_of_the_rows() {
     beside(LARGE).rewrites(empty, &[&add, validate, empty, drop]);
     // The partitioned table itself is locked so that its readers and writers go on.
     let detail = |sql: &str| beside(LARGE).of(sql).decision.notices.remove(0).detail;
-    assert_eq!(detail(empty).as_deref(), Some("lock AccessExclusive on public.m_d (54 MB), work: scan; known from the catalog."));
+    assert_eq!(
+        detail(empty).as_deref(),
+        Some("lock AccessExclusive on public.m_d (54 MB), work: scan; known from the catalog. How long it takes cannot be told beforehand.")
+    );
     let create = "CREATE TABLE c PARTITION OF m FOR VALUES FROM (1) TO (5) PARTITION BY RANGE (a)";
     let making = |bytes| with(JoiningFacts { default: Some(default_partition(bytes)), ..facts(None) });
     making(LARGE).rewrites(create, &[&add, validate, create, drop]);

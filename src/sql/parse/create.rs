@@ -114,6 +114,7 @@ pub(super) fn index(stmt: &IndexStmt) -> CreateIndex {
         partial: stmt.where_clause.is_some(),
         ordinary: is_ordinary(stmt),
         nulls_not_distinct: stmt.nulls_not_distinct,
+        method: stmt.access_method.clone(),
         sorted_by: if ["", "btree"].contains(&&*stmt.access_method) {
             stmt.index_params.iter().filter_map(sorted_column).collect()
         } else {

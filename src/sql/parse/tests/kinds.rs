@@ -245,6 +245,7 @@ fn created_indexes() {
             partial: true,
             ordinary: false,
             nulls_not_distinct: false,
+            method: "btree".into(),
             sorted_by: vec!["a".into(), "b".into()],
             beyond_method: false,
         }
