@@ -105,6 +105,12 @@ impl Committing {
         self.work.as_ref()?.in_hand().map(|(step, _)| step.to_owned())
     }
 
+    pub(super) fn cancel_requested(&mut self) {
+        if let Some(work) = &mut self.work {
+            work.cancel_requested();
+        }
+    }
+
     /// The work after the COMMIT.
     pub(super) fn runner(&self) -> Option<&Runner> {
         self.work.as_ref()

@@ -180,7 +180,10 @@ impl Session {
                 }
             }
             Work::Trying(trying) => self.try_cancelled(trying, now, out),
-            other => self.work = other,
+            mut other => {
+                other.cancel_requested();
+                self.work = other;
+            }
         }
     }
 

@@ -418,10 +418,7 @@ impl Runner {
             Phase::Quiet(step) => self.send_step(*step),
             Phase::Step(step) => self.step_ended(*step, answer),
             Phase::WhoIsThere(step, error) => self.who_is_there(step, error, answer),
-            Phase::Pause(step) => match answer {
-                Ok(_) => self.try_step(*step),
-                Err(error) => self.failed(&step, error),
-            },
+            Phase::Pause(step) => self.paused(step, answer),
             Phase::Noting(debris, rest) => self.clean_up(debris, rest),
             Phase::Inspect(debris, rest) => self.inspected(debris, rest, answer),
             Phase::Doze(debris, rest) => self.inspect(debris, rest),

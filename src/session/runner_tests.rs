@@ -38,6 +38,8 @@ struct Server {
     answers: Vec<(&'static str, Answered)>,
     /// What the store says.
     promises: Option<Result<bool, ServerError>>,
+    /// A cancel request passes when this statement has been answered.
+    cancelled_behind: Option<&'static str>,
 }
 
 impl Server {
@@ -73,6 +75,9 @@ impl Server {
             match next {
                 Next::Run(sql, _) => {
                     let name = NAMES.iter().find(|(known, _)| *known == sql).map_or(&*sql, |(_, name)| name).to_owned();
+                    if self.cancelled_behind == Some(&*name) {
+                        runner.cancel_requested();
+                    }
                     next = runner.answered(self.answer(&name));
                     ran.push(name);
                 }
@@ -166,6 +171,23 @@ fn a_lock_that_is_not_had_is_tried_for_again() {
     let mut runner = now(Vec::new()).patient(Patience::USUAL, "seed", Some(lock()));
     let ran = Server::default().fails("now", "55P03").run(&mut runner).0;
     assert!(ran.contains("back · now · who · pause · now · release"), "{ran}");
+}
+
+/// The request meets no statement that it could cancel, or one of ours that is about nothing but who is there.
+#[test]
+fn a_cancel_between_two_tries_ends_the_waiting() {
+    for (behind, expected) in [("now", "now · who · release"), ("who", "now · who · release"), ("pause", "now · who · pause · release")]
+    {
+        let mut runner = now(Vec::new()).patient(Patience::USUAL, "seed", Some(lock()));
+        let server = Server { cancelled_behind: Some(behind), ..Server::default() }.fails("now", "55P03");
+        let (ran, result) = server.run(&mut runner);
+        let told = result.unwrap_err().error;
+        assert_eq!((&*told.sqlstate, &*told.message), ("57014", "canceling statement due to user request"), "{ran}");
+        assert!(ran.contains(expected) && ran.ends_with("release · all back") && !ran.contains("undo now"), "{behind}: {ran}");
+    }
+    // Elsewhere the server hears it.
+    let server = Server { cancelled_behind: Some("acquire"), ..Server::default() };
+    assert!(server.run(&mut now(Vec::new())).1.is_ok());
 }
 
 fn lock() -> StrongLock {

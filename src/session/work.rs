@@ -140,6 +140,15 @@ impl Work {
         matches!(self, Self::Open)
     }
 
+    /// Steps that wait for a lock are told: the request may have met none of them.
+    pub(super) fn cancel_requested(&mut self) {
+        match self {
+            Self::Running(rewriting) => rewriting.runner.cancel_requested(),
+            Self::Committing(committing) => committing.cancel_requested(),
+            _ => {}
+        }
+    }
+
     /// A client that went away takes this along; a rewrite goes on to its end.
     pub(super) fn may_be_abandoned(&self) -> bool {
         match self {

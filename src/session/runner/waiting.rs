@@ -30,12 +30,14 @@ pub(super) struct Waiting {
     waited: Duration,
     timeout_ms: u64,
     holders: Option<Holders>,
+    /// A cancel request has passed since the step began: it may have met no statement.
+    cancelled: bool,
 }
 
 impl Default for Waiting {
     fn default() -> Self {
         let (seed, waited) = (String::new(), Duration::ZERO);
-        Self { patience: Patience::default(), seed, lock: None, tries: None, waited, timeout_ms: 0, holders: None }
+        Self { patience: Patience::default(), seed, lock: None, tries: None, waited, timeout_ms: 0, holders: None, cancelled: false }
     }
 }
 
@@ -53,6 +55,11 @@ impl Runner {
     pub fn patient(mut self, patience: Patience, seed: &str, lock: Option<StrongLock>) -> Self {
         self.waiting = Waiting { patience, seed: seed.to_owned(), lock, ..Waiting::default() };
         self
+    }
+
+    /// A cancel request for the session has passed. A statement that it meets fails; between two tries there may be none.
+    pub fn cancel_requested(&mut self) {
+        self.waiting.cancelled = true;
     }
 
     /// The step that runs, and who was in its way at the last try.
@@ -78,6 +85,7 @@ impl Runner {
         self.waiting.tries = waits.then(|| Tries::new(patience, total_ms, &self.waiting.seed));
         self.waiting.waited = Duration::ZERO;
         self.waiting.holders = None;
+        self.waiting.cancelled = false;
     }
 
     /// What the limits have to be for the next try of a step.
@@ -152,7 +160,19 @@ impl Runner {
         self.pause(step, error)
     }
 
+    /// The pause is over.
+    pub(super) fn paused(&mut self, step: Box<Step>, answer: Answered) -> Next {
+        match answer {
+            Ok(_) if self.waiting.cancelled => self.failed(&step, cancelled()),
+            Ok(_) => self.try_step(*step),
+            Err(error) => self.failed(&step, error),
+        }
+    }
+
     fn pause(&mut self, step: Box<Step>, error: ServerError) -> Next {
+        if self.waiting.cancelled {
+            return self.failed(&step, cancelled());
+        }
         let waiting = &mut self.waiting;
         let pause = waiting.tries.as_mut().and_then(|tries| tries.failed(waiting.waited, waiting.holders.as_ref()));
         match pause {
@@ -185,4 +205,9 @@ impl Runner {
         let detail = in_the_way::given_up(&on, self.waiting.waited, tries, self.waiting.holders.as_ref());
         ServerError { detail: Some(detail), ..error }
     }
+}
+
+/// As the server says it.
+fn cancelled() -> ServerError {
+    ServerError { sqlstate: "57014".to_owned(), message: "canceling statement due to user request".to_owned(), ..ServerError::default() }
 }
