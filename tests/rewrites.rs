@@ -668,3 +668,25 @@ async fn decisions_and_their_outcomes_are_in_the_store() {
         assert_eq!((&*rows[0].verdict, &*rows[3].verdict), ("enforced", "exempted: agreed"));
     }
 }
+
+/// As it is written it would wait for the reader, and everybody behind it.
+#[tokio::test]
+async fn a_refresh_goes_beside_its_readers() {
+    let view = "CREATE MATERIALIZED VIEW seen AS SELECT * FROM big; CREATE UNIQUE INDEX ON seen (id)";
+    for scene in scenes(&format!("{BIG}{view}")).await {
+        let reader = scene.cluster.connect(&scene.database).await;
+        reader.batch_execute("BEGIN; SELECT count(*) FROM seen").await.unwrap();
+        let session = scene.connect().await;
+        for (protocol, a) in PROTOCOLS.into_iter().zip([7, 8]) {
+            scene.direct.batch_execute(&format!("UPDATE big SET a = {a} WHERE id = 1")).await.unwrap();
+            session.run(protocol, "REFRESH MATERIALIZED VIEW seen").await.unwrap();
+            assert_eq!(scene.direct.value("SELECT a FROM seen WHERE id = 1").await, a.to_string());
+            scene.direct.batch_execute(&format!("UPDATE big SET a = -{a} WHERE id = 1")).await.unwrap();
+            for sql in ["BEGIN", "REFRESH MATERIALIZED VIEW seen", "COMMIT"] {
+                session.run(protocol, sql).await.unwrap();
+            }
+            assert_eq!(scene.direct.value("SELECT a FROM seen WHERE id = 1").await, format!("-{a}"));
+        }
+        assert!(session.notice_texts().iter().all(|notice| notice.contains("runs as: REFRESH MATERIALIZED VIEW CONCURRENTLY seen")));
+    }
+}

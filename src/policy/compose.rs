@@ -27,7 +27,9 @@ pub(super) fn safe_form(text: &str, parsed: &Parsed, acting: &[&Found], scope: O
             Some(SafeForm { now, then, tag }).filter(is_sound)
         }
         (Statement::DropTable(_), [_, _, ..]) => Some(SafeForm { now: None, then: one_drop(&rewrites), tag }),
-        (_, [(_, rewrite)]) => Some(SafeForm { now: None, then: rewrite.then.clone(), tag }),
+        (_, [(_, rewrite)]) => {
+            Some(SafeForm { now: rewrite.instead.as_ref().map(|whole| Step::short(&*whole.sql)), then: rewrite.then.clone(), tag })
+        }
         _ => None,
     }
 }
@@ -61,6 +63,7 @@ pub fn tag(statement: &Statement) -> &'static str {
         Statement::Reindex(_) => "REINDEX",
         Statement::DropTable(_) => "DROP TABLE",
         Statement::CreateTable(_) => "CREATE TABLE",
+        Statement::Unjudged { what: "REFRESH MATERIALIZED VIEW", .. } => "REFRESH MATERIALIZED VIEW",
         _ => "ALTER TABLE",
     }
 }

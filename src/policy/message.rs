@@ -83,6 +83,7 @@ fn safe_sql(finding: &Finding, prefix: &str, place: Place) -> String {
         Some((_, [_, ..])) if rewrite.then.iter().any(|operation| matches!(operation, Operation::DropTable(_))) => {
             format!("Run these one by one, each in a transaction of its own: {};", steps.join("; "))
         }
+        Some((first, [])) if rewrite.then.is_empty() => format!("Write instead: {first};"),
         Some((first, [])) => format!("Run it in a transaction of its own: {first};"),
         Some((first, later)) => format!("Write instead: {first}; and after COMMIT, in a later transaction: {};", later.join("; ")),
         None => String::new(),
@@ -105,7 +106,7 @@ pub fn safe_statements(finding: &Finding, prefix: &str) -> Vec<String> {
 }
 
 fn statements(rewrite: &Rewrite, prefix: &str) -> Vec<String> {
-    let first = rewrite.instead.iter().map(|instead| format!("{prefix} {}", instead.sql));
+    let first = rewrite.instead.iter().map(|instead| format!("{prefix} {}", instead.sql).trim_start().to_owned());
     first.chain(rewrite.then.iter().flat_map(Operation::steps).map(|step| step.sql)).collect()
 }
 
@@ -124,6 +125,7 @@ pub(super) fn deferred(finding: &Finding, form: &SafeForm) -> Notice {
 pub fn now_and_then(form: &SafeForm) -> String {
     let then: Vec<Step> = form.then.iter().flat_map(Operation::steps).collect();
     match &form.now {
+        Some(now) if form.then.is_empty() => format!("runs as: {}", now.sql),
         Some(now) => format!("now: {}; after COMMIT: {}", now.sql, sql_of(&then)),
         None => format!("runs after COMMIT: {}", sql_of(&then)),
     }

@@ -130,7 +130,7 @@ pub enum Remedy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rewrite {
     /// For a command of ALTER TABLE: what takes its place in the statement (`ADD CONSTRAINT f … NOT VALID`); `None` drops it from there.
-    /// For any other statement always `None`.
+    /// For any other statement: what takes its place, in any transaction.
     pub instead: Option<Command>,
     /// SQL that takes back what `instead` did.
     pub undo: Option<String>,

@@ -176,8 +176,7 @@ fn a_lock_that_is_not_had_is_tried_for_again() {
 /// The request meets no statement that it could cancel, or one of ours that is about nothing but who is there.
 #[test]
 fn a_cancel_between_two_tries_ends_the_waiting() {
-    for (behind, expected) in [("now", "now · who · release"), ("who", "now · who · release"), ("pause", "now · who · pause · release")]
-    {
+    for (behind, expected) in [("now", "now · who · release"), ("who", "now · who · release"), ("pause", "now · who · pause · release")] {
         let mut runner = now(Vec::new()).patient(Patience::USUAL, "seed", Some(lock()));
         let server = Server { cancelled_behind: Some(behind), ..Server::default() }.fails("now", "55P03");
         let (ran, result) = server.run(&mut runner);

@@ -183,6 +183,18 @@ pub fn reindex_concurrently(text: &str, parsed: &Parsed) -> Result<String, Rewri
     insert(text, parsed, after, " CONCURRENTLY", Change::Reindex)
 }
 
+/// `REFRESH MATERIALIZED VIEW …` as `REFRESH MATERIALIZED VIEW CONCURRENTLY …`.
+///
+/// # Errors
+/// When the statement is no REFRESH, or is concurrent already.
+pub fn refresh_concurrently(text: &str, parsed: &Parsed) -> Result<String, RewriteError> {
+    let after = |tokens: &[Token]| match tokens {
+        [refresh, materialized, view, ..] if words(&[refresh, materialized, view], &["REFRESH", "MATERIALIZED", "VIEW"]) => Some(view.span.end),
+        _ => None,
+    };
+    insert(text, parsed, after, " CONCURRENTLY", Change::Refresh)
+}
+
 fn words(tokens: &[&Token], expected: &[&str]) -> bool {
     tokens.iter().zip(expected).all(|(token, word)| token.kind.is_keyword(word))
 }
@@ -274,6 +286,18 @@ mod tests {
             ("DROP TABLE t", ""),
         ] {
             assert_eq!(drop_index_concurrently(text, &first(text)).unwrap_or_default(), expected);
+        }
+    }
+
+    #[test]
+    fn a_refresh_becomes_concurrent() {
+        for (text, expected) in [
+            ("REFRESH MATERIALIZED VIEW v", "REFRESH MATERIALIZED VIEW CONCURRENTLY v"),
+            ("refresh /* a */ materialized view S.\"V\" with data", "refresh /* a */ materialized view CONCURRENTLY S.\"V\" with data"),
+            ("REFRESH MATERIALIZED VIEW CONCURRENTLY v", ""),
+            ("SELECT 1", ""),
+        ] {
+            assert_eq!(refresh_concurrently(text, &first(text)).unwrap_or_default(), expected, "{text}");
         }
     }
 

@@ -235,3 +235,22 @@ fn what_code_has_locked_is_borne_where_nobody_uses_it() {
     let empty = lock("AccessExclusiveLock", "\"r\"", "0");
     assert!(gate::judge(&ungated, &held(40_000, &empty), true, &guarded.situation(&prepared)).is_some());
 }
+
+#[test]
+fn a_refresh_that_can_go_beside_its_readers_does() {
+    let keyed = "REFRESH MATERIALIZED VIEW v";
+    ask().rewrites(keyed, &["REFRESH MATERIALIZED VIEW CONCURRENTLY v"]);
+    let block = Ask { in_block: true, ..in_transaction() };
+    let Plan::Defer(form) = block.of(keyed).decision.plan else { panic!() };
+    assert_eq!(
+        (form.now.unwrap().sql, form.then, form.tag),
+        ("REFRESH MATERIALIZED VIEW CONCURRENTLY v".into(), Vec::new(), "REFRESH MATERIALIZED VIEW")
+    );
+    let told = block.of(keyed).decision.notices.remove(0).message;
+    assert!(told.ends_with("; runs as: REFRESH MATERIALIZED VIEW CONCURRENTLY v"), "{told}");
+    ask().refused_by("refresh-materialized-view", "REFRESH MATERIALIZED VIEW v WITH NO DATA");
+    let mut bare = table("public", "v", LARGE);
+    (bare.kind, bare.populated, bare.indexes) = ('m', true, Vec::new());
+    let refusal = on(World::default().with(bare)).refused(keyed);
+    assert!(refusal.message.contains("CREATE UNIQUE INDEX CONCURRENTLY ON public.v (…)"), "{}", refusal.message);
+}

@@ -24,6 +24,8 @@ pub(in crate::sql) enum Change<'a> {
     DropIndex,
     /// REINDEX became CONCURRENTLY.
     Reindex,
+    /// REFRESH MATERIALIZED VIEW became CONCURRENTLY.
+    Refresh,
 }
 
 /// Whether `edited` is one statement whose tree is that of `original` but for `change`.
@@ -180,6 +182,7 @@ fn make(statement: &mut NodeEnum, change: Change<'_>) -> bool {
             !std::mem::replace(&mut stmt.concurrent, true) && name_table(stmt.relation.as_mut(), table)
         }
         (NodeEnum::DropStmt(stmt), Change::DropIndex) => !std::mem::replace(&mut stmt.concurrent, true),
+        (NodeEnum::RefreshMatViewStmt(stmt), Change::Refresh) => !std::mem::replace(&mut stmt.concurrent, true),
         (NodeEnum::ReindexStmt(stmt), Change::Reindex) if !tree::switched_on(&stmt.params, "concurrently") => {
             stmt.params.push(switch("concurrently"));
             true
