@@ -12,6 +12,7 @@ use super::estimate::Speed;
 use super::evidence::Evidence;
 use super::held::Held;
 use super::joining::JoiningFacts;
+use super::probe::Probed;
 
 /// Everything that was asked for one string of SQL.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub struct Facts {
     pub held: Option<Held>,
     /// How fast the server is, where that was measured.
     pub speed: Option<Speed>,
+    /// A command may be tried on a temporary table.
+    pub may_probe: bool,
+    /// Commands that were tried.
+    pub probed: Vec<Probed>,
 }
 
 /// What names mean under one search path.

@@ -11,6 +11,7 @@ pub mod joining;
 pub mod locks;
 pub mod overlay;
 pub mod path;
+pub mod probe;
 pub mod questions;
 pub mod shadows;
 #[cfg(test)]

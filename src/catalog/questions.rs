@@ -138,7 +138,15 @@ impl Inquiry {
     #[must_use]
     pub fn facts(&self, server_version: u32, time_zone: &str, answers: &[Answer]) -> Facts {
         let time_zone_is_utc = !self.names.sets_time_zone && is_utc(time_zone);
-        let mut facts = Facts { server_version, scopes: vec![Scope::default(); self.paths.len()], time_zone_is_utc, held: None, speed: None };
+        let mut facts = Facts {
+            server_version,
+            scopes: vec![Scope::default(); self.paths.len()],
+            time_zone_is_utc,
+            held: None,
+            speed: None,
+            may_probe: false,
+            probed: Vec::new(),
+        };
         let Some(mut catalog) = answers.first().and_then(read::<CatalogAnswer>) else {
             return facts;
         };
@@ -166,6 +174,7 @@ impl Inquiry {
             relation.value.bytes = size.and_then(|size| size.bytes);
             relation.value.volume = size.and_then(|size| size.volume);
         }
+        facts.may_probe = catalog.may_probe;
         self.creation_schemas(&mut facts, &catalog);
         self.relations(&mut facts, catalog.relations.unwrap_or_default());
         self.types(&mut facts, catalog.types.unwrap_or_default());
@@ -333,6 +342,8 @@ struct CatalogAnswer {
     types: Option<Vec<Numbered<TypeFacts>>>,
     functions: Option<Vec<Numbered<FunctionFacts>>>,
     creation_schema: Option<String>,
+    #[serde(default)]
+    may_probe: bool,
     paths: Option<Vec<PathAnswer>>,
 }
 

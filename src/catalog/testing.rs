@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub(crate) path: Vec<String>,
     /// Questions fail.
     pub(crate) silent: bool,
+    /// Commands that were tried.
+    pub(crate) probed: Vec<super::probe::Probed>,
     /// How fast it is, where that was measured.
     pub(crate) speed: Option<Speed>,
 }
@@ -179,6 +181,7 @@ impl Default for World {
             functions: functions.into_iter().map(|(name, facts)| (name.to_owned(), facts)).collect(),
             path: vec!["public".into()],
             silent: false,
+            probed: Vec::new(),
             speed: None,
         }
     }
@@ -214,6 +217,8 @@ impl World {
             scopes: vec![Scope::default(); paths.list.len()],
             time_zone_is_utc: self.utc,
             speed: self.speed,
+            may_probe: true,
+            probed: self.probed.clone(),
             held: (!self.silent).then(super::held::Held::default),
         };
         if self.silent {

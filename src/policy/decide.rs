@@ -151,6 +151,7 @@ pub fn not_understood(error: &ParseError, situation: &Situation<'_>) -> Outcome 
         bytes: None,
         rebuilds: Vec::new(),
         estimate: None,
+        probe: None,
         remedy: Remedy::Advice(vec!["Write it in the words of PostgreSQL 18 or older, in smaller pieces.".to_owned()]),
     };
     let found = Found { finding, statement: 0, command: None, inner: None, protected: None };

@@ -88,12 +88,15 @@ pub fn foresee(script: &Script, facts: &Facts, situation: &Situation<'_>, basis:
 }
 
 fn of_scope(facts: &Facts, scope: Scope) -> Facts {
+    // Nothing is tried where nothing runs.
     Facts {
         scopes: vec![scope],
         server_version: facts.server_version,
         time_zone_is_utc: facts.time_zone_is_utc,
         held: facts.held.clone(),
         speed: facts.speed,
+        may_probe: false,
+        probed: Vec::new(),
     }
 }
 

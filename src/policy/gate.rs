@@ -74,6 +74,7 @@ fn breach(lock: &HeldLock, ungated: &Ungated) -> Finding {
         bytes: lock.bytes,
         rebuilds: Vec::new(),
         estimate: None,
+        probe: None,
         remedy: Remedy::Advice(vec!["Write its DDL as plain statements of the migration, which pgairlock can judge and make safe.".to_owned()]),
     }
 }

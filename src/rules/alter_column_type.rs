@@ -2,6 +2,7 @@
 
 use crate::catalog::facts::{ColumnFacts, IndexFacts, RelationFacts, TypeFacts};
 use crate::catalog::locks::{LockMode, Work};
+use crate::catalog::probe::{Probe, Written};
 use crate::sql::name::Identifier;
 use crate::sql::statement::{AlterAction, AlterTable, AlterType, Using};
 
@@ -38,6 +39,8 @@ struct Cost {
     certainty: Certainty,
     rebuilds: Vec<String>,
     advice: Vec<String>,
+    /// What would tell more.
+    probe: Option<Probe>,
 }
 
 fn judge(case: &Case<'_>) -> Option<Finding> {
@@ -51,7 +54,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let consequence =
         format!("ALTER COLUMN {}.{} TYPE {} and blocks all reads and writes meanwhile", target.name, Identifier(&change.column), cost.what);
     let mut finding = case.finding(&RULE, &target, consequence, Remedy::Advice(cost.advice));
-    (finding.work, finding.rebuilds) = (cost.work, cost.rebuilds);
+    (finding.work, finding.rebuilds, finding.probe) = (cost.work, cost.rebuilds, cost.probe);
     if cost.certainty == Certainty::Assumed {
         finding.certainty = Certainty::Assumed;
     }
@@ -64,6 +67,7 @@ fn cost(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, change: &A
         work: Work::Rewrite,
         certainty,
         rebuilds: Vec::new(),
+        probe: None,
         advice: expand_contract(statement, change),
     };
     if case.lacks(target, &change.column) {
@@ -75,10 +79,40 @@ fn cost(case: &Case<'_>, statement: &AlterTable, target: &Target<'_>, change: &A
     let Some(to) = case.type_facts(&change.type_name).filter(|_| !case.stale.domains) else {
         return Some(rewrite("may rewrite the whole table", Certainty::Assumed));
     };
-    match how(case, column, to, change) {
+    let unsure = matches!(change.using, Some(Using::Expression)) || type_change::is_unmeasured(column, to, &change.type_name);
+    let how = match (how(case, column, to, change), unsure) {
+        (Change::Rewrite, true) => match tried(case, target) {
+            Tried::No(probe) => return Some(Cost { probe, ..rewrite("may rewrite the whole table", Certainty::Assumed) }),
+            Tried::Writes(change) => change,
+        },
+        (how, _) => how,
+    };
+    match how {
         Change::Rewrite => Some(rewrite("rewrites the whole table", Certainty::Proven)),
         Change::Indexes => by_indexes(facts, &change.column, |_| true).or_else(|| by_check(statement, facts, change)),
         Change::Metadata => by_indexes(facts, &change.column, |plain| !plain).or_else(|| by_check(statement, facts, change)),
+    }
+}
+
+/// What the server says when it is asked itself.
+enum Tried {
+    Writes(Change),
+    /// It was not, or had no answer; with what may be asked.
+    No(Option<Probe>),
+}
+
+fn tried(case: &Case<'_>, target: &Target<'_>) -> Tried {
+    let Some((_, command)) = case.command else { return Tried::No(None) };
+    let probe = Probe { table: target.name.clone(), command: case.slice(&command.span).to_owned() };
+    match case.facts.probed.iter().find(|probed| probed.probe == probe) {
+        Some(probed) => probed.written.map_or(Tried::No(None), |written| {
+            Tried::Writes(match written {
+                Written::Nothing => Change::Metadata,
+                Written::Indexes => Change::Indexes,
+                Written::Table => Change::Rewrite,
+            })
+        }),
+        None => Tried::No((case.facts.may_probe && case.alone).then_some(probe)),
     }
 }
 
@@ -103,6 +137,7 @@ fn by_indexes(facts: &RelationFacts, column: &str, is_rebuilt: impl Fn(bool) -> 
         what: format!("rebuilds the index {}", Identifier(&index.name)),
         work: Work::Rewrite,
         certainty: Certainty::Proven,
+        probe: None,
         rebuilds: facts.indexes.iter().chain(&facts.child_indexes).filter(rebuilt).map(|index| index.name.clone()).collect(),
         advice: vec![format!(
             "Drop the index first and build it again afterwards, both CONCURRENTLY: DROP INDEX CONCURRENTLY {0}; … CREATE INDEX CONCURRENTLY {0} …;",
@@ -123,6 +158,7 @@ fn by_check(statement: &AlterTable, facts: &RelationFacts, change: &AlterType) -
         work: Work::Scan,
         certainty: Certainty::Proven,
         rebuilds: Vec::new(),
+        probe: None,
         advice: vec![
             format!(
                 "Write instead: {table} DROP CONSTRAINT {name}, ALTER COLUMN {} TYPE …, ADD CONSTRAINT {name} CHECK (…) NOT VALID;",

@@ -65,6 +65,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         bytes,
         rebuilds: Vec::new(),
         estimate: None,
+        probe: None,
         remedy: Remedy::Advice(advice),
     })
 }

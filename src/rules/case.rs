@@ -207,6 +207,7 @@ impl<'a> Case<'a> {
             bytes: target.facts.and_then(|facts| facts.bytes),
             rebuilds: Vec::new(),
             estimate: None,
+            probe: None,
             remedy,
         }
     }
@@ -226,6 +227,7 @@ impl<'a> Case<'a> {
             bytes: None,
             rebuilds: Vec::new(),
             estimate: None,
+            probe: None,
             remedy: Remedy::Advice(advice),
         }
     }

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use crate::catalog::estimate::Estimate;
 use crate::catalog::locks::{LockMode, Work};
+use crate::catalog::probe::Probe;
 use crate::deferred::operation::Operation;
 use crate::sql::name::RelationName;
 use crate::sql::rewrite::Command;
@@ -102,6 +103,8 @@ pub struct Finding {
     pub rebuilds: Vec<String>,
     /// How long the work takes, where that can be told.
     pub estimate: Option<Estimate>,
+    /// What is to be tried to know more.
+    pub probe: Option<Probe>,
     /// What can be done instead.
     pub remedy: Remedy,
 }

@@ -56,6 +56,12 @@ pub(super) fn of(column: &ColumnFacts, to: &TypeFacts, name: &TypeName, utc: boo
     if same_order { Change::Metadata } else { Change::Indexes }
 }
 
+/// It is not in the table that was measured: types of extensions and of users, arrays.
+pub(super) fn is_unmeasured(column: &ColumnFacts, to: &TypeFacts, name: &TypeName) -> bool {
+    const FIRST_OF_USERS: u32 = 16_384;
+    name.array || column.base_oid >= FIRST_OF_USERS || to.base_oid >= FIRST_OF_USERS
+}
+
 /// The column has that very type.
 pub(super) fn is_same(column: &ColumnFacts, to: &TypeFacts, name: &TypeName) -> bool {
     column.type_oid == to.oid && (to.oid != to.base_oid || modifier(to.oid, name).is_none_or(|modifier| column.type_modifier == modifier))

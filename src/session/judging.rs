@@ -122,6 +122,10 @@ impl Session {
     pub(super) fn decide(&mut self, subject: Subject, facts: Facts, out: &mut Effects) -> Progress {
         let facts = Facts { speed: self.speed(), ..facts };
         let outcome = decide(&subject.script, &facts, &self.situation(subject.shape != Shape::Query, subject.in_transaction));
+        if let Some(probe) = self.to_probe(&outcome) {
+            self.look_closer(subject, facts, probe, out);
+            return Ok(());
+        }
         if self.is_worth_gauging(&outcome) {
             self.gauge(subject, facts, out);
             return Ok(());

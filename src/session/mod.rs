@@ -36,6 +36,7 @@ mod judging;
 mod own;
 mod patience;
 mod polling;
+mod probing;
 mod record;
 mod refusals;
 pub mod registry;

@@ -113,6 +113,8 @@ impl Session {
                 self.commit_taken_back(&subject, &refusal, decided, out);
                 Ok(())
             }
+            Work::Probing(subject, facts, probe) => self.probed(*subject, *facts, probe, &exchange, out),
+            Work::Unprobing(subject, facts) => self.decide(*subject, *facts, out),
             Work::Gauging(subject, facts) => self.gauged(*subject, *facts, &exchange, out),
             Work::Ungauging(subject, facts) => self.decide(*subject, *facts, out),
             Work::Lifting(subject, outcome, decided) => {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::catalog::facts::Facts;
+use crate::catalog::probe::Probe;
 use crate::catalog::questions::{Answer, Inquiry};
 use crate::policy::decide::Outcome;
 use crate::policy::plan::{Refusal, SafeForm};
@@ -68,6 +69,10 @@ pub(super) enum Work {
     Splitting,
     /// The transaction of a batch without BEGIN becomes a block of ours, or that ends.
     Enclosing(Enclosing),
+    /// A command is being tried on an empty copy of its table.
+    Probing(Box<Subject>, Box<Facts>, Probe),
+    /// That has failed: what was begun for it is rolled back.
+    Unprobing(Box<Subject>, Box<Facts>),
     /// What code that nobody saw has locked, before this statement is judged.
     Gating(Box<Subject>),
     /// A COMMIT that is not sent: the transaction is rolled back.
