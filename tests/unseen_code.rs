@@ -157,6 +157,14 @@ async fn in_strings_and_pipelines() {
         let reply = client.exchange(&query("SELECT count(*) FROM little"), 1).await.remove(0);
         assert_eq!(reply.rows, ["3"]);
         assert!(!scene.has_column("big", "c").await);
+        // Behind a block each statement is asked about anew, and all of them end together.
+        let block = "DO $$ BEGIN CREATE TYPE mood AS ENUM ('good'); EXCEPTION WHEN duplicate_object THEN NULL; END $$; ";
+        let reply = client.ask(&format!("{block}CREATE INDEX big_a ON big (a); ALTER TABLE big ADD COLUMN m mood")).await;
+        assert_eq!((reply.tags.clone(), reply.status), (["DO", "CREATE INDEX", "ALTER TABLE"].map(str::to_owned).to_vec(), b'I'), "{reply:?}");
+        assert_eq!(scene.direct.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'big_a'::regclass").await, "t");
+        let reply = client.ask(&format!("{block}CREATE TABLE half (id int); ALTER TABLE big DROP COLUMN m")).await;
+        assert_eq!((reply.sqlstate(), reply.status), ("PA001", b'I'), "{reply:?}");
+        assert!(!scene.has("half").await, "what stood before the refused one is taken back with it");
     }
 }
 

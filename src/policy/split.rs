@@ -2,6 +2,7 @@
 
 use crate::catalog::facts::Facts;
 use crate::catalog::path::Paths;
+use crate::rules::rule::Certainty;
 use crate::sql::statement::{Copy, Parsed, Script, Statement, TransactionControl};
 
 use super::compose;
@@ -13,12 +14,26 @@ pub(super) fn helps(script: &Script, facts: &Facts, situation: &Situation<'_>, a
     let may_defer = situation.promises && situation.settings.defers;
     !situation.extended && !acting.is_empty() && can_be_split(script) && {
         let paths = Paths::of(script);
+        let code = first_code(script, acting);
         script.statements.iter().enumerate().all(|(index, parsed)| {
             let of_it: Vec<&Found> = acting.iter().filter(|found| found.statement == index).copied().collect();
             let form = || compose::safe_form(&script.text, parsed, &of_it, facts.scope(paths.number_of(index)));
-            of_it.iter().all(|found| is_gated(found)) || may_defer && form().is_some_and(|form| may_wait(&form, &of_it))
+            of_it.iter().all(|found| is_gated(found))
+                || index > code && of_it.iter().any(|found| is_doubted(found))
+                || may_defer && form().is_some_and(|form| may_wait(&form, &of_it))
         })
     }
+}
+
+/// The first statement that runs code: what names mean behind it is in doubt within the string. Run by itself, each is asked about anew.
+fn first_code(script: &Script, acting: &[&Found]) -> usize {
+    let block = script.statements.iter().position(|parsed| matches!(parsed.statement, Statement::Opaque(_)));
+    let unseen = acting.iter().filter(|found| is_gated(found)).map(|found| found.statement).min();
+    block.into_iter().chain(unseen).min().unwrap_or(usize::MAX)
+}
+
+fn is_doubted(found: &Found) -> bool {
+    found.finding.certainty == Certainty::Assumed
 }
 
 /// What the statements of the string do to transactions and to the protocol can be made up for.

@@ -138,6 +138,14 @@ impl Ask {
         assert!(message.starts_with(&format!("pgairlock [{rule}]: ")), "{sql}: {message}");
     }
 
+    /// The rule speaks, since what stands before leaves it in doubt: it is refused, or asked about anew when it is its turn.
+    fn doubted_by(&self, rule: &str, sql: &str) {
+        let decision = self.of(sql).decision;
+        let enforced = |judged: &plan::Judged| judged.finding.rule.0 == rule && judged.verdict == Verdict::Enforced;
+        assert!(decision.findings.iter().any(enforced), "{sql}: {decision:?}");
+        assert!(matches!(decision.plan, Plan::Refuse(_) | Plan::Split), "{sql}: {:?}", decision.plan);
+    }
+
     /// Code that is not seen: it is refused, or run where its locks are looked at.
     fn unseen(&self, sql: &str) {
         let decision = self.of(sql).decision;

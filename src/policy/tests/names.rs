@@ -53,7 +53,7 @@ fn code_may_set_the_path() {
         "CALL sets(); DROP TABLE e",
         "FETCH ALL FROM c; DROP TABLE e",
     ] {
-        ask.refused_by("drop-table", sql);
+        ask.doubted_by("drop-table", sql);
     }
     // With that rule switched off, the name is still unknown.
     let mut lenient = ask.clone();
@@ -69,7 +69,7 @@ fn code_may_set_the_path() {
     ask.passes("DO $$ BEGIN SET search_path = public; END $$; DROP TABLE public.e");
     let mut unread = ask.clone();
     unread.settings.rules.insert("opaque-code".into(), Severity::Off);
-    unread.refused_by("drop-table", "DO $$ BEGIN EXECUTE 'SET search_path = public'; END $$; DROP TABLE public.e");
+    unread.doubted_by("drop-table", "DO $$ BEGIN EXECUTE 'SET search_path = public'; END $$; DROP TABLE public.e");
 }
 
 #[test]
