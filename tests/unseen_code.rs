@@ -128,6 +128,37 @@ async fn in_a_block_it_is_told_before_the_next_ddl() {
     }
 }
 
+/// The lock was there before the code ran: what it did to the table tells.
+#[tokio::test]
+async fn under_a_lock_that_is_held_already_it_is_seen_all_the_same() {
+    for scene in scene().await {
+        let session = scene.connect().await;
+        for protocol in PROTOCOLS {
+            for hidden in [
+                "DROP TABLE big",
+                "TRUNCATE big",
+                "ALTER TABLE big DROP COLUMN b",
+                "ALTER TABLE big RENAME COLUMN b TO d",
+                "CREATE INDEX ON big (a)",
+                "ALTER TABLE big ADD CHECK (a > -10)",
+                "ALTER TABLE big ALTER a TYPE bigint",
+            ] {
+                session.run(protocol, "BEGIN").await.unwrap();
+                session.run(protocol, "ALTER TABLE big ADD COLUMN seen int").await.unwrap();
+                session.run(protocol, &format!("CALL run('{hidden}')")).await.unwrap();
+                let (sqlstate, message) = session.refusal(protocol, "COMMIT").await;
+                assert_eq!((&*sqlstate, message.contains("[opaque-code]")), ("PA001", true), "{hidden} on {}: {message}", scene.cluster.version);
+            }
+            session.run(protocol, "BEGIN").await.unwrap();
+            session.run(protocol, "ALTER TABLE big ADD COLUMN seen int").await.unwrap();
+            session.run(protocol, "CALL run('UPDATE big SET seen = 1 WHERE id = 1')").await.unwrap();
+            session.run(protocol, "COMMIT").await.unwrap();
+            assert_eq!(scene.direct.value("SELECT seen FROM big WHERE id = 1").await, "1", "rows it may write");
+            scene.direct.batch_execute("ALTER TABLE big DROP COLUMN seen").await.unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn in_strings_and_pipelines() {
     for scene in scene().await {

@@ -30,6 +30,8 @@ pub struct HeldLock {
     temporary: Option<bool>,
     /// `pg_class.relfilenode`.
     file: Option<u32>,
+    /// A digest of what DDL changes of it; none where it is gone.
+    shape: Option<String>,
     /// The size of the table, or of an index's table; none where it has no storage.
     pub bytes: Option<u64>,
 }
@@ -47,13 +49,14 @@ impl Held {
     /// It is not known what is held: something that was there before may be gone.
     #[must_use]
     pub fn unknown() -> Self {
-        let any = HeldLock { oid: 0, mode: String::new(), schema: None, name: None, kind: None, temporary: None, file: None, bytes: None };
+        let any =
+            HeldLock { oid: 0, mode: String::new(), schema: None, name: None, kind: None, temporary: None, file: None, shape: None, bytes: None };
         Self { newest: 0, locks: vec![any] }
     }
 
-    /// Locks on what others can see that were not held `before`, or not so strong.
+    /// Locks on what others can see that were not held `before`, or not so strong; and those that were, where the relation is not as it was.
     pub fn since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = &'a HeldLock> {
-        let known = |lock: &HeldLock| before.locks.iter().any(|old| old.oid == lock.oid && old.mode() >= lock.mode());
+        let known = |lock: &HeldLock| before.locks.iter().any(|old| old.oid == lock.oid && old.mode() >= lock.mode() && old.shape == lock.shape);
         self.locks.iter().filter(move |lock| lock.oid <= before.newest && lock.temporary != Some(true) && !known(lock))
     }
 }
@@ -96,6 +99,9 @@ mod tests {
         assert_eq!(now(&OLD.replace("20000", "20100")), 1, "another relation");
         assert_eq!(now(&OLD.replace("20000", "20600")), 0, "a new one");
         assert_eq!(now(&OLD.replace("20000", "20100").replace("false", "true")), 0, "a temporary one");
+        let shape = |shape: &str| OLD.replace("\"r\"", &format!("\"r\", \"shape\": \"{shape}\""));
+        assert_eq!(held(30_000, &shape("b")).since(&held(20_500, &shape("a"))).count(), 1, "it is changed under the same lock");
+        assert_eq!(held(30_000, &shape("a")).since(&held(20_500, &shape("a"))).count(), 0);
         let gone = r#"{"oid": 20100, "mode": "AccessExclusiveLock", "schema": null, "name": null, "kind": null, "temporary": null, "bytes": null}"#;
         let (before, after) = (held(20_500, OLD), held(20_500, gone));
         let lock = after.since(&before).next().unwrap();

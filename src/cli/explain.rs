@@ -5,8 +5,8 @@ use clap::{Args, ValueEnum};
 use super::rules::print;
 use super::{SUCCESS, USAGE, fail};
 use crate::config::suggestion;
-use crate::rules::documented;
 use crate::rules::rule::{RemedyClass, Rule};
+use crate::rules::{self, Stance, documented};
 
 /// Flags of `explain`.
 #[derive(Debug, Args)]
@@ -148,20 +148,33 @@ fn does(rule: &Rule) -> Vec<&'static str> {
         RemedyClass::Decision => {
             vec!["It refuses, in a transaction or not, until a person lets it through: no form of it is safe for code that runs."]
         }
+        RemedyClass::Gate => vec![
+            "It runs it in a transaction, one of its own where there is none. Before the next DDL and before the COMMIT it looks at the strong locks that \
+             the code has taken: where it has locked what has rows, changed or dropped it, the transaction is taken back, with an error.",
+            "Code that cannot be read, that ends its transaction, or that would leave no lock (settings, files, other servers), it refuses.",
+        ],
         RemedyClass::Refusal => vec!["It refuses, in a transaction or not."],
     };
     if matches!(rule.class, RemedyClass::InPlace | RemedyClass::Outside) {
         does.push("Where the safe form cannot be had (something is not known, or another part of the statement forbids it) it refuses and says why.");
     }
     does.extend(passes(rule));
-    does
+    match rules::stance(rule.id) {
+        Stance::Act => does,
+        Stance::Warn => {
+            vec!["It runs it, with a WARNING: whether it hurts depends on code that nobody sees here. With \"refuse\" in [rules] it refuses."]
+        }
+        Stance::Note => vec!["It runs it, and records the finding. With \"warn\" in [rules] it says so, with \"refuse\" it refuses."],
+    }
 }
 
 /// Where nobody is hurt.
 fn passes(rule: &Rule) -> Option<&'static str> {
     rule.lock?;
     Some(match rule.class {
-        RemedyClass::Decision | RemedyClass::Refusal => "It passes where its table is empty (0 bytes), temporary, or new in this transaction.",
+        RemedyClass::Decision | RemedyClass::Gate | RemedyClass::Refusal => {
+            "It passes where its table is empty (0 bytes), temporary, or new in this transaction."
+        }
         RemedyClass::InPlace | RemedyClass::Outside | RemedyClass::Backfill => {
             "It passes where what it would lock is empty (0 bytes), temporary, new in this transaction, or below [limits] small_table (1 MB)."
         }
@@ -179,6 +192,14 @@ fn in_which_order(rule: &Rule) -> String {
     }
 }
 
+fn by_default(rule: &Rule) -> &'static str {
+    match rules::stance(rule.id) {
+        Stance::Act => "refuse",
+        Stance::Warn => "warn",
+        Stance::Note => "off",
+    }
+}
+
 fn let_through(rule: &Rule) -> Vec<Part> {
     let id = rule.id.0;
     let condition = if rule.lock.is_some() { "table = \"public.t\"" } else { "role = \"deployer\"" };
@@ -186,8 +207,11 @@ fn let_through(rule: &Rule) -> Vec<Part> {
     vec![
         Part::Words("For some, with a reason that stands in every record; conditions are role, database, table, application_name, and all that are given must match:".to_owned()),
         toml(format!("[[exempt]]\n{condition}\nrules = [\"{id}\"]\nreason = \"why it is right here\"\n")),
-        Part::Words("For all: \"warn\" runs it as it was written, with a WARNING; \"off\" runs it and only records it; \"refuse\", the default, is what stands above.".to_owned()),
-        toml(format!("[rules]\n{id} = \"warn\"\n")),
+        Part::Words(format!(
+            "For all: \"warn\" runs it as it was written, with a WARNING; \"off\" runs it and only records it; \"refuse\" acts on it. The default is \"{}\".",
+            by_default(rule)
+        )),
+        toml(format!("[rules]\n{id} = \"{}\"\n", if by_default(rule) == "warn" { "off" } else { "warn" })),
     ]
 }
 

@@ -26,7 +26,11 @@ pub(super) fn helps(script: &Script, facts: &Facts, situation: &Situation<'_>, a
 }
 
 /// The first statement that runs code: what names mean behind it is in doubt within the string. Run by itself, each is asked about anew.
+/// Not where the string ends a transaction by itself: what a later one is refused for could not be taken back any more.
 fn first_code(script: &Script, acting: &[&Found]) -> usize {
+    if script.statements.iter().any(|parsed| matches!(parsed.statement, Statement::Transaction(_))) {
+        return usize::MAX;
+    }
     let block = script.statements.iter().position(|parsed| matches!(parsed.statement, Statement::Opaque(_)));
     let unseen = acting.iter().filter(|found| is_gated(found)).map(|found| found.statement).min();
     block.into_iter().chain(unseen).min().unwrap_or(usize::MAX)

@@ -17,7 +17,7 @@ pub(super) const RULE: Rule = Rule {
     lock: None,
     work: Work::None,
     versions: ALL_VERSIONS,
-    class: RemedyClass::Refusal,
+    class: RemedyClass::Gate,
     remedy: "Write the DDL as statements of the migration; code that only reads and writes rows passes. In a transaction the rest may run, and is \
              taken back before the COMMIT where it has locked, or dropped, what others use.",
     bad: "DO $$ BEGIN EXECUTE 'ALTER TABLE t ADD COLUMN c int'; END $$",

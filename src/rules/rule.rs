@@ -60,6 +60,8 @@ pub enum RemedyClass {
     Backfill,
     /// D: a person decides, since data or names that code uses go away.
     Decision,
+    /// pgairlock, in any transaction, as it stands: it is taken back before the COMMIT by what it has locked.
+    Gate,
     /// Nobody: it is not for the wire, or not in this place.
     Refusal,
 }
@@ -73,7 +75,7 @@ impl RemedyClass {
             Self::Outside => Some('B'),
             Self::Backfill => Some('C'),
             Self::Decision => Some('D'),
-            Self::Refusal => None,
+            Self::Gate | Self::Refusal => None,
         }
     }
 }

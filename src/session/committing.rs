@@ -16,8 +16,6 @@ use std::time::Instant;
 
 use serde::Deserialize;
 
-use crate::catalog::held;
-use crate::catalog::overlay::Effect;
 use crate::deferred::fate::LIFE;
 use crate::deferred::operation::Try;
 use crate::deferred::promise::{Deferred, Pending, Progress as Became, Promise, PromiseId};
@@ -100,6 +98,21 @@ impl Committing {
         matches!(self.stage, Stage::Gate | Stage::Number)
     }
 
+    /// Gives back the statement of the COMMIT.
+    pub(super) fn into_subject(self) -> Subject {
+        self.subject
+    }
+
+    /// What its transaction was, the next one is to be.
+    pub(super) fn is_chained(&self) -> bool {
+        self.chain
+    }
+
+    /// It makes a migration tool take the migration for applied.
+    pub(super) fn versioned(self, versioned: bool) -> Self {
+        Self { versioned, ..self }
+    }
+
     /// What runs after the COMMIT.
     pub(super) fn in_hand(&self) -> Option<String> {
         self.work.as_ref()?.in_hand().map(|(step, _)| step.to_owned())
@@ -149,7 +162,7 @@ pub(super) fn commits(script: &Script) -> Option<Commits> {
 impl Session {
     /// Something waits for the COMMIT that this string would send.
     pub(super) fn commits_what_waits(&self, script: &Script) -> Option<Commits> {
-        let waits = self.is_ungated() || !(self.overlay.deferred().is_empty() && self.overlay.needless().is_empty());
+        let waits = self.is_ungated() || self.something_waits();
         if self.status == Status::Failed || !waits && !self.tells_of_earlier() {
             return None;
         }
@@ -157,9 +170,14 @@ impl Session {
         commits(script).filter(|how| waits || matches!(how, Commits::First { .. }))
     }
 
+    /// Something was put off until the COMMIT, or is needless with it.
+    pub(super) fn something_waits(&self) -> bool {
+        !(self.overlay.deferred().is_empty() && self.overlay.needless().is_empty())
+    }
+
     /// The COMMIT makes a tool take a migration for applied, whose own COMMIT came before it, perhaps on another connection: if what waited for
     /// that one has failed, this is the answer to be an error (facts: tools, 3).
-    fn tells_of_earlier(&self) -> bool {
+    pub(super) fn tells_of_earlier(&self) -> bool {
         self.overlay.version_written() && self.identity.mode == Mode::Enforce && self.place.is_some()
     }
 
@@ -193,37 +211,12 @@ impl Session {
             stage: Stage::Number,
         };
         if self.is_ungated() {
-            return self.look_before_commit(Box::new(committing), out);
+            return self.look_before_commit(Committing { stage: Stage::Gate, ..committing }, out);
         }
         self.ask_for_number(Box::new(committing), out);
     }
 
-    fn look_before_commit(&mut self, committing: Box<Committing>, out: &mut Effects) {
-        self.run_own(held::QUESTION, &[], self.own_ending(), out);
-        self.work = Work::Committing(Box::new(Committing { stage: Stage::Gate, ..*committing }));
-    }
-
-    /// Nothing has to be said against the locks: the COMMIT goes on; or it is taken back.
-    fn gated(&mut self, mut committing: Box<Committing>, exchange: &OwnExchange, out: &mut Effects) -> Progress {
-        if let Some(error) = &exchange.error {
-            self.commit_failed(&committing, error, out);
-            return Ok(());
-        }
-        if let Some(outcome) = self.gate(exchange, true) {
-            return self.decided(committing.subject, outcome, out);
-        }
-        self.overlay.apply(&Effect::Gated);
-        let waits = !(self.overlay.deferred().is_empty() && self.overlay.needless().is_empty());
-        if waits || committing.chain || self.tells_of_earlier() {
-            self.ask_for_number(committing, out);
-        } else {
-            committing.versioned = self.overlay.version_written();
-            self.send_commit(committing, out);
-        }
-        Ok(())
-    }
-
-    fn ask_for_number(&mut self, committing: Box<Committing>, out: &mut Effects) {
+    pub(super) fn ask_for_number(&mut self, committing: Box<Committing>, out: &mut Effects) {
         self.run_own(&number(), &[], self.own_ending(), out);
         self.work = Work::Committing(Box::new(Committing { stage: Stage::Number, ..*committing }));
     }
@@ -231,7 +224,7 @@ impl Session {
     /// All replies to our statements are there.
     pub(super) fn committing(&mut self, mut committing: Box<Committing>, exchange: OwnExchange, now: Instant, out: &mut Effects) -> Progress {
         match std::mem::replace(&mut committing.stage, Stage::Number) {
-            Stage::Gate => return self.gated(committing, &exchange, out),
+            Stage::Gate => return self.gated_before_commit(committing, &exchange, out),
             Stage::Number => self.numbered(committing, exchange, out),
             Stage::Commit => self.committed(committing, &exchange, now, out),
             Stage::Work => {
@@ -320,7 +313,7 @@ impl Session {
         Ok(())
     }
 
-    fn send_commit(&mut self, mut committing: Box<Committing>, out: &mut Effects) {
+    pub(super) fn send_commit(&mut self, mut committing: Box<Committing>, out: &mut Effects) {
         committing.stage = Stage::Commit;
         self.run_own("COMMIT", &[], Ending::Sync, out);
         self.work = Work::Committing(committing);

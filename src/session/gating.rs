@@ -8,6 +8,7 @@ use crate::policy::gate;
 use crate::policy::plan::Refusal;
 use crate::policy::settings::Mode;
 
+use super::committing::Committing;
 use super::completion::{Decided, Ran};
 use super::effects::Effects;
 use super::own::{Ending, OwnExchange, server_error};
@@ -39,6 +40,31 @@ impl Session {
         self.judge(subject, out)
     }
 
+    /// Asks for the locks before a COMMIT is sent.
+    pub(super) fn look_before_commit(&mut self, committing: Committing, out: &mut Effects) {
+        self.run_own(held::QUESTION, &[], self.own_ending(), out);
+        self.work = Work::Committing(Box::new(committing));
+    }
+
+    /// Nothing has to be said against the locks: the COMMIT goes on; or the transaction is taken back.
+    pub(super) fn gated_before_commit(&mut self, committing: Box<Committing>, exchange: &OwnExchange, out: &mut Effects) -> Progress {
+        if let Some(error) = &exchange.error {
+            self.take_back_commit(committing.into_subject(), unseen(error), None, out);
+            return Ok(());
+        }
+        if let Some(outcome) = self.gate(exchange, true) {
+            return self.decided(committing.into_subject(), outcome, out);
+        }
+        self.overlay.apply(&Effect::Gated);
+        if self.something_waits() || committing.is_chained() || self.tells_of_earlier() {
+            self.ask_for_number(committing, out);
+        } else {
+            let versioned = self.overlay.version_written();
+            self.send_commit(Box::new(committing.versioned(versioned)), out);
+        }
+        Ok(())
+    }
+
     /// What is to be done about the locks; nothing where there is nothing to be said against them.
     pub(super) fn gate(&self, exchange: &OwnExchange, at_commit: bool) -> Option<Outcome> {
         let ungated = self.overlay.ungated()?;
@@ -66,7 +92,7 @@ fn unseen(error: &[u8]) -> Refusal {
     Refusal {
         sqlstate: "PA002",
         message: format!(
-            "pgairlock [opaque-code]: what the code before this statement has locked could not be looked at: {} ({}). Nothing of it is committed.",
+            "pgairlock [opaque-code]: what the code of this transaction has locked could not be looked at: {} ({}). Nothing of it is committed.",
             error.message, error.sqlstate
         ),
         detail: error.detail,

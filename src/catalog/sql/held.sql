@@ -8,6 +8,28 @@ SELECT pg_catalog.json_build_object(
       'name', c.relname,
       'kind', c.relkind,
       'file', c.relfilenode::pg_catalog.int8,
+      -- Whatever DDL changes of it; no statistics, which change by themselves.
+      'shape', pg_catalog.md5(pg_catalog.concat_ws('|',
+        (ROW(c.relname, c.relnamespace, c.relowner, c.relfilenode, c.reltablespace, c.relnatts, c.relchecks, c.relpersistence, c.relrowsecurity,
+          c.relforcerowsecurity, c.relreplident, c.relispartition, c.reloptions, c.relacl))::pg_catalog.text,
+        (SELECT pg_catalog.string_agg((ROW(a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull, a.attisdropped, a.attidentity,
+            a.attgenerated))::pg_catalog.text, ',' ORDER BY a.attnum)
+          FROM pg_catalog.pg_attribute AS a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid),
+        (SELECT pg_catalog.string_agg((ROW(d.oid, d.adnum))::pg_catalog.text, ',' ORDER BY d.oid)
+          FROM pg_catalog.pg_attrdef AS d WHERE d.adrelid OPERATOR(pg_catalog.=) c.oid),
+        (SELECT pg_catalog.string_agg((ROW(k.oid, k.conname, k.convalidated, k.condeferrable))::pg_catalog.text, ',' ORDER BY k.oid)
+          FROM pg_catalog.pg_constraint AS k WHERE k.conrelid OPERATOR(pg_catalog.=) c.oid),
+        (SELECT pg_catalog.string_agg((ROW(i.oid, i.relname, i.relfilenode))::pg_catalog.text, ',' ORDER BY i.oid)
+          FROM pg_catalog.pg_index AS own, pg_catalog.pg_class AS i
+          WHERE own.indrelid OPERATOR(pg_catalog.=) c.oid AND i.oid OPERATOR(pg_catalog.=) own.indexrelid),
+        (SELECT pg_catalog.string_agg((ROW(g.oid, g.tgname, g.tgenabled))::pg_catalog.text, ',' ORDER BY g.oid)
+          FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid OPERATOR(pg_catalog.=) c.oid),
+        (SELECT pg_catalog.string_agg((ROW(w.oid, w.ev_enabled))::pg_catalog.text, ',' ORDER BY w.oid)
+          FROM pg_catalog.pg_rewrite AS w WHERE w.ev_class OPERATOR(pg_catalog.=) c.oid),
+        (SELECT pg_catalog.string_agg(p.oid::pg_catalog.text, ',' ORDER BY p.oid)
+          FROM pg_catalog.pg_policy AS p WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid),
+        (SELECT pg_catalog.string_agg(h.inhparent::pg_catalog.text, ',' ORDER BY h.inhparent)
+          FROM pg_catalog.pg_inherits AS h WHERE h.inhrelid OPERATOR(pg_catalog.=) c.oid))),
       'temporary', c.relpersistence OPERATOR(pg_catalog.=) 't',
       'bytes', CASE WHEN t.relkind OPERATOR(pg_catalog.=) ANY ('{r,m}'::pg_catalog."char"[]) THEN
           pg_catalog.pg_relation_size(t.oid) OPERATOR(pg_catalog.+) CASE WHEN t.reltoastrelid::pg_catalog.int8 OPERATOR(pg_catalog.>) 0

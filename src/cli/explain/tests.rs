@@ -61,7 +61,7 @@ PostgreSQL that is supported (`tests/proofs.rs`). What pgairlock does in `enforc
 * **B**: the safe form outside of a transaction: at once, or after COMMIT
 * **C**: refused with the steps to take, since rows are filled in batches between releases
 * **D**: refused until a person lets it through, since data, or names that code uses, go away
-* **-**: refused
+* **-**: refused; code that is not seen runs, and is taken back by what it has locked
 ";
 
 #[test]

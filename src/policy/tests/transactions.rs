@@ -261,5 +261,6 @@ fn behind_code_each_statement_of_a_string_is_asked_about_anew() {
     assert_eq!(ask().of(&format!("{block}CREATE INDEX i ON t (a)")).decision.plan, Plan::Split);
     assert_eq!(ask().of("DO $$ BEGIN EXECUTE 'x'; END $$; CREATE INDEX i ON t (a)").decision.plan, Plan::Split);
     ask().refused_by("create-index-blocking", &format!("CREATE INDEX i ON t (a); {block}"));
+    ask().refused_by("create-index-blocking", &format!("{block}COMMIT; CREATE INDEX i ON t (a)"));
     Ask { extended: true, ..ask() }.refused_by("create-index-blocking", &format!("{block}CREATE INDEX i ON t (a)"));
 }
