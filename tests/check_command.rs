@@ -90,6 +90,25 @@ fn a_refusal_says_what_to_write_and_ends_with_1() {
 }
 
 #[test]
+fn code_is_read_as_far_as_it_can_be() {
+    let key = "DO $$ BEGIN ALTER TABLE t ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES p (id); EXCEPTION WHEN duplicate_object THEN NULL; END $$;";
+    let files = Files::of(&[
+        ("type.sql", "DO $$ BEGIN CREATE TYPE mood AS ENUM ('good'); EXCEPTION WHEN duplicate_object THEN NULL; END $$;"),
+        ("key.sql", key),
+        ("text.sql", "DO $$ BEGIN EXECUTE 'ALTER TABLE t ADD COLUMN c int'; END $$;"),
+    ]);
+    assert_eq!(files.text(&["type.sql"]).0, Some(0), "plain DDL that is safe");
+    let (code, text) = files.text(&["key.sql"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("Write instead: ALTER TABLE t ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES p (id) NOT VALID; and after COMMIT"), "{text}");
+    for around in ["yes", "no"] {
+        let (code, text) = files.text(&["--transaction", around, "text.sql"]);
+        assert_eq!(code, Some(0), "it runs where its locks are looked at: {text}");
+        assert!(text.contains("pgairlock runs it in a transaction, and looks before the COMMIT at what it has locked"), "{text}");
+    }
+}
+
+#[test]
 fn each_tool_has_its_transactions() {
     let sql = "CREATE INDEX i ON t (a);";
     for (name, text, decision) in [

@@ -1,5 +1,5 @@
 //! What is taken for known where no server was asked: that PostgreSQL's own functions are what they are everywhere, that other types are no domains
-//! with constraints, and that what only partitioned tables have is said of a partitioned table.
+//! with constraints, that the words of a block of code are nobody's functions, and that what only partitioned tables have is said of a partitioned table.
 
 use crate::sql::statement::{AlterAction, FunctionCall, Parsed, Statement};
 
@@ -103,7 +103,7 @@ const STEADY: &[&str] = &[
 /// What is assumed of everything that a statement names.
 #[must_use]
 pub fn scope(parsed: &Parsed) -> Scope {
-    let mut scope = Scope { creation_schema: Some("public".to_owned()), ..Scope::default() };
+    let mut scope = Scope { creation_schema: Some("public".to_owned()), mentions_known: true, ..Scope::default() };
     let mut function = |call: &FunctionCall| {
         let own = call.schema.as_deref().is_none_or(|schema| schema == "pg_catalog") && STEADY.contains(&&*call.name);
         if own {

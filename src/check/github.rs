@@ -26,7 +26,7 @@ fn file(report: &FileReport) -> String {
                 statement.at.line,
                 statement.at.column,
                 property(&format!("pgairlock [{}]", judged.finding.rule.0)),
-                data(&format!("{}. {}", judged.finding.consequence, report.help(statement, &judged.finding)))
+                data(&format!("{}. {}", judged.finding.consequence, report.help(statement, judged)))
             );
         }
     }

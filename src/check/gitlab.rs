@@ -39,7 +39,7 @@ fn found(report: &FileReport) -> Vec<Issue<'_>> {
     for statement in &report.statements {
         for judged in statement.findings.iter().filter(|judged| matches!(judged.verdict, Verdict::Enforced | Verdict::Warned)) {
             let refused = statement.outcome() == Outcome::Refuse && judged.verdict == Verdict::Enforced;
-            let text = format!("{}. {}", judged.finding.consequence, report.help(statement, &judged.finding));
+            let text = format!("{}. {}", judged.finding.consequence, report.help(statement, judged));
             issues.push((judged.finding.rule.0, statement.at.line, if refused { "critical" } else { "minor" }, text, report.sql(statement)));
         }
     }

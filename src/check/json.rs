@@ -147,7 +147,7 @@ impl<'a> Found<'a> {
             lock: finding.lock.map(|lock| lock.to_string()),
             work: finding.work.to_string(),
             certainty: if finding.certainty == Certainty::Proven { "proven" } else { "assumed" },
-            safe_sql: message::safe_statements(finding, &statement.prefix),
+            safe_sql: message::safe_statements(finding, statement.prefix_of(judged)),
             relation: finding.relation.as_ref().map(ToString::to_string),
             bytes: finding.bytes,
             estimate: finding.estimate.as_ref().map(Expected::of),
@@ -163,7 +163,7 @@ impl<'a> Found<'a> {
                 Verdict::Enforced | Verdict::Warned | Verdict::Off => None,
             },
             not_honoured: judged.not_honoured.as_deref(),
-            help: report.help(statement, finding),
+            help: report.help(statement, judged),
         }
     }
 }

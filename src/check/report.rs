@@ -1,7 +1,7 @@
 //! What `check` has found, before anybody has chosen how to read it.
 
 use crate::policy::message;
-use crate::policy::plan::{Finding, Judged, Plan};
+use crate::policy::plan::{Judged, Plan};
 
 /// One file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +101,12 @@ impl Outcome {
 }
 
 impl StatementReport {
+    /// How the ALTER TABLE begins that a finding is about.
+    #[must_use]
+    pub fn prefix_of<'a>(&'a self, judged: &'a Judged) -> &'a str {
+        judged.inner.as_deref().unwrap_or(&self.prefix)
+    }
+
     /// What the proxy would do.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
@@ -139,15 +145,16 @@ impl FileReport {
 impl FileReport {
     /// What to do about a finding, or what the proxy does about it.
     #[must_use]
-    pub fn help(&self, statement: &StatementReport, finding: &Finding) -> String {
+    pub fn help(&self, statement: &StatementReport, judged: &Judged) -> String {
+        let alone = !statement.in_transaction && judged.inner.is_none();
+        let advice = || message::help(&judged.finding, statement.prefix_of(judged), alone);
         match &statement.plan {
             Plan::Rewrite(form) => format!("pgairlock runs in its place: {};", message::sql_of(&form.steps())),
             Plan::Defer(form) => format!("pgairlock runs in its place, {};", message::now_and_then(form)),
             Plan::Split | Plan::Enclose | Plan::Gate => {
-                let advice = message::help(finding, &statement.prefix, !statement.in_transaction);
-                format!("pgairlock runs it in a transaction, and looks before the COMMIT at what it has locked. Better: {advice}")
+                format!("pgairlock runs it in a transaction, and looks before the COMMIT at what it has locked. Better: {}", advice())
             }
-            _ => message::help(finding, &statement.prefix, !statement.in_transaction),
+            _ => advice(),
         }
     }
 }

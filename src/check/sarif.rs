@@ -62,7 +62,7 @@ fn of(report: &FileReport, statement: &StatementReport) -> Vec<Value> {
         let finding = &judged.finding;
         let level = if statement.outcome() == Outcome::Refuse && judged.verdict == Verdict::Enforced { "error" } else { "warning" };
         let region = json!({"startLine": statement.at.line, "startColumn": statement.at.column, "snippet": {"text": report.sql(statement)}});
-        let text = format!("{}. {}", finding.consequence, report.help(statement, finding));
+        let text = format!("{}. {}", finding.consequence, report.help(statement, judged));
         json!({"ruleId": finding.rule.0, "level": level, "message": {"text": text}, "locations": [location(report, Some(region))]})
     };
     acting.map(one).collect()

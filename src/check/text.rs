@@ -71,8 +71,8 @@ fn told(report: &FileReport, statement: &StatementReport) -> String {
         if let Some(why) = &judged.not_honoured {
             let _ = writeln!(out, "   = note: {why}");
         }
-        if statement.outcome() == Outcome::Refuse {
-            let _ = writeln!(out, "   = help: {}", report.help(statement, finding));
+        if statement.outcome() >= Outcome::Defer && statement.instead().is_empty() {
+            let _ = writeln!(out, "   = help: {}", report.help(statement, judged));
         }
         out.push('\n');
     }

@@ -189,7 +189,13 @@ fn report(found: &Found, ruling: &Ruling, mode: Mode) -> Judged {
         (Verdict::Enforced, Mode::Warn | Mode::Off) => Verdict::Warned,
         (verdict, _) => verdict.clone(),
     };
-    Judged { finding: found.finding.clone(), statement: found.statement, verdict, not_honoured: ruling.not_honoured.clone() }
+    Judged {
+        finding: found.finding.clone(),
+        statement: found.statement,
+        verdict,
+        not_honoured: ruling.not_honoured.clone(),
+        inner: found.inner.clone(),
+    }
 }
 
 /// A refusal says why the directive at its statement did not help.

@@ -3,6 +3,7 @@
 
 use crate::catalog::assumed;
 use crate::catalog::facts::{Facts, Scope};
+use crate::catalog::held::Held;
 use crate::catalog::overlay::{Effect, Overlay};
 use crate::catalog::path::Paths;
 use crate::deferred::promise::Deferred;
@@ -93,7 +94,8 @@ fn of_scope(facts: &Facts, scope: Scope) -> Facts {
         scopes: vec![scope],
         server_version: facts.server_version,
         time_zone_is_utc: facts.time_zone_is_utc,
-        held: facts.held.clone(),
+        // What is locked can be known when it is its turn.
+        held: Some(Held::default()),
         speed: facts.speed,
         may_probe: false,
         probed: Vec::new(),
@@ -110,6 +112,7 @@ fn plan(one: &Script, facts: &Facts, here: &Situation<'_>, found: Vec<Found>, (r
         statement: found.statement,
         verdict: ruling.verdict,
         not_honoured: ruling.not_honoured,
+        inner: found.inner,
     };
     (plan, judged.into_iter().map(report).collect())
 }

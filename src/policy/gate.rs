@@ -26,7 +26,13 @@ pub fn judge(ungated: &Ungated, now: &Held, at_commit: bool, situation: &Situati
     // A directive at the statement that ran the code has let it through before.
     let ruled = found.map(|found| (rule_on(&found, &Requests::default(), situation), found));
     let judged: Vec<Judged> = ruled
-        .map(|(ruling, found)| Judged { finding: found.finding, statement: 0, verdict: ruling.verdict, not_honoured: ruling.not_honoured })
+        .map(|(ruling, found)| Judged {
+            finding: found.finding,
+            statement: 0,
+            verdict: ruling.verdict,
+            not_honoured: ruling.not_honoured,
+            inner: None,
+        })
         .collect();
     let enforced = || judged.iter().filter(|judged| judged.verdict == Verdict::Enforced);
     // What has a name is told before what has lost it.

@@ -29,6 +29,8 @@ pub struct Judged {
     pub verdict: Verdict,
     /// Why a directive that stands at its statement did not lift it.
     pub not_honoured: Option<String>,
+    /// It belongs to a statement that this one only runs: how that begins, where it is an ALTER TABLE.
+    pub inner: Option<String>,
 }
 
 /// Policy's word on a finding.
