@@ -1,5 +1,7 @@
 //! The audit record, and what many of them come to.
 
+pub mod chain;
+pub mod event;
 pub mod record;
 pub mod starting;
 pub mod summary;

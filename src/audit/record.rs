@@ -1,12 +1,17 @@
 //! One row per decision: what the store keeps and the log says.
 
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
 /// A decision, before it is acted upon.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// Unix time in microseconds.
-    pub at_unix_micros: i64,
     /// The session's id (UUID v7).
     pub session: String,
+    /// Which of the session's transactions, from 1.
+    pub transaction: i64,
     /// The listener's name.
     pub listener: String,
     /// The client's address.
@@ -20,7 +25,7 @@ pub struct Record {
     /// The SQL as the client sent it, secrets redacted.
     pub sql: String,
     /// `pass`, `rewrite`, `defer`, `settle`, `gate`, `refuse`, or in warn mode `would-rewrite`, `would-defer`, `would-gate`, `would-refuse`.
-    pub decision: &'static str,
+    pub decision: String,
     /// Its findings.
     pub findings: Vec<RecordedFinding>,
     /// The SQL that runs instead, in order; empty when the original runs.
@@ -30,7 +35,7 @@ pub struct Record {
 }
 
 /// A finding as recorded.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedFinding {
     /// Rule id.
     pub rule: String,
@@ -39,7 +44,7 @@ pub struct RecordedFinding {
     /// `enforced`, `warned`, `off`, `exempted: reason`, or `allowed: reason` where a directive in the SQL lifts it.
     pub verdict: String,
     /// `proven` or `assumed`.
-    pub certainty: &'static str,
+    pub certainty: String,
     /// The lock's name.
     pub lock: Option<String>,
     /// `none`, `scan`, `rewrite`.
@@ -53,7 +58,7 @@ pub struct RecordedFinding {
 }
 
 /// What was said of the work of a finding before it was done.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedEstimate {
     /// The statement as written: milliseconds, most likely.
     pub millis: u64,
@@ -72,7 +77,7 @@ pub struct RecordedEstimate {
 }
 
 /// How a decision ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The CommandComplete tag or tags, or `None` after an error.
     pub tag: Option<String>,
@@ -82,6 +87,43 @@ pub struct Outcome {
     pub duration_micros: i64,
 }
 
-/// The number of a record in its store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DecisionId(pub i64);
+/// The number of a record: of its chain in the store, and of its entry in the chain. As text `3-118`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct DecisionId {
+    /// The chain's short number.
+    pub writer: i64,
+    /// The entry, from 1.
+    pub seq: i64,
+}
+
+impl Display for DecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.writer, self.seq)
+    }
+}
+
+impl From<DecisionId> for String {
+    fn from(id: DecisionId) -> Self {
+        id.to_string()
+    }
+}
+
+impl FromStr for DecisionId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.parse().ok().filter(|number: &i64| *number > 0);
+        text.split_once('-')
+            .and_then(|(writer, seq)| Some(Self { writer: number(writer)?, seq: number(seq)? }))
+            .ok_or_else(|| format!("{text:?} is no number of a record; it looks like 3-118"))
+    }
+}
+
+impl TryFrom<String> for DecisionId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}

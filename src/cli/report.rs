@@ -69,7 +69,7 @@ async fn report(store: &Store, back: Duration) -> Result<Report, Ended> {
 /// Page by page: the store may be larger than memory.
 async fn summary(store: &Store, since_unix_micros: i64) -> Result<Summary, Ended> {
     let mut summary = Summary::default();
-    let mut after = DecisionId(0);
+    let mut after = DecisionId { writer: 0, seq: 0 };
     loop {
         let page = store.decisions(Page { after, since_unix_micros, most: PAGE }).await?;
         let Some((last, _)) = page.last() else { return Ok(summary) };

@@ -323,8 +323,7 @@ impl Connection {
         if let Some(speed) = self.effects.gauged.take() {
             self.shared.speeds.note(&self.address, speed, Instant::now());
         }
-        if let Some(mut record) = self.effects.record.take() {
-            record.at_unix_micros = unix_micros();
+        if let Some(record) = self.effects.record.take() {
             self.asking = Some(Box::pin(make_durable(self.shared.clone(), *record)));
         }
         if let Some(promise) = self.effects.promise.take() {
@@ -444,7 +443,7 @@ async fn within_deadline<T>(
 
 /// Writes a decision down.
 async fn make_durable(shared: Shared, record: Record) -> SessionEvent {
-    let id = within_deadline(&shared, &record.session, "record", shared.store.record(record.clone())).await;
+    let id = within_deadline(&shared, &record.session, "record", shared.store.record(record.clone(), unix_micros())).await;
     if let Ok(id) = &id {
         Decision { id: Some(*id), record: &record }.emit();
     }

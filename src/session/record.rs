@@ -17,15 +17,15 @@ impl Session {
     pub(super) fn record(&self, subject: &Subject, outcome: &Outcome) -> Record {
         let principal = &self.identity.principal;
         Record {
-            at_unix_micros: 0,
             session: self.identity.id.clone(),
+            transaction: 1,
             listener: self.identity.listener.clone(),
             client: self.identity.client.clone(),
             role: principal.role.clone(),
             database: principal.database.clone(),
             application_name: principal.application_name.clone(),
             sql: redact(&subject.script.text),
-            decision: label(outcome),
+            decision: label(outcome).to_owned(),
             findings: outcome.decision.findings.iter().map(finding).collect(),
             steps: steps(&outcome.decision.plan, &subject.script.text),
             in_transaction: subject.in_transaction,
@@ -71,7 +71,8 @@ fn finding(judged: &Judged) -> RecordedFinding {
         certainty: match finding.certainty {
             Certainty::Proven => "proven",
             Certainty::Assumed => "assumed",
-        },
+        }
+        .to_owned(),
         lock: finding.lock.map(|lock| lock.to_string()),
         work: finding.work.to_string(),
         bytes: finding.bytes,

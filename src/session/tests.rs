@@ -83,7 +83,7 @@ impl Conversation {
     fn event(&mut self, event: Event) -> Left {
         self.session.handle(event, self.now, &mut self.out);
         while self.out.record.take().is_some() {
-            self.session.handle(Event::Recorded(Ok(DecisionId(1))), self.now, &mut self.out);
+            self.session.handle(Event::Recorded(Ok(DecisionId { writer: 1, seq: 1 })), self.now, &mut self.out);
         }
         // The other sessions of the database have nothing to close.
         while std::mem::take(&mut self.out.quiet_siblings) {

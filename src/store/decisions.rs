@@ -13,7 +13,7 @@ pub(super) fn page(connection: &Connection, page: &Page) -> Result<Vec<(Decision
         "SELECT id, at_unix_micros, role, application_name, sql, decision, findings FROM decisions
          WHERE id > ?1 AND at_unix_micros >= ?2 ORDER BY id LIMIT ?3",
     )?;
-    let mut rows = statement.query((page.after.0, page.since_unix_micros, page.most))?;
+    let mut rows = statement.query((page.after.seq, page.since_unix_micros, page.most))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(read(row)?);
@@ -33,5 +33,5 @@ fn read(row: &Row<'_>) -> Result<(DecisionId, Decided), StoreError> {
         findings: serde_json::from_str(&findings)
             .map_err(|error| StoreError::Io(format!("the findings of decision {id} cannot be read: {error}")))?,
     };
-    Ok((DecisionId(id), decided))
+    Ok((DecisionId { writer: 1, seq: id }, decided))
 }

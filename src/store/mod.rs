@@ -30,7 +30,7 @@ pub struct Store {
 /// What the thread is asked to do, and where its answer goes.
 #[derive(Debug)]
 enum Request {
-    Record(Box<Record>, Reply<DecisionId>),
+    Record(Box<Record>, i64, Reply<DecisionId>),
     Outcome(DecisionId, Outcome, Reply<()>),
     Promise(Box<Promise>, i64, Reply<PromiseId>),
     Progress(PromiseId, Progress, Reply<()>),
@@ -44,7 +44,7 @@ impl Request {
     /// Nobody waits for it any more and nothing is lost without it.
     fn is_given_up(&self) -> bool {
         match self {
-            Self::Record(_, reply) => reply.is_closed(),
+            Self::Record(_, _, reply) => reply.is_closed(),
             Self::Promise(_, _, reply) => reply.is_closed(),
             Self::Pending(_, reply) => reply.is_closed(),
             Self::Decisions(_, reply) => reply.is_closed(),
@@ -104,12 +104,12 @@ impl Store {
         Ok(Self { requests })
     }
 
-    /// Writes a decision; returns when it is on disk.
+    /// Writes a decision that was taken at this time (microseconds since 1970); returns when it is on disk.
     ///
     /// # Errors
     /// When it could not be written: then nothing is in the store.
-    pub async fn record(&self, record: Record) -> Result<DecisionId, StoreError> {
-        self.ask(|reply| Request::Record(Box::new(record), reply)).await
+    pub async fn record(&self, record: Record, at_unix_micros: i64) -> Result<DecisionId, StoreError> {
+        self.ask(|reply| Request::Record(Box::new(record), at_unix_micros, reply)).await
     }
 
     /// Writes how a decision ended; returns when it is on disk.

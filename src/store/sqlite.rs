@@ -160,7 +160,7 @@ impl Database {
                 Err(error) => Err(error.clone()),
             };
             match request {
-                Request::Record(_, reply) => answer(reply, result.map(DecisionId)),
+                Request::Record(_, _, reply) => answer(reply, result.map(|seq| DecisionId { writer: 1, seq })),
                 Request::Promise(_, _, reply) => answer(reply, result.map(PromiseId)),
                 Request::Outcome(_, _, reply) | Request::Progress(_, _, reply) | Request::Ready(reply) => answer(reply, result.map(drop)),
                 Request::Pending(wanted, reply) => answer(reply, result.and_then(|_| promises::pending(self.connection()?, &wanted))),
@@ -192,8 +192,8 @@ impl Database {
 fn write_one(connection: &Connection, request: &Request) -> Result<Written, StoreError> {
     match request {
         // Whoever gave up waiting has failed the statement: there is no decision to record any more.
-        Request::Record(_, reply) if reply.is_closed() => Ok(Err(StoreError::Closed)),
-        Request::Record(record, _) => insert(connection, record).map(Ok),
+        Request::Record(_, _, reply) if reply.is_closed() => Ok(Err(StoreError::Closed)),
+        Request::Record(record, at, _) => insert(connection, record, *at).map(Ok),
         Request::Outcome(id, outcome, _) => update(connection, *id, outcome),
         Request::Promise(_, _, reply) if reply.is_closed() => Ok(Err(StoreError::Closed)),
         Request::Promise(promise, at, _) => promises::insert(connection, promise, *at).map(Ok),
@@ -205,14 +205,14 @@ fn write_one(connection: &Connection, request: &Request) -> Result<Written, Stor
     }
 }
 
-fn insert(connection: &Connection, record: &Record) -> Result<i64, StoreError> {
+fn insert(connection: &Connection, record: &Record, at_unix_micros: i64) -> Result<i64, StoreError> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO decisions (at_unix_micros, session, listener, client, role, database, application_name, sql, decision, findings, steps,
                                 in_transaction)
          VALUES (:at, :session, :listener, :client, :role, :database, :application_name, :sql, :decision, :findings, :steps, :in_transaction)",
     )?;
     Ok(statement.insert(named_params! {
-        ":at": record.at_unix_micros,
+        ":at": at_unix_micros,
         ":session": record.session,
         ":listener": record.listener,
         ":client": record.client,
@@ -227,7 +227,7 @@ fn insert(connection: &Connection, record: &Record) -> Result<i64, StoreError> {
     })?)
 }
 
-fn update(connection: &Connection, DecisionId(id): DecisionId, outcome: &Outcome) -> Result<Written, StoreError> {
+fn update(connection: &Connection, DecisionId { seq: id, .. }: DecisionId, outcome: &Outcome) -> Result<Written, StoreError> {
     let mut statement = connection.prepare_cached(
         "UPDATE decisions SET outcome_tag = :tag, outcome_sqlstate = :sqlstate, outcome_duration_micros = :duration WHERE id = :id",
     )?;

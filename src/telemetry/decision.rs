@@ -26,7 +26,7 @@ impl Event for Decision<'_> {
         let Record { session, listener, client, role, database, application_name, sql, decision, steps, in_transaction, .. } = self.record;
         info!(
             event = "decision",
-            id = self.id.map(|id| id.0),
+            id = self.id.map(|id| id.to_string()),
             session,
             listener,
             client,
@@ -45,7 +45,7 @@ impl Event for Decision<'_> {
 
 impl Decision<'_> {
     fn count(&self, rules: &BTreeSet<&str>) {
-        let one = |rule: &str| counter!(names::DECISIONS_TOTAL, "rule" => rule.to_owned(), "decision" => self.record.decision).increment(1);
+        let one = |rule: &str| counter!(names::DECISIONS_TOTAL, "rule" => rule.to_owned(), "decision" => self.record.decision.clone()).increment(1);
         if rules.is_empty() {
             one(names::NO_RULE);
         }
@@ -68,7 +68,7 @@ impl Event for DecisionEnded<'_> {
     fn emit(self) {
         let Self { session, id, outcome: Outcome { tag, sqlstate, duration_micros } } = self;
         let seconds = Duration::from_micros(u64::try_from(*duration_micros).unwrap_or(0)).as_secs_f64();
-        info!(event = "outcome", session, id = id.0, tag, sqlstate, seconds, "outcome");
+        info!(event = "outcome", session, id = %id, tag, sqlstate, seconds, "outcome");
     }
 }
 

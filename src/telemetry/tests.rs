@@ -50,7 +50,7 @@ fn finding(rule: &str) -> RecordedFinding {
         rule: rule.into(),
         relation: None,
         verdict: "enforced".into(),
-        certainty: "proven",
+        certainty: "proven".into(),
         lock: None,
         work: "none".into(),
         bytes: None,
@@ -61,7 +61,7 @@ fn finding(rule: &str) -> RecordedFinding {
 
 fn record(findings: Vec<RecordedFinding>) -> Record {
     Record {
-        at_unix_micros: 1,
+        transaction: 1,
         session: "s".into(),
         listener: "l".into(),
         client: "c".into(),
@@ -69,7 +69,7 @@ fn record(findings: Vec<RecordedFinding>) -> Record {
         database: "d".into(),
         application_name: None,
         sql: "DROP TABLE \"t\"\n".into(),
-        decision: "refuse",
+        decision: "refuse".into(),
         findings,
         steps: vec![],
         in_transaction: true,
@@ -85,10 +85,10 @@ fn assert_has(metrics: &str, sample: &str) {
 fn a_decision_is_one_line_and_counts_under_each_of_its_rules() {
     let twice = record(vec![finding("drop-table"), finding("drop-column"), finding("drop-table")]);
     let (lines, metrics) = observe(|| {
-        Decision { id: Some(DecisionId(7)), record: &twice }.emit();
+        Decision { id: Some(DecisionId { writer: 1, seq: 7 }), record: &twice }.emit();
         Decision { id: None, record: &record(vec![]) }.emit();
         let outcome = Outcome { tag: None, sqlstate: Some("57P01".into()), duration_micros: 1_500_000 };
-        DecisionEnded { session: "s", id: DecisionId(7), outcome: &outcome }.emit();
+        DecisionEnded { session: "s", id: DecisionId { writer: 1, seq: 7 }, outcome: &outcome }.emit();
     });
     assert_eq!(
         lines[0],

@@ -84,7 +84,7 @@ fn a_client_that_terminates_behind_ddl_leaves_no_record_open() {
     let left = talk.server(&[own("2s"), ready(b'I')].concat());
     assert_eq!((left.tags().0, talk.out.close), ("QX".into(), Some(Close::Client)));
     let ends: Vec<_> = talk.out.outcomes.iter().map(|(id, outcome)| (*id, outcome.sqlstate.as_deref())).collect();
-    assert_eq!(ends, [(DecisionId(1), Some("08006"))]);
+    assert_eq!(ends, [(DecisionId { writer: 1, seq: 1 }, Some("08006"))]);
 }
 
 #[test]

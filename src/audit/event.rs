@@ -1,0 +1,209 @@
+//! What can happen that the log tells of: the body of each entry, as JSON. A field that a later version adds is no news to an older one.
+
+use serde::{Deserialize, Serialize};
+
+use super::chain::{Digest, Head};
+use super::record::{DecisionId, Outcome, Record};
+
+/// See the module; `kind` stands in front.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Event {
+    /// The first entry of each chain.
+    Started(Started),
+    /// Before a statement goes on, or is refused.
+    Decision(Box<Record>),
+    /// How it ended.
+    Outcome(Ended),
+    /// What became of a transaction with decisions in it.
+    Transaction(Transaction),
+    /// Which migration decisions belong to.
+    Attribution(Attribution),
+    /// What a session did beside its decisions, at its end.
+    Session(SessionEnded),
+    /// A step after COMMIT, or the end of them.
+    Deferred(DeferredStep),
+    /// What became of a decision whose outcome nobody had written down.
+    Settled(Settled),
+    /// Entries that were older than the retention were taken away; the anchor stands for them.
+    Retention(Retention),
+    /// Of a later version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A process began to write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// Its chain: a UUID.
+    pub writer: String,
+    /// The chain's short number in the store.
+    pub number: i64,
+    /// The version of pgairlock.
+    pub version: String,
+    /// Where the chains of all others ended then.
+    pub heads: Vec<Head>,
+    /// The id of the key that signs its checkpoints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// The outcome of a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Of this one.
+    pub decision: DecisionId,
+    /// How.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// How far a transaction is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Its COMMIT is about to be sent.
+    Committing,
+    /// The server said COMMIT.
+    Committed,
+    /// The server said ROLLBACK, or lost the session before COMMIT was sent.
+    RolledBack,
+}
+
+/// A transaction in which statements were decided upon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transaction {
+    /// The session.
+    pub session: String,
+    /// As [`Record::transaction`].
+    pub transaction: i64,
+    /// How far it is.
+    pub stage: Stage,
+    /// `pg_current_xact_id()`, by which the server can be asked later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xid: Option<String>,
+}
+
+/// The direction of a migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// To a later version.
+    Up,
+    /// Back.
+    Down,
+    /// The tool does not say, and nothing seen before tells.
+    Unknown,
+}
+
+/// A migration of a tool, by what the tool itself wrote down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Migration {
+    /// `alembic`, `flyway` …
+    pub tool: String,
+    /// Its table of versions, as named there.
+    pub table: String,
+    /// The version.
+    pub version: String,
+    /// Its name, where the tool writes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Up or down.
+    pub direction: Direction,
+}
+
+/// Decisions belong to a migration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attribution {
+    /// The session that wrote the version.
+    pub session: String,
+    /// The database.
+    pub database: String,
+    /// The role that logged in.
+    pub role: String,
+    /// What was applied or taken back.
+    pub migration: Migration,
+    /// By these statements; of other sessions too, where the tool uses several.
+    pub decisions: Vec<DecisionId>,
+}
+
+/// What a session did that was not recorded statement by statement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionEnded {
+    /// The session.
+    pub session: String,
+    /// The client's address.
+    pub client: String,
+    /// The role that logged in.
+    pub role: String,
+    /// The database.
+    pub database: String,
+    /// `application_name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application_name: Option<String>,
+    /// From login to end, in microseconds.
+    pub duration_micros: i64,
+    /// Why it ended.
+    pub reason: String,
+    /// How many statements of each kind completed: `SELECT`, `INSERT` …
+    pub statements: Vec<(String, u64)>,
+}
+
+/// Of a promise's operations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeferredStep {
+    /// Who did it.
+    pub session: String,
+    /// The promise's number in the store.
+    pub promise: i64,
+    /// The decision that promised it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionId>,
+    /// In words: `done 1`, `settled`, `failed` …
+    pub progress: String,
+    /// The error's code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sqlstate: Option<String>,
+    /// The error's message, or a person's reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Somebody looked what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// Of this one.
+    pub decision: DecisionId,
+    /// `committed` or `rolled-back`.
+    pub fate: Stage,
+    /// By what: `pg_xact_status`, `catalog`.
+    pub by: String,
+}
+
+/// The beginning of a chain was taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// Whose.
+    pub writer: String,
+    /// Up to and with this entry.
+    pub seq: i64,
+    /// Its hash: the next one stands on it.
+    pub hash: Digest,
+    /// How many entries went.
+    pub removed: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_says_its_kind_first() {
+        let settled = Event::Settled(Settled { decision: DecisionId { writer: 3, seq: 118 }, fate: Stage::Committed, by: "pg_xact_status".into() });
+        let text = serde_json::to_string(&settled).unwrap();
+        assert_eq!(text, r#"{"kind":"settled","decision":"3-118","fate":"committed","by":"pg_xact_status"}"#);
+        assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), settled);
+        let newer = r#"{"kind":"of-tomorrow","what":[1]}"#;
+        assert_eq!(serde_json::from_str::<Event>(newer).unwrap(), Event::Unknown);
+    }
+}
