@@ -31,7 +31,7 @@ async fn has_column(scene: &Scene, column: &str) -> bool {
 fn verdicts(scene: &Scene, like: &str) -> Vec<String> {
     let store = Connection::open_with_flags(&scene.proxy.store, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     let mut statement = store
-        .prepare("SELECT f.value ->> 'verdict' FROM decisions d, json_each(d.findings) f WHERE d.database = ?1 AND d.sql LIKE ?2 ORDER BY d.id")
+        .prepare("SELECT f.value ->> 'verdict' FROM records d, json_each(d.findings) f WHERE d.database = ?1 AND d.sql LIKE ?2 ORDER BY d.id")
         .unwrap();
     let rows = statement.query_map([&scene.database, like], |row| row.get::<_, String>(0)).unwrap();
     rows.map(Result::unwrap).collect()

@@ -42,7 +42,7 @@ async fn a_server_is_measured_for_all_sessions() {
 fn calibrations(proxy: &Proxy, database: &str) -> Vec<bool> {
     let store = Connection::open_with_flags(&proxy.store, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     let mut question =
-        store.prepare("SELECT findings ->> '$[0].estimate' FROM decisions WHERE database = ? AND decision = 'refuse' ORDER BY id").unwrap();
+        store.prepare("SELECT findings ->> '$[0].estimate' FROM records WHERE database = ? AND decision = 'refuse' ORDER BY id").unwrap();
     let estimates = question.query_map([database], |row| row.get::<_, String>(0)).unwrap();
     let told = |text: String| {
         let estimate: Value = serde_json::from_str(&text).unwrap();

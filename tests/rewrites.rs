@@ -599,7 +599,7 @@ async fn stored(proxy: &Proxy, database: &str) -> Vec<Row> {
             .prepare(
                 "SELECT sql, decision, coalesce(findings ->> '$[0].rule', ''), coalesce(findings ->> '$[0].verdict', ''), json_array_length(steps),
                         in_transaction, outcome_tag, outcome_sqlstate, outcome_duration_micros IS NULL
-                 FROM decisions WHERE database = ? ORDER BY id",
+                 FROM records WHERE database = ? ORDER BY id",
             )
             .unwrap();
         let mut open = 0;

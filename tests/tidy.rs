@@ -18,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("audit", &[]),
     ("config", &["policy"]),
     ("session", &["wire", "sql", "catalog", "deferred", "policy", "audit"]),
-    ("store", &["audit", "deferred"]),
+    ("store", &["audit", "deferred", "config", "upstream"]),
     ("telemetry", &["audit", "deferred", "store"]),
     ("transport", &["config", "wire"]),
     ("upstream", &["config", "wire", "transport"]),

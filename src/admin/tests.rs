@@ -5,6 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::store::Place;
 
 /// Admin HTTP on a free port, over a store of its own.
 struct Running {
@@ -16,7 +17,7 @@ struct Running {
 impl Running {
     async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&directory.path().join("store.db")).unwrap();
+        let store = Store::open(&Place::File(directory.path().join("store.db"))).unwrap();
         let recorder = PrometheusBuilder::new().build_recorder();
         metrics::with_local_recorder(&recorder, || metrics::counter!("pgairlock_test_total").increment(3));
         let state = AdminState { readiness: Readiness::default(), store, metrics: Metrics::from(recorder.handle()) };

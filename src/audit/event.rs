@@ -21,6 +21,8 @@ pub enum Event {
     Attribution(Attribution),
     /// What a session did beside its decisions, at its end.
     Session(SessionEnded),
+    /// What is to be done after a COMMIT, before that is sent.
+    Promised(Promised),
     /// A step after COMMIT, or the end of them.
     Deferred(DeferredStep),
     /// What became of a decision whose outcome nobody had written down.
@@ -70,6 +72,18 @@ pub enum Stage {
     RolledBack,
 }
 
+impl Stage {
+    /// In one word.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Committing => "committing",
+            Self::Committed => "committed",
+            Self::RolledBack => "rolled-back",
+        }
+    }
+}
+
 /// A transaction in which statements were decided upon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transaction {
@@ -79,9 +93,36 @@ pub struct Transaction {
     pub transaction: i64,
     /// How far it is.
     pub stage: Stage,
+    /// The cluster that it runs in: `pg_control_system()`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// The database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
     /// `pg_current_xact_id()`, by which the server can be asked later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub xid: Option<String>,
+    /// The server's life in which that number means something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life: Option<String>,
+    /// The strong locks that it held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locks: Vec<LockHeld>,
+    /// For how long it held the first of them, in microseconds: from the statement that took it to the answer to COMMIT or ROLLBACK.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_micros: Option<i64>,
+}
+
+/// A lock that a transaction really held, as `pg_locks` said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockHeld {
+    /// The relation.
+    pub relation: String,
+    /// The mode: `AccessExclusive` …
+    pub mode: String,
+    /// It was made in this transaction: nobody else could want it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub new: bool,
 }
 
 /// The direction of a migration.
@@ -110,6 +151,18 @@ pub struct Migration {
     pub name: Option<String>,
     /// Up or down.
     pub direction: Direction,
+}
+
+impl Direction {
+    /// In one word.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// Decisions belong to a migration.
@@ -149,18 +202,46 @@ pub struct SessionEnded {
     pub statements: Vec<(String, u64)>,
 }
 
-/// Of a promise's operations.
+/// What a transaction leaves for after its COMMIT.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promised {
+    /// The session.
+    pub session: String,
+    /// The role that logged in.
+    pub role: String,
+    /// The cluster: `pg_control_system()`.
+    pub system: String,
+    /// The database.
+    pub database: String,
+    /// The transaction's `pg_current_xact_id()`; empty for a statement outside of any.
+    pub xid: String,
+    /// In order.
+    pub operations: Vec<PromisedOperation>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromisedOperation {
+    /// The table.
+    pub table: String,
+    /// The rule that asked for it.
+    pub rule: String,
+    /// Its steps.
+    pub sql: Vec<String>,
+}
+
+/// What has become of a promise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeferredStep {
-    /// Who did it.
+    /// Who did it; empty for a person at the command line.
     pub session: String,
     /// The promise's number in the store.
     pub promise: i64,
-    /// The decision that promised it, where that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decision: Option<DecisionId>,
-    /// In words: `done 1`, `settled`, `failed` …
+    /// `committed`, `aborted`, `done`, `told`, `needless`, `failed`, `settled`, `dropped`.
     pub progress: String,
+    /// How many operations are done, or which one it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<i64>,
     /// The error's code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sqlstate: Option<String>,

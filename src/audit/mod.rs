@@ -5,3 +5,4 @@ pub mod event;
 pub mod record;
 pub mod starting;
 pub mod summary;
+pub mod words;

@@ -29,8 +29,8 @@ pub(super) struct ServeArgs {
     /// enforce: rewrite and refuse; warn: forward and say what enforce would do; off: forward bytes [default: enforce]
     #[arg(long, env = "PGAIRLOCK_MODE", value_name = "MODE", value_parser = modes())]
     mode: Option<Mode>,
-    /// SQLite file that keeps every decision [default: pgairlock.db]
-    #[arg(long, env = "PGAIRLOCK_STORE", value_name = "PATH")]
+    /// Keeps every decision: an SQLite file, or postgres://role@host:port/database for a fleet [default: pgairlock.db]
+    #[arg(long, env = "PGAIRLOCK_STORE", value_name = "PATH|URL", hide_env_values = true)]
     store: Option<PathBuf>,
     /// Which log lines are written: a level, or tracing's directives
     #[arg(long, env = "PGAIRLOCK_LOG", value_name = "LEVEL", default_value = "info")]

@@ -124,6 +124,8 @@ pub(super) struct Protect {
 #[serde(deny_unknown_fields)]
 pub(super) struct Store {
     pub(super) path: Maybe<PathBuf>,
+    pub(super) url: Maybe<String>,
+    pub(super) password_file: Maybe<PathBuf>,
 }
 
 /// `[admin]`.

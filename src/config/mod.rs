@@ -8,6 +8,7 @@ mod keys;
 mod overrides;
 mod problem;
 pub mod settings;
+mod store;
 pub mod units;
 mod validate;
 

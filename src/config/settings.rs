@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::policy::settings::{Mode, PolicySettings};
 use crate::policy::strong::Patience;
 
+pub use super::store::{FleetPlace, StorePlace};
+
 /// Everything that `serve` needs. Replaced as a whole on reload, never in part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -19,7 +21,7 @@ pub struct Settings {
     /// What decides.
     pub policy: PolicySettings,
     /// Where decisions are kept.
-    pub store: PathBuf,
+    pub store: StorePlace,
     /// Admin HTTP.
     pub admin: SocketAddr,
     /// Who looks at a session from outside while its client waits; without it nobody does.

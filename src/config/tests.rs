@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::settings::{ClientTls, Identity, MonitorSettings, Pooler, ServerTls};
+use super::settings::StorePlace;
 use super::*;
 use crate::policy::settings::{Grant, Mode, Protection, Severity};
 
@@ -118,7 +119,7 @@ fn everything_that_is_written_is_used() {
     assert_eq!((exemption.table.as_deref(), exemption.application_name.as_deref()), (Some("t"), Some("n")));
     assert_eq!((exemption.rules.len(), exemption.reason.as_str()), (2, "because"));
     assert_eq!((settings.policy.defers, settings.policy.hold_ms, settings.policy.search_ms), (false, 120_000, 3_000));
-    assert_eq!(settings.store, Path::new("etc/x.db"));
+    assert_eq!(settings.store, StorePlace::File("etc/x.db".into()));
     assert_eq!(settings.admin, "127.0.0.1:3".parse().unwrap());
     let monitor = MonitorSettings { user: "watcher".into(), password_file: Some("etc/watcher.password".into()) };
     assert_eq!(settings.monitor, Some(monitor));
@@ -181,7 +182,7 @@ fn unknown_keys_are_told_with_their_nearest_name() {
     assert_eq!(problem("[timeout]\n"), r#"pgairlock.toml:7: unknown key "timeout" in the file; did you mean "timeouts"?"#);
     assert_eq!(problem("[timeouts]\nloc = \"1s\"\n"), r#"pgairlock.toml:8: unknown key "loc" in [timeouts]; did you mean "lock"?"#);
     assert_eq!(problem("tls = { cert = \"x\" }\n"), r#"pgairlock.toml:7: unknown key "cert" in tls of [[upstream]]; known are: mode, ca"#);
-    assert_eq!(problem("[store]\nzzzzzz = 1\n"), r#"pgairlock.toml:8: unknown key "zzzzzz" in [store]; known are: path"#);
+    assert_eq!(problem("[store]\nzzzzzz = 1\n"), r#"pgairlock.toml:8: unknown key "zzzzzz" in [store]; known are: path, url, password_file"#);
 }
 
 #[test]
@@ -307,7 +308,9 @@ fn limits_and_timeouts_that_would_break_everything_are_refused() {
     assert!(problem("[limits]\nsessions = 0\n").contains(":8: [limits] sessions: 0 would refuse everyone"));
     assert!(problem("[limits]\nstatement = \"2GB\"\n").contains(":8: [limits] statement: must be between"));
     assert!(problem("[limits]\nsmall_table = 5\n").contains(":8: [limits] small_table: invalid type: integer `5`"));
-    assert!(problem("[store]\npath = \"postgres://db/x\"\n").contains("is a URL; the store is an SQLite file"));
+    assert!(problem("[store]\npath = \"postgres://db/x\"\n").contains(":8: [store] path: is a URL; write url = "));
+    assert!(problem("[store]\nurl = \"mysql://db/x\"\n").contains(":8: [store] url: is no URL of PostgreSQL"));
+    assert!(problem("[store]\npath = \"x\"\nurl = \"postgres://a@db/x\"\n").contains(":9: [store] url: path is set too"));
     assert!(problem("[store]\npath = \"\"\n").contains(":8: [store] path: is empty"));
 }
 
@@ -362,7 +365,7 @@ fn overrides_stand_over_the_file() {
         assert_eq!(settings.listeners[0].mode, Mode::Warn);
         assert_eq!(settings.upstreams[0].hosts, ["a:1", "b:2"]);
         assert_eq!(settings.admin, address("127.0.0.1:2"));
-        assert_eq!(settings.store, Path::new("here.db"));
+        assert_eq!(settings.store, StorePlace::File("here.db".into()));
     }
 }
 
@@ -398,5 +401,5 @@ fn paths_start_at_the_directory_of_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("p.toml");
     std::fs::write(&file, LEAST).unwrap();
-    assert_eq!(load(&file, &RULES).unwrap().store, directory.path().join("pgairlock.db"));
+    assert_eq!(load(&file, &RULES).unwrap().store, StorePlace::File(directory.path().join("pgairlock.db")));
 }

@@ -5,7 +5,7 @@ mod policy;
 mod upstream;
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -13,7 +13,7 @@ use toml::Spanned;
 use super::file::{self, DurationText, File, Maybe, Written};
 use super::overrides::Overrides;
 use super::problem::Problems;
-use super::settings::{MonitorSettings, Settings, Timeouts};
+use super::settings::{FleetPlace, MonitorSettings, Settings, StorePlace, Timeouts};
 pub(super) use upstream::host;
 
 /// What a file is checked against.
@@ -97,27 +97,45 @@ fn positive(written: Maybe<DurationText>, key: &str, problems: &mut Problems<'_>
     Some(duration)
 }
 
-fn store(written: Option<file::Store>, context: &Context<'_>, problems: &mut Problems<'_>) -> PathBuf {
-    let in_file = written.and_then(|store| optional(store.path, "[store] path", problems));
-    if let Some((path, span)) = &in_file
-        && let Err(message) = store_path(path)
-    {
-        problems.at(span, format!("[store] path: {message}"));
-    }
-    if let Some(path) = &context.overrides.store {
-        if let Err(message) = store_path(path) {
+fn store(written: Option<file::Store>, context: &Context<'_>, problems: &mut Problems<'_>) -> StorePlace {
+    let default = || StorePlace::File(context.directory.join(Settings::DEFAULT_STORE));
+    let in_file = written.map(|store| store_in_file(store, context, problems));
+    match &context.overrides.store {
+        Some(text) => StorePlace::read(text).unwrap_or_else(|message| {
             problems.outside(format!("--store (PGAIRLOCK_STORE): {message}"));
-        }
-        return path.clone();
+            default()
+        }),
+        None => in_file.flatten().unwrap_or_else(default),
     }
-    context.directory.join(in_file.map_or_else(|| Settings::DEFAULT_STORE.into(), |(path, _)| path))
 }
 
-fn store_path(path: &Path) -> Result<(), String> {
-    match path.to_str() {
-        Some("") => Err("is empty; give the path of a file".into()),
-        Some(url) if url.contains("://") => Err(format!("\"{url}\" is a URL; the store is an SQLite file, give its path")),
-        _ => Ok(()),
+fn store_in_file(written: file::Store, context: &Context<'_>, problems: &mut Problems<'_>) -> Option<StorePlace> {
+    let password_file = optional(written.password_file, "[store] password_file", problems).map(|(path, _)| context.directory.join(path));
+    let path = optional(written.path, "[store] path", problems);
+    match (path, optional(written.url, "[store] url", problems)) {
+        (Some(_), Some((_, span))) => {
+            problems.at(&span, "[store] url: path is set too; a store is a file or a database, take one of them out");
+            None
+        }
+        (Some((path, span)), None) => match StorePlace::read(&path) {
+            Ok(place @ StorePlace::File(_)) => Some(place.within(context.directory)),
+            Ok(StorePlace::Fleet(_)) => {
+                problems.at(&span, "[store] path: is a URL; write url = \"postgres://…\"");
+                None
+            }
+            Err(message) => {
+                problems.at(&span, format!("[store] path: {message}"));
+                None
+            }
+        },
+        (None, Some((url, span))) => match StorePlace::read(Path::new(&url)) {
+            Ok(StorePlace::Fleet(place)) => Some(StorePlace::Fleet(FleetPlace { password_file, ..place })),
+            Ok(StorePlace::File(_)) | Err(_) => {
+                problems.at(&span, "[store] url: is no URL of PostgreSQL; write postgres://role@host:port/database");
+                None
+            }
+        },
+        (None, None) => None,
     }
 }
 

@@ -443,7 +443,7 @@ async fn within_deadline<T>(
 
 /// Writes a decision down.
 async fn make_durable(shared: Shared, record: Record) -> SessionEvent {
-    let id = within_deadline(&shared, &record.session, "record", shared.store.record(record.clone(), unix_micros())).await;
+    let id = within_deadline(&shared, &record.session, "record", shared.store.record(record.clone())).await;
     if let Ok(id) = &id {
         Decision { id: Some(*id), record: &record }.emit();
     }
@@ -453,7 +453,7 @@ async fn make_durable(shared: Shared, record: Record) -> SessionEvent {
 /// Writes down what a transaction is promised.
 async fn make_promise(shared: Shared, promise: Promise) -> SessionEvent {
     let session = promise.session.clone();
-    let id = within_deadline(&shared, &session, "promise", shared.store.promise(promise.clone(), unix_micros())).await;
+    let id = within_deadline(&shared, &session, "promise", shared.store.promise(promise.clone())).await;
     if let Ok(id) = &id {
         Promised { id: *id, promise: &promise }.emit();
     }
@@ -462,7 +462,7 @@ async fn make_promise(shared: Shared, promise: Promise) -> SessionEvent {
 
 /// Writes down a failure; it is told when all that follows from it is done.
 async fn make_note(shared: Shared, session: String, id: PromiseId, progress: Progress) -> SessionEvent {
-    let _ = within_deadline(&shared, &session, "progress", shared.store.progress(id, progress)).await;
+    let _ = within_deadline(&shared, &session, "progress", shared.store.progress(id, progress, &session)).await;
     SessionEvent::Noted
 }
 
@@ -475,7 +475,7 @@ async fn look_up(shared: Shared, session: String, wanted: Wanted) -> SessionEven
 async fn write_progress(shared: Shared, session: String, mut told: mpsc::UnboundedReceiver<(PromiseId, Progress)>) {
     while let Some((id, progress)) = told.recv().await {
         PromiseProgress { session: &session, id, progress: &progress }.emit();
-        let _ = within_deadline(&shared, &session, "progress", shared.store.progress(id, progress)).await;
+        let _ = within_deadline(&shared, &session, "progress", shared.store.progress(id, progress, &session)).await;
     }
 }
 

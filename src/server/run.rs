@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::{self, AdminError, AdminState, Readiness};
 use crate::config::ConfigError;
 use crate::config::settings::{ListenerSettings, Settings};
-use crate::store::{Store, StoreError};
+use crate::store::{self, Store, StoreError};
 use crate::telemetry::{self, ConfigRejected, ConfigReloaded, Draining, Event, Labels, Listening, RestartNeeded, Stopped, TooFewFiles};
 
 use super::config_file::ConfigFile;
@@ -80,7 +80,7 @@ pub async fn run(
     reload: impl Fn() -> Result<Settings, ConfigError> + Send + 'static,
 ) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
-    let store = Store::open(&settings.store)?;
+    let store = Store::open(&store::Place::read(&settings.store).map_err(StoreError::Open)?)?;
     let readiness = Readiness::default();
     let admin = admin::bind(settings.admin).await?;
     register(&settings);
@@ -217,7 +217,7 @@ fn unreloadable(started: &Settings, new: &Settings) -> Vec<String> {
     let added =
         new.listeners.iter().filter(|listener| find(started, &listener.name).is_none()).map(|listener| format!("[[listener]] {}", listener.name));
     let process = [
-        ("[store] path", started.store != new.store),
+        ("[store]", started.store != new.store),
         ("[admin] address", started.admin != new.admin),
         ("[limits] sessions", started.max_sessions != new.max_sessions),
     ];

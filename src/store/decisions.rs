@@ -1,37 +1,38 @@
-//! Decisions read back from the SQLite file.
-
-use rusqlite::{Connection, Row};
+//! Decisions read back.
 
 use super::Page;
+use super::backend::Backend;
 use super::error::StoreError;
+use super::plan::{id, key};
+use crate::audit::event::Event;
 use crate::audit::record::DecisionId;
-use crate::audit::summary::Decided;
+use crate::audit::summary::{Decided, Found};
 
 /// The next ones, by their numbers: those of a time are not sorted by it, since records of several processes may come a little out of order.
-pub(super) fn page(connection: &Connection, page: &Page) -> Result<Vec<(DecisionId, Decided)>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, at_unix_micros, role, application_name, sql, decision, findings FROM decisions
-         WHERE id > ?1 AND at_unix_micros >= ?2 ORDER BY id LIMIT ?3",
+pub(super) fn page(backend: &mut dyn Backend, page: &Page) -> Result<Vec<(DecisionId, Decided)>, StoreError> {
+    let rows = backend.query(
+        "SELECT decisions.id, decisions.at_unix_micros, entries.body FROM decisions JOIN entries ON entries.id = decisions.id
+         WHERE decisions.id > $1 AND decisions.at_unix_micros >= $2 ORDER BY decisions.id LIMIT $3",
+        &[key(page.after).into(), page.since_unix_micros.into(), i64::from(page.most).into()],
     )?;
-    let mut rows = statement.query((page.after.seq, page.since_unix_micros, page.most))?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(read(row)?);
-    }
-    Ok(found)
+    rows.iter().map(|row| read(id(row.int(0)), row.int(1), &row.text(2))).collect()
 }
 
-fn read(row: &Row<'_>) -> Result<(DecisionId, Decided), StoreError> {
-    let id = row.get(0)?;
-    let findings: String = row.get(6)?;
-    let decided = Decided {
-        at_unix_micros: row.get(1)?,
-        role: row.get(2)?,
-        application_name: row.get(3)?,
-        sql: row.get(4)?,
-        decision: row.get(5)?,
-        findings: serde_json::from_str(&findings)
-            .map_err(|error| StoreError::Io(format!("the findings of decision {id} cannot be read: {error}")))?,
-    };
-    Ok((DecisionId { writer: 1, seq: id }, decided))
+fn read(id: DecisionId, at_unix_micros: i64, body: &str) -> Result<(DecisionId, Decided), StoreError> {
+    let unreadable = |why: String| StoreError::Corrupt(format!("record {id} cannot be read: {why}"));
+    match serde_json::from_str(body).map_err(|error| unreadable(error.to_string()))? {
+        Event::Decision(record) => {
+            let found = |finding: crate::audit::record::RecordedFinding| Found { rule: finding.rule, relation: finding.relation, verdict: finding.verdict };
+            let decided = Decided {
+                at_unix_micros,
+                role: record.role,
+                application_name: record.application_name,
+                sql: record.sql,
+                decision: record.decision,
+                findings: record.findings.into_iter().map(found).collect(),
+            };
+            Ok((id, decided))
+        }
+        _ => Err(unreadable("it is no decision".into())),
+    }
 }

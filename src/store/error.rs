@@ -1,6 +1,10 @@
 //! Why the store cannot be used, in words for an operator.
 
+use std::path::Path;
+
 use rusqlite::ErrorCode;
+
+use crate::audit::record::DecisionId;
 
 /// A failed call. `kind` is the label of the metric.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +23,9 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
+    /// An unreleased pgairlock wrote the file.
+    #[error("store was written by a pgairlock of before its first release, whose format is not read any more: see with that one that `deferred list` is empty, and name another file")]
+    Older,
     /// Another process holds the write lock.
     #[error("store is locked by another process")]
     Busy,
@@ -34,12 +41,18 @@ pub enum StoreError {
     /// The file or its directory may not be written.
     #[error("store cannot be written: {0}")]
     ReadOnly(String),
+    /// The connection to the store is lost: what became of the last write is not known.
+    #[error("store was lost: {0}")]
+    Lost(String),
+    /// The database of the store lets nobody in.
+    #[error("store cannot be reached: {0}")]
+    Unreachable(String),
     /// The disk failed.
     #[error("store failed: {0}")]
     Io(String),
     /// No decision has that id.
     #[error("store has no decision {0}")]
-    NoSuchDecision(i64),
+    NoSuchDecision(DecisionId),
     /// No promise has that id.
     #[error("store has no promise {0}")]
     NoSuchPromise(i64),
@@ -56,7 +69,10 @@ impl StoreError {
             Self::Open(_) => "open",
             Self::Foreign(_) => "foreign",
             Self::Newer { .. } => "newer",
+            Self::Older => "older",
             Self::Busy => "busy",
+            Self::Lost(_) => "lost",
+            Self::Unreachable(_) => "unreachable",
             Self::Gone(_) => "gone",
             Self::Full(_) => "full",
             Self::Corrupt(_) => "corrupt",
@@ -64,6 +80,36 @@ impl StoreError {
             Self::Io(_) => "io",
             Self::NoSuchDecision(_) | Self::NoSuchPromise(_) => "no-such-decision",
             Self::Closed => "closed",
+        }
+    }
+}
+
+impl StoreError {
+    /// What is to be written is tried again: the store may be back soon.
+    #[must_use]
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Busy | Self::Lost(_) | Self::Unreachable(_) | Self::Full(_) | Self::Gone(_) | Self::Io(_) | Self::ReadOnly(_))
+    }
+
+    /// Names the file in an error of opening.
+    pub(super) fn at(self, path: &Path) -> Self {
+        let path = path.display();
+        match self {
+            Self::Open(text) => Self::Open(format!("{path}: {text}")),
+            Self::Foreign(text) => Self::Foreign(format!("{path}: {text}")),
+            Self::Corrupt(text) => Self::Corrupt(format!("{path}: {text}")),
+            Self::ReadOnly(text) => Self::ReadOnly(format!("{path}: {text}")),
+            Self::Io(text) => Self::Io(format!("{path}: {text}")),
+            Self::Full(text) => Self::Full(format!("{path}: {text}")),
+            error @ (Self::Newer { .. }
+            | Self::Older
+            | Self::Busy
+            | Self::Gone(_)
+            | Self::Lost(_)
+            | Self::Unreachable(_)
+            | Self::NoSuchDecision(_)
+            | Self::NoSuchPromise(_)
+            | Self::Closed) => error,
         }
     }
 }

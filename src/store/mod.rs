@@ -1,22 +1,38 @@
-//! Decisions on disk. Durable before the statement that they are about is forwarded.
+//! The log and the promises on disk. Durable before the statement that they are about is forwarded.
 //!
-//! One thread owns the connection; callers wait for its answer and may stop waiting at any time (every future here is cancel safe).
-//! So a disk that hangs holds up that thread, never a session.
+//! One thread owns the connection that writes, another the one that reads; callers wait for an answer and may stop waiting at any time (every future
+//! here is cancel safe). So a disk that hangs, or a database that does not answer, holds up these threads, never a session.
+//!
+//! What has happened is an entry of a chain (`audit::chain`); entries are only added. Everything else follows from them, for who searches.
 
+mod backend;
 mod decisions;
+mod entries;
 mod error;
+mod place;
+mod plan;
+mod postgres;
 mod promises;
+mod reader;
 mod schema;
 mod sqlite;
+mod writer;
 
-use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::audit::chain::{Entry, Head};
+use crate::audit::event::{Ended, Event};
 use crate::audit::record::{DecisionId, Outcome, Record};
 use crate::audit::summary::Decided;
-use crate::deferred::promise::{Pending, Place, Progress, Promise, PromiseId};
+use crate::deferred::promise::{Pending, Place as At, Progress, Promise, PromiseId};
+use backend::Backend;
 pub use error::StoreError;
+pub use place::Place;
+use plan::{Change, Dated};
+use reader::Question;
+use writer::{Request, Writer};
 
 /// Waiting requests. Beyond it callers wait in line, under their own deadline.
 const QUEUE: usize = 1024;
@@ -25,33 +41,7 @@ const QUEUE: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct Store {
     requests: mpsc::Sender<Request>,
-}
-
-/// What the thread is asked to do, and where its answer goes.
-#[derive(Debug)]
-enum Request {
-    Record(Box<Record>, i64, Reply<DecisionId>),
-    Outcome(DecisionId, Outcome, Reply<()>),
-    Promise(Box<Promise>, i64, Reply<PromiseId>),
-    Progress(PromiseId, Progress, Reply<()>),
-    Pending(Wanted, Reply<Vec<Pending>>),
-    Decisions(Page, Reply<Vec<(DecisionId, Decided)>>),
-    Ready(Reply<()>),
-    Close(Reply<()>),
-}
-
-impl Request {
-    /// Nobody waits for it any more and nothing is lost without it.
-    fn is_given_up(&self) -> bool {
-        match self {
-            Self::Record(_, _, reply) => reply.is_closed(),
-            Self::Promise(_, _, reply) => reply.is_closed(),
-            Self::Pending(_, reply) => reply.is_closed(),
-            Self::Decisions(_, reply) => reply.is_closed(),
-            Self::Ready(reply) => reply.is_closed(),
-            Self::Outcome(..) | Self::Progress(..) | Self::Close(_) => false,
-        }
-    }
+    questions: mpsc::Sender<Question>,
 }
 
 /// Which promises are wanted.
@@ -60,7 +50,7 @@ pub enum Wanted {
     /// All of them.
     All,
     /// Those of one cluster and database, made by one role.
-    Of(Place, String),
+    Of(At, String),
 }
 
 /// Some decisions of many.
@@ -74,66 +64,78 @@ pub struct Page {
     pub most: u32,
 }
 
-type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
-
 impl Store {
-    /// Opens the file, creating it (mode 0600) and its tables where needed.
+    /// Opens the store, creating the file (mode 0600) or the schema and its tables where needed. A chain of its own begins with the first entry.
     ///
     /// # Errors
-    /// When the file cannot be opened, is not a store, is damaged, or was written by a newer version.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::start(sqlite::Database::open(path, sqlite::BUSY)?)
+    /// When it cannot be opened, is not a store, is damaged, or was written by a newer version.
+    pub fn open(place: &Place) -> Result<Self, StoreError> {
+        Self::start(place.open()?, place.clone())
     }
 
     /// Opens a store that is there already: for whoever only looks at what another process keeps.
     ///
     /// # Errors
     /// Also when there is no such file.
-    pub fn open_existing(path: &Path) -> Result<Self, StoreError> {
-        match std::fs::metadata(path) {
-            Ok(_) => Self::open(path),
-            Err(error) => Err(StoreError::Open(format!("{}: {error}", path.display()))),
+    pub fn open_existing(place: &Place) -> Result<Self, StoreError> {
+        match place {
+            Place::File(path) if !path.exists() => {
+                Err(StoreError::Open(format!("{}: {}", path.display(), std::io::Error::from(std::io::ErrorKind::NotFound))))
+            }
+            Place::File(_) | Place::Fleet(_) => Self::open(place),
         }
     }
 
-    /// Runs the database on a thread of its own.
-    fn start(database: sqlite::Database) -> Result<Self, StoreError> {
+    /// Runs it on threads of its own.
+    fn start(backend: Box<dyn Backend>, place: Place) -> Result<Self, StoreError> {
         let (requests, inbox) = mpsc::channel(QUEUE);
-        let thread = std::thread::Builder::new().name("store".into());
-        thread.spawn(move || sqlite::serve(database, inbox)).map_err(|error| StoreError::Open(format!("no thread for it: {error}")))?;
-        Ok(Self { requests })
+        let (questions, asked) = mpsc::channel(QUEUE);
+        let writer = Writer::new(backend, uuid::Uuid::now_v7().to_string(), None);
+        let thread = |name: &str| std::thread::Builder::new().name(name.into());
+        let no_thread = |error| StoreError::Open(format!("no thread for it: {error}"));
+        thread("store").spawn(move || writer.serve(inbox)).map_err(no_thread)?;
+        thread("store reader").spawn(move || reader::serve(&place, asked)).map_err(no_thread)?;
+        Ok(Self { requests, questions })
     }
 
-    /// Writes a decision that was taken at this time (microseconds since 1970); returns when it is on disk.
+    /// Writes a decision; returns when it is on disk.
     ///
     /// # Errors
-    /// When it could not be written: then nothing is in the store.
-    pub async fn record(&self, record: Record, at_unix_micros: i64) -> Result<DecisionId, StoreError> {
-        self.ask(|reply| Request::Record(Box::new(record), at_unix_micros, reply)).await
+    /// When it could not be written: then nothing is in the store, or a record that says that the statement was not run.
+    pub async fn record(&self, record: Record) -> Result<DecisionId, StoreError> {
+        self.event(Event::Decision(Box::new(record))).await
     }
 
     /// Writes how a decision ended; returns when it is on disk.
     ///
     /// # Errors
-    /// When it could not be written.
-    pub async fn outcome(&self, id: DecisionId, outcome: Outcome) -> Result<(), StoreError> {
-        self.ask(|reply| Request::Outcome(id, outcome, reply)).await
+    /// When it could not be written. Where the store is only away for now, it is written when that is back.
+    pub async fn outcome(&self, decision: DecisionId, outcome: Outcome) -> Result<(), StoreError> {
+        self.event(Event::Outcome(Ended { decision, outcome })).await.map(drop)
     }
 
-    /// Writes down what a transaction was promised, at this time (microseconds since 1970); returns when it is on disk.
+    /// Writes an entry of any kind; returns when it is on disk.
+    ///
+    /// # Errors
+    /// As [`Store::record`] for what announces an act, as [`Store::outcome`] for what has happened.
+    pub async fn event(&self, event: Event) -> Result<DecisionId, StoreError> {
+        self.write(Change::Event(event)).await.map(plan::id)
+    }
+
+    /// Writes down what a transaction was promised; returns when it is on disk.
     ///
     /// # Errors
     /// When it could not be written: then nothing is in the store.
-    pub async fn promise(&self, promise: Promise, at_unix_micros: i64) -> Result<PromiseId, StoreError> {
-        self.ask(|reply| Request::Promise(Box::new(promise), at_unix_micros, reply)).await
+    pub async fn promise(&self, promise: Promise) -> Result<PromiseId, StoreError> {
+        self.write(Change::Promise(Box::new(promise))).await.map(PromiseId)
     }
 
-    /// Writes down what has become of a promise; returns when it is on disk.
+    /// Writes down what has become of a promise by this session; returns when it is on disk.
     ///
     /// # Errors
-    /// When it could not be written.
-    pub async fn progress(&self, id: PromiseId, progress: Progress) -> Result<(), StoreError> {
-        self.ask(|reply| Request::Progress(id, progress, reply)).await
+    /// When it could not be written. Where the store is only away for now, it is written when that is back.
+    pub async fn progress(&self, id: PromiseId, progress: Progress, session: &str) -> Result<(), StoreError> {
+        self.write(Change::Progress(id, progress, session.to_owned())).await.map(drop)
     }
 
     /// The promises that are not settled, oldest first.
@@ -141,7 +143,15 @@ impl Store {
     /// # Errors
     /// When they could not be read.
     pub async fn pending(&self, wanted: Wanted) -> Result<Vec<Pending>, StoreError> {
-        self.ask(|reply| Request::Pending(wanted, reply)).await
+        self.read(move |backend| promises::pending(backend, &wanted)).await
+    }
+
+    /// Whether that would change anything.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn is_open(&self, id: PromiseId, progress: Progress) -> Result<bool, StoreError> {
+        self.read(move |backend| promises::is_open(backend, id, &progress)).await
     }
 
     /// Decisions in the order in which they were taken, a page of them; an empty one is behind the last.
@@ -149,7 +159,31 @@ impl Store {
     /// # Errors
     /// When they could not be read.
     pub async fn decisions(&self, page: Page) -> Result<Vec<(DecisionId, Decided)>, StoreError> {
-        self.ask(|reply| Request::Decisions(page, reply)).await
+        self.read(move |backend| decisions::page(backend, &page)).await
+    }
+
+    /// The last entry of every chain.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn heads(&self) -> Result<Vec<Head>, StoreError> {
+        self.read(entries::heads).await
+    }
+
+    /// Numbers and names of all chains.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn writers(&self) -> Result<Vec<(i64, String)>, StoreError> {
+        self.read(entries::writers).await
+    }
+
+    /// The next entries of one chain, so many at most; none behind the last.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn entries(&self, after: DecisionId, most: u32) -> Result<Vec<Entry>, StoreError> {
+        self.read(move |backend| entries::page(backend, after, most)).await
     }
 
     /// Proves by a durable write that a decision could be recorded now.
@@ -157,22 +191,61 @@ impl Store {
     /// # Errors
     /// When it could not.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        self.ask(Request::Ready).await
+        self.write(Change::Ready).await.map(drop)
     }
 
-    /// Finishes what waits, then closes the file; later calls fail with `StoreError::Closed`.
+    /// Says that this writer lives.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn alive(&self) -> Result<(), StoreError> {
+        self.write(Change::Alive).await.map(drop)
+    }
+
+    /// Finishes what waits, then closes the store; later calls fail with `StoreError::Closed`.
     ///
     /// # Errors
     /// When it is closed already.
     pub async fn close(&self) -> Result<(), StoreError> {
-        self.ask(Request::Close).await
-    }
-
-    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(request(reply)).await.map_err(|_| StoreError::Closed)?;
+        // The reader first: the last to close the file takes the log into it.
+        let _ = self.read(|backend| backend.close()).await;
+        self.requests.send(Request::Close(reply)).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
+
+    async fn write(&self, change: Change) -> Result<i64, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let dated = Dated { change, at_unix_micros: unix_micros() };
+        self.requests.send(Request::Write(dated, reply)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut dyn Backend) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let ask = Box::new(move |backend: Result<&mut dyn Backend, StoreError>| {
+            if !reply.is_closed() {
+                // Nobody may be waiting any more; that is their business.
+                let _ = reply.send(backend.and_then(question));
+            }
+        });
+        self.questions.send(ask).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// Unix time in microseconds.
+fn unix_micros() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or_default()
+}
+
+/// The version of a store, if this process may use it: one that only has more in it, which older processes need not know.
+fn compatible(found: i64, compatible: i64) -> Result<i64, StoreError> {
+    let known = schema::known();
+    if compatible > known { Err(StoreError::Newer { found, known }) } else { Ok(found) }
 }
 
 #[cfg(test)]

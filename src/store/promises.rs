@@ -1,100 +1,110 @@
-//! Promises in the SQLite file.
-
-use rusqlite::{Connection, Row, named_params};
+//! Promises: the SQL for them, and how they are read.
 
 use super::Wanted;
+use super::backend::{Backend, Row, Value, Write};
 use super::error::StoreError;
-use super::sqlite::{Written, json};
+use super::plan::json;
 use crate::deferred::promise::{Failed, Pending, Place, Progress, Promise, PromiseId};
 
-pub(super) fn insert(connection: &Connection, promise: &Promise, at_unix_micros: i64) -> Result<i64, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO promises (at_unix_micros, session, system, database, role, xid, life, operations, whole)
-         VALUES (:at, :session, :system, :database, :role, :xid, :life, :operations, :whole)",
-    )?;
-    Ok(statement.insert(named_params! {
-        ":at": at_unix_micros,
-        ":session": promise.session,
-        ":system": promise.place.system,
-        ":database": promise.place.database,
-        ":role": promise.role,
-        ":xid": promise.xid,
-        ":life": promise.life,
-        ":operations": json(&promise.operations)?,
-        ":whole": promise.whole.as_ref().map(json).transpose()?,
-    })?)
+pub(super) fn insert(promise: &Promise, entry: i64, at_unix_micros: i64) -> Result<Write, StoreError> {
+    Ok(Write::new(
+        "INSERT INTO promises (entry, at_unix_micros, session, system, database, role, xid, life, operations, whole, operations_count)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        [
+            entry.into(),
+            at_unix_micros.into(),
+            (&promise.session).into(),
+            (&promise.place.system).into(),
+            (&promise.place.database).into(),
+            (&promise.role).into(),
+            (&promise.xid).into(),
+            (&promise.life).into(),
+            json(&promise.operations)?.into(),
+            promise.whole.as_ref().map(json).transpose()?.into(),
+            i64::try_from(promise.operations.len()).unwrap_or(i64::MAX).into(),
+        ],
+    ))
+}
+
+/// The number of the promise that was made with this entry.
+pub(super) fn number(backend: &mut dyn Backend, entry: i64) -> Result<i64, StoreError> {
+    let rows = backend.query("SELECT id FROM promises WHERE entry = $1", &[entry.into()])?;
+    rows.first().map(|row| row.int(0)).ok_or_else(|| StoreError::Corrupt(format!("promise of entry {} is gone", super::plan::id(entry))))
 }
 
 /// In whatever order two of them arrive, the later state stays.
-pub(super) fn update(connection: &Connection, PromiseId(id): PromiseId, progress: &Progress) -> Result<Written, StoreError> {
-    let changed = match progress {
-        Progress::Committed => connection.execute("UPDATE promises SET state = iif(state = 'promised', 'committed', state) WHERE id = ?1", [id]),
-        Progress::Aborted => connection.execute("UPDATE promises SET state = iif(state = 'promised', 'aborted', state) WHERE id = ?1", [id]),
-        Progress::Settled => connection.execute("UPDATE promises SET state = 'settled', sqlstate = NULL, message = NULL WHERE id = ?1", [id]),
-        Progress::Dropped { reason, at_unix_micros } => connection.execute(
-            "UPDATE promises SET state = 'settled', drop_reason = ?2, dropped_at_unix_micros = ?3
-             WHERE id = ?1 AND state IN ('promised', 'committed')",
-            (id, reason, at_unix_micros),
+pub(super) fn update(PromiseId(id): PromiseId, progress: &Progress) -> Write {
+    let place = |number: &usize| Value::from(i64::try_from(*number).unwrap_or(i64::MAX));
+    let id = Value::from(id);
+    match progress {
+        Progress::Committed => {
+            Write::new("UPDATE promises SET state = CASE WHEN state = 'promised' THEN 'committed' ELSE state END WHERE id = $1", [id])
+        }
+        Progress::Aborted => Write::new("UPDATE promises SET state = CASE WHEN state = 'promised' THEN 'aborted' ELSE state END WHERE id = $1", [id]),
+        Progress::Settled => Write::new("UPDATE promises SET state = 'settled', sqlstate = NULL, message = NULL WHERE id = $1", [id]),
+        Progress::Dropped { reason, at_unix_micros } => Write::new(
+            "UPDATE promises SET state = 'settled', drop_reason = $1, dropped_at_unix_micros = $2
+             WHERE id = $3 AND state IN ('promised', 'committed')",
+            [reason.into(), (*at_unix_micros).into(), id],
         ),
         Progress::Done(done) => {
-            connection.execute("UPDATE promises SET done = max(done, ?2) WHERE id = ?1", (id, i64::try_from(*done).unwrap_or(i64::MAX)))
+            Write::new("UPDATE promises SET done = CASE WHEN done < $1 THEN $1 ELSE done END WHERE id = $2", [place(done), id])
         }
-        Progress::Told => connection.execute("UPDATE promises SET told = 1 WHERE id = ?1", [id]),
+        Progress::Told => Write::new("UPDATE promises SET told = 1 WHERE id = $1", [id]),
         // The one behind it may go on; the last one settles all.
-        Progress::Needless(operation) => connection.execute(
-            "UPDATE promises SET done = ?2 + 1, sqlstate = NULL, message = NULL,
-               state = iif(?2 + 1 >= json_array_length(operations), 'settled', state)
-             WHERE id = ?1 AND done = ?2",
-            (id, i64::try_from(*operation).unwrap_or(i64::MAX)),
+        Progress::Needless(operation) => Write::new(
+            "UPDATE promises SET done = CAST($1 AS BIGINT) + 1, sqlstate = NULL, message = NULL,
+               state = CASE WHEN CAST($1 AS BIGINT) + 1 >= operations_count THEN 'settled' ELSE state END
+             WHERE id = $2 AND done = $1",
+            [place(operation), id],
         ),
-        Progress::Failed { operation, sqlstate, message } => connection.execute(
-            "UPDATE promises SET done = max(done, ?2), sqlstate = ?3, message = ?4 WHERE id = ?1",
-            (id, i64::try_from(*operation).unwrap_or(i64::MAX), sqlstate, message),
+        Progress::Failed { operation, sqlstate, message } => Write::new(
+            "UPDATE promises SET done = CASE WHEN done < $1 THEN $1 ELSE done END, sqlstate = $2, message = $3 WHERE id = $4",
+            [place(operation), sqlstate.into(), message.into(), id],
         ),
-    }?;
-    Ok(if changed == 1 { Ok(id) } else { Err(StoreError::NoSuchPromise(id)) })
-}
-
-pub(super) fn pending(connection: &Connection, wanted: &Wanted) -> Result<Vec<Pending>, StoreError> {
-    let (system, database, role) = match wanted {
-        Wanted::All => (None, None, None),
-        Wanted::Of(place, role) => (Some(&place.system), Some(&place.database), Some(role)),
-    };
-    let mut statement = connection.prepare_cached(
-        "SELECT id, at_unix_micros, session, system, database, role, xid, life, operations, whole, state, done, sqlstate, message, told FROM promises
-         WHERE state IN ('promised', 'committed') AND (?1 IS NULL OR system = ?1 AND database = ?2 AND role = ?3) ORDER BY id",
-    )?;
-    let mut rows = statement.query((system, database, role))?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(read(row)?);
     }
-    Ok(found)
 }
 
-fn read(row: &Row<'_>) -> Result<Pending, StoreError> {
-    let operations: String = row.get("operations")?;
-    let whole: Option<String> = row.get("whole")?;
-    let corrupt = |error| StoreError::Corrupt(format!("promise {}: {error}", row.get::<_, i64>("id").unwrap_or_default()));
-    let operations = serde_json::from_str(&operations).map_err(corrupt)?;
-    let whole = whole.map(|whole| serde_json::from_str(&whole)).transpose().map_err(corrupt)?;
-    let sqlstate: Option<String> = row.get("sqlstate")?;
-    let message: Option<String> = row.get("message")?;
+/// Whether it would change anything: a person hears when it would not.
+pub(super) fn is_open(backend: &mut dyn Backend, PromiseId(id): PromiseId, progress: &Progress) -> Result<bool, StoreError> {
+    let open = match progress {
+        Progress::Dropped { .. } => backend.query("SELECT 1 FROM promises WHERE id = $1 AND state IN ('promised', 'committed')", &[id.into()])?,
+        _ => backend.query("SELECT 1 FROM promises WHERE id = $1", &[id.into()])?,
+    };
+    Ok(!open.is_empty())
+}
+
+pub(super) fn pending(backend: &mut dyn Backend, wanted: &Wanted) -> Result<Vec<Pending>, StoreError> {
+    const COLUMNS: &str =
+        "SELECT id, at_unix_micros, session, system, database, role, xid, life, operations, whole, state, done, sqlstate, message, told FROM promises
+         WHERE state IN ('promised', 'committed')";
+    let rows = match wanted {
+        Wanted::All => backend.query(&format!("{COLUMNS} ORDER BY id"), &[])?,
+        Wanted::Of(place, role) => backend.query(
+            &format!("{COLUMNS} AND system = $1 AND database = $2 AND role = $3 ORDER BY id"),
+            &[(&place.system).into(), (&place.database).into(), role.into()],
+        )?,
+    };
+    rows.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<Pending, StoreError> {
+    let corrupt = |error| StoreError::Corrupt(format!("promise {}: {error}", row.int(0)));
     Ok(Pending {
-        id: PromiseId(row.get("id")?),
-        at_unix_micros: row.get("at_unix_micros")?,
-        committed: row.get::<_, String>("state")? == "committed",
-        told: row.get("told")?,
-        done: usize::try_from(row.get::<_, i64>("done")?).unwrap_or_default(),
-        error: sqlstate.map(|sqlstate| Failed { sqlstate, message: message.unwrap_or_default() }),
+        id: PromiseId(row.int(0)),
+        at_unix_micros: row.int(1),
         promise: Promise {
-            session: row.get("session")?,
-            place: Place { system: row.get("system")?, database: row.get("database")? },
-            role: row.get("role")?,
-            xid: row.get("xid")?,
-            life: row.get("life")?,
-            operations,
-            whole,
+            session: row.text(2),
+            place: Place { system: row.text(3), database: row.text(4) },
+            role: row.text(5),
+            xid: row.text(6),
+            life: row.text(7),
+            operations: serde_json::from_str(&row.text(8)).map_err(corrupt)?,
+            whole: row.maybe_text(9).map(|whole| serde_json::from_str(&whole)).transpose().map_err(corrupt)?,
         },
+        committed: row.text(10) == "committed",
+        done: usize::try_from(row.int(11)).unwrap_or_default(),
+        error: row.maybe_text(12).map(|sqlstate| Failed { sqlstate, message: row.text(13) }),
+        told: row.int(14) != 0,
     })
 }

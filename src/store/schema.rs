@@ -1,103 +1,202 @@
-//! The tables, by version. A migration is never changed once released; a new one is added.
+//! The tables, by version. A migration is never changed once released; a new one is added. Each only adds, so that older proxies go on beside newer
+//! ones: the golden rule holds for our own tables too.
 
-use rusqlite::{Connection, TransactionBehavior};
+use super::backend::Dialect;
 
-use super::error::StoreError;
-
-/// Marks the file as ours: "PGAL".
-const APPLICATION_ID: i64 = 0x5047_414c;
-
-/// Migration n makes version n + 1.
-const MIGRATIONS: [&str; 4] = [
-    "
-    CREATE TABLE decisions (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        at_unix_micros INTEGER NOT NULL,
-        session TEXT NOT NULL,
-        listener TEXT NOT NULL,
-        client TEXT NOT NULL,
-        role TEXT NOT NULL,
-        database TEXT NOT NULL,
-        application_name TEXT,
-        sql TEXT NOT NULL,
-        decision TEXT NOT NULL,
-        findings TEXT NOT NULL CHECK (json_valid(findings)),
-        steps TEXT NOT NULL CHECK (json_valid(steps)),
-        in_transaction INTEGER NOT NULL CHECK (in_transaction IN (0, 1)),
-        outcome_tag TEXT,
-        outcome_sqlstate TEXT,
-        outcome_duration_micros INTEGER
-    ) STRICT;
-    CREATE INDEX decisions_at ON decisions (at_unix_micros);
-    CREATE INDEX decisions_session ON decisions (session, id);
-    -- One row, rewritten to prove that writing works.
-    CREATE TABLE health (id INTEGER PRIMARY KEY CHECK (id = 1), checks INTEGER NOT NULL) STRICT;
-    INSERT INTO health VALUES (1, 0);
-",
-    "
-    -- What transactions were promised for after their COMMIT.
-    CREATE TABLE promises (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        at_unix_micros INTEGER NOT NULL,
-        session TEXT NOT NULL,
-        system TEXT NOT NULL,
-        database TEXT NOT NULL,
-        role TEXT NOT NULL,
-        -- pg_current_xact_id(): whether it committed can be asked of that server.
-        xid TEXT NOT NULL,
-        -- Numbers that had not reached the server's disk are given out again after a crash, with which its life ends.
-        life TEXT NOT NULL,
-        operations TEXT NOT NULL CHECK (json_valid(operations)),
-        state TEXT NOT NULL DEFAULT 'promised' CHECK (state IN ('promised', 'committed', 'aborted', 'settled')),
-        -- How many of the operations are done.
-        done INTEGER NOT NULL DEFAULT 0,
-        -- Why the first one that is not done has failed.
-        sqlstate TEXT,
-        message TEXT,
-        -- A client has heard of that as an error.
-        told INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1))
-    ) STRICT;
-    CREATE INDEX promises_open ON promises (system, database, role) WHERE state IN ('promised', 'committed');
-",
-    "
-    -- Why a person settled it without its being done, and when; an error that it had stays beside it.
-    ALTER TABLE promises ADD COLUMN drop_reason TEXT;
-    ALTER TABLE promises ADD COLUMN dropped_at_unix_micros INTEGER;
-",
-    "
-    -- A statement outside of any transaction: it has no number, and is taken back where it was cut off.
-    ALTER TABLE promises ADD COLUMN whole TEXT CHECK (whole IS NULL OR json_valid(whole));
-",
-];
-
-/// Brings the file to the newest version.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    // Who has nothing to change waits for nobody that writes.
-    if version(connection)? == known {
-        return Ok(());
-    }
-    // Immediate: two processes that start together must not both create the tables.
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found = version(&transaction)?;
-    let Some(missing) = usize::try_from(found).ok().and_then(|done| MIGRATIONS.get(done..)) else {
-        return Err(StoreError::Newer { found, known });
-    };
-    for migration in missing {
-        transaction.execute_batch(migration)?;
-    }
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", known)?;
-    Ok(transaction.commit()?)
+/// Written in PostgreSQL's types; see [`for_dialect`].
+pub(super) struct Migration {
+    /// For both.
+    pub(super) both: &'static str,
+    /// For one of them alone.
+    pub(super) sqlite: &'static str,
+    pub(super) postgres: &'static str,
+    /// The oldest version of the schema that a process may know to use a store with this one in it.
+    pub(super) compatible: i64,
 }
 
-/// 0 for an empty file; refuses a database of somebody else.
-fn version(connection: &Connection) -> Result<i64, StoreError> {
-    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    match (tables, number("application_id")?) {
-        (0, _) => Ok(0),
-        (_, APPLICATION_ID) => Ok(number("user_version")?),
-        (_, _) => Err(StoreError::Foreign("an SQLite database with tables of another program".into())),
+/// Migration n makes version `FIRST` + n.
+pub(super) const MIGRATIONS: &[Migration] = &[Migration {
+    both: "
+CREATE TABLE writers (
+    number BIGINT PRIMARY KEY,
+    writer TEXT NOT NULL UNIQUE,
+    started_at BIGINT NOT NULL,
+    seen_at BIGINT NOT NULL
+);
+CREATE TABLE entries (
+    id BIGINT PRIMARY KEY,
+    at_unix_micros BIGINT NOT NULL,
+    body TEXT NOT NULL,
+    hash BYTEA NOT NULL
+);
+CREATE TABLE anchors (
+    writer TEXT PRIMARY KEY,
+    number BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE TABLE decisions (
+    id BIGINT PRIMARY KEY,
+    at_unix_micros BIGINT NOT NULL,
+    session TEXT NOT NULL,
+    transaction_number BIGINT NOT NULL,
+    client TEXT NOT NULL,
+    role TEXT NOT NULL,
+    database_name TEXT NOT NULL,
+    application_name TEXT,
+    head TEXT NOT NULL,
+    decision TEXT NOT NULL,
+    rules TEXT NOT NULL,
+    relations TEXT NOT NULL,
+    tag TEXT,
+    sqlstate TEXT,
+    duration_micros BIGINT,
+    fate TEXT,
+    tool TEXT,
+    version TEXT,
+    name TEXT,
+    direction TEXT
+);
+CREATE INDEX decisions_at ON decisions (at_unix_micros, id);
+CREATE INDEX decisions_session ON decisions (session, transaction_number);
+CREATE INDEX decisions_role ON decisions (role, at_unix_micros);
+CREATE INDEX decisions_database ON decisions (database_name, at_unix_micros);
+CREATE INDEX decisions_decision ON decisions (decision, at_unix_micros);
+CREATE INDEX decisions_version ON decisions (version, tool) WHERE version IS NOT NULL;
+CREATE INDEX decisions_open ON decisions (id) WHERE tag IS NULL AND sqlstate IS NULL AND fate IS NULL;
+CREATE TABLE marks (
+    mark TEXT NOT NULL,
+    id BIGINT NOT NULL,
+    PRIMARY KEY (mark, id)
+);
+CREATE TABLE transactions (
+    session TEXT NOT NULL,
+    transaction_number BIGINT NOT NULL,
+    entry BIGINT NOT NULL,
+    stage TEXT NOT NULL,
+    system TEXT,
+    database_name TEXT,
+    xid TEXT,
+    life TEXT,
+    PRIMARY KEY (session, transaction_number)
+);
+CREATE TABLE sessions (
+    session TEXT PRIMARY KEY,
+    entry BIGINT NOT NULL
+);
+CREATE TABLE migrations (
+    entry BIGINT PRIMARY KEY,
+    at_unix_micros BIGINT NOT NULL,
+    database_name TEXT NOT NULL,
+    tool TEXT NOT NULL,
+    version_table TEXT NOT NULL,
+    version TEXT NOT NULL,
+    name TEXT,
+    direction TEXT NOT NULL
+);
+CREATE INDEX migrations_version ON migrations (version, tool);
+CREATE INDEX migrations_of ON migrations (database_name, version_table, at_unix_micros);
+CREATE TABLE health (
+    id BIGINT PRIMARY KEY,
+    checks BIGINT NOT NULL
+);
+INSERT INTO health VALUES (1, 0);
+",
+    sqlite: "
+CREATE TABLE promises (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    entry INTEGER NOT NULL,
+    at_unix_micros INTEGER NOT NULL,
+    session TEXT NOT NULL,
+    system TEXT NOT NULL,
+    database TEXT NOT NULL,
+    role TEXT NOT NULL,
+    xid TEXT NOT NULL,
+    life TEXT NOT NULL,
+    operations TEXT NOT NULL CHECK (json_valid(operations)),
+    whole TEXT CHECK (whole IS NULL OR json_valid(whole)),
+    operations_count INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'promised' CHECK (state IN ('promised', 'committed', 'aborted', 'settled')),
+    done INTEGER NOT NULL DEFAULT 0,
+    sqlstate TEXT,
+    message TEXT,
+    told INTEGER NOT NULL DEFAULT 0,
+    drop_reason TEXT,
+    dropped_at_unix_micros INTEGER
+) STRICT;
+CREATE INDEX promises_open ON promises (system, database, role) WHERE state IN ('promised', 'committed');
+CREATE VIEW records AS
+    SELECT decisions.id, (decisions.id >> 40) || '-' || (decisions.id & 1099511627775) AS number, decisions.at_unix_micros, session, client, role,
+           database_name AS database, application_name, body ->> 'sql' AS sql, body ->> 'in_transaction' AS in_transaction, decision, rules, relations, body -> 'findings' AS findings,
+           body -> 'steps' AS steps, tag AS outcome_tag, sqlstate AS outcome_sqlstate, duration_micros AS outcome_duration_micros, fate, tool, version, name, direction
+    FROM decisions JOIN entries ON entries.id = decisions.id;
+CREATE VIRTUAL TABLE texts USING fts5 (sql, content = '', contentless_delete = 1, detail = none, tokenize = \"unicode61 tokenchars '_'\");
+",
+    postgres: "
+CREATE TABLE promises (
+    id BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    entry BIGINT NOT NULL,
+    at_unix_micros BIGINT NOT NULL,
+    session TEXT NOT NULL,
+    system TEXT NOT NULL,
+    database TEXT NOT NULL,
+    role TEXT NOT NULL,
+    xid TEXT NOT NULL,
+    life TEXT NOT NULL,
+    operations TEXT NOT NULL,
+    whole TEXT,
+    operations_count BIGINT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'promised' CHECK (state IN ('promised', 'committed', 'aborted', 'settled')),
+    done BIGINT NOT NULL DEFAULT 0,
+    sqlstate TEXT,
+    message TEXT,
+    told BIGINT NOT NULL DEFAULT 0,
+    drop_reason TEXT,
+    dropped_at_unix_micros BIGINT
+);
+CREATE INDEX promises_open ON promises (system, database, role) WHERE state IN ('promised', 'committed');
+CREATE VIEW records AS
+    SELECT decisions.id, (decisions.id >> 40) || '-' || (decisions.id & 1099511627775) AS number, decisions.at_unix_micros, session, client, role,
+           database_name AS database, application_name, body::jsonb ->> 'sql' AS sql, body::jsonb -> 'in_transaction' AS in_transaction, decision, rules, relations, body::jsonb -> 'findings' AS findings,
+           body::jsonb -> 'steps' AS steps, tag AS outcome_tag, sqlstate AS outcome_sqlstate, duration_micros AS outcome_duration_micros, fate, tool, version, name, direction
+    FROM decisions JOIN entries ON entries.id = decisions.id;
+CREATE TABLE texts (
+    id BIGINT PRIMARY KEY,
+    words tsvector NOT NULL
+);
+CREATE INDEX texts_words ON texts USING gin (words);
+",
+    compatible: FIRST,
+}];
+
+/// Stores of before the first release had numbers below.
+pub(super) const FIRST: i64 = 10;
+
+/// The newest version that this process knows.
+pub(super) fn known() -> i64 {
+    FIRST + i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX) - 1
+}
+
+/// What brings a store of version `found` (0: an empty one) to the newest, in order, each with its version.
+pub(super) fn missing(found: i64, dialect: Dialect) -> Vec<String> {
+    let done = if found == 0 { 0 } else { usize::try_from(found - FIRST + 1).unwrap_or_default() };
+    let texts = |migration: &Migration| match dialect {
+        Dialect::Sqlite => [for_sqlite(migration.both), migration.sqlite.to_owned()],
+        Dialect::Postgres => [migration.both.to_owned(), migration.postgres.to_owned()],
+    };
+    let mut missing: Vec<String> = MIGRATIONS.iter().skip(done).flat_map(texts).collect();
+    if let Some(last) = MIGRATIONS.last()
+        && !missing.is_empty()
+    {
+        if found == 0 {
+            missing.insert(0, "CREATE TABLE store (version BIGINT NOT NULL, compatible BIGINT NOT NULL); INSERT INTO store VALUES (0, 0)".into());
+        }
+        missing.push(format!("UPDATE store SET version = {}, compatible = {}", known(), last.compatible));
     }
+    missing
+}
+
+/// Its own names of the types, which STRICT tables check.
+fn for_sqlite(text: &str) -> String {
+    text.replace("BIGINT", "INTEGER").replace("BYTEA", "BLOB").replace("\n);", "\n) STRICT;")
 }

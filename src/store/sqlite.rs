@@ -1,4 +1,4 @@
-//! The SQLite file and the thread that owns it.
+//! The SQLite file.
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -6,25 +6,27 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, named_params};
-use tokio::sync::mpsc;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, Statement, ToSql, TransactionBehavior, params_from_iter};
 
+use super::backend::{Backend, Dialect, Row, Value, Write};
 use super::error::StoreError;
-use super::{DecisionId, Reply, Request, decisions, promises, schema};
-use crate::audit::record::{Outcome, Record};
-use crate::deferred::promise::PromiseId;
+use super::schema;
 
 /// How long to wait for another process that writes; shorter than the default deadline of a write, so that the reason is told.
 pub(super) const BUSY: Duration = Duration::from_secs(3);
 /// How long a probe waits for another process that writes: shorter than its own deadline, and nobody waits long behind it.
 const BUSY_PROBE: Duration = Duration::from_millis(500);
-/// Requests that share one commit, at most.
-const GROUP: usize = 256;
+/// Marks the file as ours: "PGAL".
+const APPLICATION_ID: i64 = 0x5047_414c;
+/// Statements that are kept ready.
+const PREPARED: usize = 64;
 
 /// A store and the file that it was opened from.
 pub(super) struct Database {
     path: PathBuf,
     busy: Duration,
+    probing: bool,
     open: Option<Open>,
 }
 
@@ -40,7 +42,7 @@ impl Database {
     /// Opens or creates the file and brings it to the newest schema.
     pub(super) fn open(path: &Path, busy: Duration) -> Result<Self, StoreError> {
         create_private(path)?;
-        Ok(Self { path: path.to_owned(), busy, open: Some(Open::new(path, busy)?) })
+        Ok(Self { path: path.to_owned(), busy, probing: false, open: Some(Open::new(path, busy)?) })
     }
 
     /// The connection, if it still is what the path leads to. SQLite itself would go on writing to a file that nobody can open any more.
@@ -63,11 +65,75 @@ impl Database {
     }
 }
 
+impl Backend for Database {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    fn commit(&mut self, writes: &[Write]) -> Result<Vec<u64>, StoreError> {
+        let busy = if self.probing { self.busy.min(BUSY_PROBE) } else { self.busy };
+        let connection = self.connection()?;
+        connection.busy_timeout(busy)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let changed = writes.iter().map(|write| execute(&transaction, write)).collect::<Result<_, _>>()?;
+        transaction.commit()?;
+        Ok(changed)
+    }
+
+    fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let mut statement = self.connection()?.prepare_cached(sql)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query(params_from_iter(values.iter().map(Parameter)))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(Row((0..columns).map(|column| row.get_ref(column).map(read)).collect::<Result<_, _>>()?));
+        }
+        Ok(found)
+    }
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        self.open.take().map_or(Ok(()), |open| open.connection.close().map_err(|(_, error)| error.into()))
+    }
+
+    fn hurry(&mut self, probing: bool) {
+        self.probing = probing;
+    }
+}
+
+fn execute(connection: &Connection, write: &Write) -> Result<u64, StoreError> {
+    let mut statement: rusqlite::CachedStatement<'_> = connection.prepare_cached(write.sql)?;
+    let changed = Statement::execute(&mut statement, params_from_iter(write.values.iter().map(Parameter)))?;
+    Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+}
+
+struct Parameter<'a>(&'a Value);
+
+impl ToSql for Parameter<'_> {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        Ok(rusqlite::types::ToSqlOutput::Borrowed(match self.0 {
+            Value::Null => ValueRef::Null,
+            Value::Int(number) => ValueRef::Integer(*number),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+fn read(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Int(number),
+        ValueRef::Real(number) => Value::Text(number.to_string()),
+        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+    }
+}
+
 impl Open {
     fn new(path: &Path, busy: Duration) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(path, flags).map_err(|error| at(path, error.into()))?;
-        prepare(&mut connection, busy).map_err(|error| at(path, error))?;
+        let mut connection = Connection::open_with_flags(path, flags).map_err(|error| StoreError::from(error).at(path))?;
+        prepare(&mut connection, busy).map_err(|error| error.at(path))?;
         let files = files(path).ok_or_else(|| gone(path))?;
         Ok(Self { connection, files })
     }
@@ -95,158 +161,44 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
 
 fn prepare(connection: &mut Connection, busy: Duration) -> Result<(), StoreError> {
     connection.busy_timeout(busy)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED);
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: a commit is on disk when it returns; WAL's usual NORMAL may lose the last ones at a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    schema::migrate(connection)
+    migrate(connection)
 }
 
-/// Names the file in an error of opening.
-fn at(path: &Path, error: StoreError) -> StoreError {
-    let path = path.display();
-    match error {
-        StoreError::Open(text) => StoreError::Open(format!("{path}: {text}")),
-        StoreError::Foreign(text) => StoreError::Foreign(format!("{path}: {text}")),
-        StoreError::Corrupt(text) => StoreError::Corrupt(format!("{path}: {text}")),
-        StoreError::ReadOnly(text) => StoreError::ReadOnly(format!("{path}: {text}")),
-        StoreError::Io(text) => StoreError::Io(format!("{path}: {text}")),
-        StoreError::Full(text) => StoreError::Full(format!("{path}: {text}")),
-        error @ (StoreError::Newer { .. }
-        | StoreError::Busy
-        | StoreError::Gone(_)
-        | StoreError::NoSuchDecision(_)
-        | StoreError::NoSuchPromise(_)
-        | StoreError::Closed) => error,
+/// Brings the file to the newest version.
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    // Who has nothing to change waits for nobody that writes.
+    if schema::missing(version(connection)?, Dialect::Sqlite).is_empty() {
+        return Ok(());
     }
-}
-
-/// The thread: takes what waits, writes it in one transaction, answers after the commit.
-pub(super) fn serve(mut database: Database, mut inbox: mpsc::Receiver<Request>) {
-    while let Some(first) = inbox.blocking_recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP
-            && let Ok(next) = inbox.try_recv()
-        {
-            group.push(next);
-        }
-        group.retain(|request| !request.is_given_up());
-        if let Some(close) = database.run(group) {
-            return finish(database, inbox, close);
-        }
+    // Immediate: two processes that start together must not both create the tables.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for text in schema::missing(version(&transaction)?, Dialect::Sqlite) {
+        transaction.execute_batch(&text)?;
     }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    Ok(transaction.commit()?)
 }
 
-/// Writes what was asked for before the close, then closes the file.
-fn finish(mut database: Database, mut inbox: mpsc::Receiver<Request>, close: Reply<()>) {
-    inbox.close();
-    while let Some(request) = inbox.blocking_recv() {
-        database.run(vec![request]);
-    }
-    let open = database.open.take();
-    answer(close, open.map_or(Ok(()), |open| open.connection.close().map_err(|(_, error)| error.into())));
-}
-
-/// What one request came to: the row's id where it made one.
-pub(super) type Written = Result<i64, StoreError>;
-
-impl Database {
-    /// Runs a group; returns the reply channel of a close, if one was asked for.
-    fn run(&mut self, group: Vec<Request>) -> Option<Reply<()>> {
-        let written = self.write(&group);
-        let mut close = None;
-        for (index, request) in group.into_iter().enumerate() {
-            let result = match &written {
-                Ok(each) => each.get(index).cloned().unwrap_or(Err(StoreError::Closed)),
-                Err(error) => Err(error.clone()),
-            };
-            match request {
-                Request::Record(_, _, reply) => answer(reply, result.map(|seq| DecisionId { writer: 1, seq })),
-                Request::Promise(_, _, reply) => answer(reply, result.map(PromiseId)),
-                Request::Outcome(_, _, reply) | Request::Progress(_, _, reply) | Request::Ready(reply) => answer(reply, result.map(drop)),
-                Request::Pending(wanted, reply) => answer(reply, result.and_then(|_| promises::pending(self.connection()?, &wanted))),
-                Request::Decisions(page, reply) => answer(reply, result.and_then(|_| decisions::page(self.connection()?, &page))),
-                Request::Close(reply) => close = Some(reply),
+/// 0 for an empty file; refuses a database of somebody else, and one that only a newer version may use.
+fn version(connection: &Connection) -> Result<i64, StoreError> {
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    match (tables, id) {
+        (0, _) => Ok(0),
+        (_, APPLICATION_ID) => {
+            let is_old: bool = connection.query_row("SELECT count(*) = 0 FROM sqlite_schema WHERE name = 'store'", [], |row| row.get(0))?;
+            if is_old {
+                return Err(StoreError::Older);
             }
+            let (found, compatible) = connection.query_row("SELECT version, compatible FROM store", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            super::compatible(found, compatible)
         }
-        close
+        (_, _) => Err(StoreError::Foreign("an SQLite database with tables of another program".into())),
     }
-
-    /// All or nothing: one commit, and so one wait for the disk, for the whole group.
-    fn write(&mut self, group: &[Request]) -> Result<Vec<Written>, StoreError> {
-        if group.iter().all(|request| matches!(request, Request::Pending(..) | Request::Decisions(..))) {
-            // Who only reads needs no write lock: another process that writes does not stand in its way.
-            return Ok(group.iter().map(|_| Ok(0)).collect());
-        }
-        let probing = group.iter().all(|request| matches!(request, Request::Ready(_)));
-        let busy = if probing { self.busy.min(BUSY_PROBE) } else { self.busy };
-        let connection = self.connection()?;
-        connection.busy_timeout(busy)?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let written = group.iter().map(|request| write_one(&transaction, request)).collect::<Result<_, _>>()?;
-        transaction.commit()?;
-        Ok(written)
-    }
-}
-
-/// The outer error fails the group, the inner one this request alone.
-fn write_one(connection: &Connection, request: &Request) -> Result<Written, StoreError> {
-    match request {
-        // Whoever gave up waiting has failed the statement: there is no decision to record any more.
-        Request::Record(_, _, reply) if reply.is_closed() => Ok(Err(StoreError::Closed)),
-        Request::Record(record, at, _) => insert(connection, record, *at).map(Ok),
-        Request::Outcome(id, outcome, _) => update(connection, *id, outcome),
-        Request::Promise(_, _, reply) if reply.is_closed() => Ok(Err(StoreError::Closed)),
-        Request::Promise(promise, at, _) => promises::insert(connection, promise, *at).map(Ok),
-        Request::Progress(id, progress, _) => promises::update(connection, *id, progress),
-        // Read when the group is on disk: what it writes is seen.
-        Request::Pending(..) | Request::Decisions(..) => Ok(Ok(0)),
-        Request::Ready(_) => Ok(Ok(i64::try_from(connection.execute("UPDATE health SET checks = checks + 1", [])?).unwrap_or_default())),
-        Request::Close(_) => Ok(Ok(0)),
-    }
-}
-
-fn insert(connection: &Connection, record: &Record, at_unix_micros: i64) -> Result<i64, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO decisions (at_unix_micros, session, listener, client, role, database, application_name, sql, decision, findings, steps,
-                                in_transaction)
-         VALUES (:at, :session, :listener, :client, :role, :database, :application_name, :sql, :decision, :findings, :steps, :in_transaction)",
-    )?;
-    Ok(statement.insert(named_params! {
-        ":at": at_unix_micros,
-        ":session": record.session,
-        ":listener": record.listener,
-        ":client": record.client,
-        ":role": record.role,
-        ":database": record.database,
-        ":application_name": record.application_name,
-        ":sql": record.sql,
-        ":decision": record.decision,
-        ":findings": json(&record.findings)?,
-        ":steps": json(&record.steps)?,
-        ":in_transaction": record.in_transaction,
-    })?)
-}
-
-fn update(connection: &Connection, DecisionId { seq: id, .. }: DecisionId, outcome: &Outcome) -> Result<Written, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "UPDATE decisions SET outcome_tag = :tag, outcome_sqlstate = :sqlstate, outcome_duration_micros = :duration WHERE id = :id",
-    )?;
-    let changed = statement.execute(named_params! {
-        ":id": id,
-        ":tag": outcome.tag,
-        ":sqlstate": outcome.sqlstate,
-        ":duration": outcome.duration_micros,
-    })?;
-    Ok(if changed == 1 { Ok(id) } else { Err(StoreError::NoSuchDecision(id)) })
-}
-
-pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Io(format!("a record cannot be written as JSON: {error}")))
-}
-
-/// Nobody may be waiting any more; that is their business.
-fn answer<T>(reply: Reply<T>, result: Result<T, StoreError>) {
-    drop(reply.send(result));
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use super::sqlite::Database;
+use super::sqlite::{self, Database};
 use super::*;
+use crate::audit::chain::Digest;
 use crate::audit::record::RecordedFinding;
 
 /// Long enough for any machine; reached only by a test that fails.
@@ -17,6 +18,14 @@ fn place() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store.db");
     (directory, path)
+}
+
+fn open(path: &Path) -> Store {
+    Store::open(&Place::File(path.to_owned())).unwrap()
+}
+
+fn start(path: &Path, database: Database) -> Store {
+    Store::start(Box::new(database), Place::File(path.to_owned())).unwrap()
 }
 
 fn record(session: &str) -> Record {
@@ -66,42 +75,44 @@ fn count(path: &Path) -> i64 {
 #[tokio::test]
 async fn a_recorded_decision_can_be_read_by_others_at_once() {
     let (_directory, path) = place();
-    let store = Store::open(&path).unwrap();
-    let id = store.record(record("s1"), 1_700_000_000_000_001).await.unwrap();
-    let all = "SELECT concat_ws('|', id, at_unix_micros, session, listener, client, role, database, application_name, sql, decision,
-                                in_transaction, findings ->> '$[0].rule', findings ->> '$[0].bytes', steps ->> '$[0]',
-                                coalesce(outcome_tag, 'open')) FROM decisions";
+    let store = open(&path);
+    let id = store.record(record("s1")).await.unwrap();
+    let body: String = text(&reader(&path), "SELECT body FROM decisions JOIN entries USING (id)");
+    assert_eq!(serde_json::from_str::<Event>(&body).unwrap(), Event::Decision(Box::new(record("s1"))));
+    let row = "SELECT concat_ws('|', id, session, client, role, database_name, application_name, head, decision, rules, relations, coalesce(tag, 'open'))
+               FROM decisions";
     let expected = format!(
-        "{}|1700000000000001|s1|migrations|127.0.0.1:5|deployer|app|alembic|CREATE INDEX i ON t (a)|rewrite|1|create-index-blocking|54|\
-         CREATE INDEX CONCURRENTLY i ON t (a)|open",
-        id.seq
+        "{}|s1|127.0.0.1:5|deployer|app|alembic|CREATE INDEX i ON t (a)|rewrite|create-index-blocking|public.t|open",
+        plan::key(id)
     );
-    assert_eq!(text(&reader(&path), all), expected);
+    assert_eq!((text(&reader(&path), row), id.to_string()), (expected, "1-2".into()));
+    assert_eq!(text(&reader(&path), "SELECT group_concat(mark) FROM marks"), "rule:create-index-blocking,table:public.t");
 }
 
 #[tokio::test]
 async fn an_outcome_is_added_to_its_decision() {
     let (_directory, path) = place();
-    let store = Store::open(&path).unwrap();
-    let (first, second) = (store.record(record("a"), 1_700_000_000_000_001).await.unwrap(), store.record(record("b"), 1_700_000_000_000_001).await.unwrap());
+    let store = open(&path);
+    let (first, second) = (store.record(record("a")).await.unwrap(), store.record(record("b")).await.unwrap());
     store.outcome(second, outcome()).await.unwrap();
     let failed = Outcome { tag: None, sqlstate: Some("PA001".into()), duration_micros: 3 };
     store.outcome(first, failed).await.unwrap();
-    let each = "SELECT group_concat(concat_ws('|', session, outcome_tag, outcome_sqlstate, outcome_duration_micros), ' ') FROM decisions";
+    let each = "SELECT group_concat(concat_ws('|', session, tag, sqlstate, duration_micros), ' ') FROM decisions";
     assert_eq!(text(&reader(&path), each), "a|PA001|3 b|CREATE INDEX|17");
-    assert_eq!(store.outcome(DecisionId { writer: 1, seq: 99 }, outcome()).await, Err(StoreError::NoSuchDecision(99)));
+    let nobody = DecisionId { writer: 1, seq: 99 };
+    assert_eq!(store.outcome(nobody, outcome()).await, Err(StoreError::NoSuchDecision(nobody)));
 }
 
 #[tokio::test]
-async fn decisions_outlive_the_store_and_ids_go_on() {
+async fn decisions_outlive_the_store_and_each_start_has_a_chain_of_its_own() {
     let (_directory, path) = place();
-    let store = Store::open(&path).unwrap();
-    let first = store.record(record("a"), 1_700_000_000_000_001).await.unwrap();
+    let store = open(&path);
+    let first = store.record(record("a")).await.unwrap();
     store.close().await.unwrap();
-    assert_eq!(store.record(record("late"), 1_700_000_000_000_001).await, Err(StoreError::Closed));
-    let store = Store::open(&path).unwrap();
-    let second = store.record(record("b"), 1_700_000_000_000_001).await.unwrap();
-    assert!(second.seq > first.seq);
+    assert_eq!(store.record(record("late")).await, Err(StoreError::Closed));
+    let store = open(&path);
+    let second = store.record(record("b")).await.unwrap();
+    assert_eq!([first, second].map(|id| id.to_string()), ["1-2", "2-2"]);
     assert_eq!(count(&path), 2);
 }
 
@@ -109,8 +120,8 @@ async fn decisions_outlive_the_store_and_ids_go_on() {
 #[tokio::test]
 async fn what_a_crash_leaves_holds_every_answered_decision() {
     let (directory, path) = place();
-    let store = Store::open(&path).unwrap();
-    store.record(record("a"), 1_700_000_000_000_001).await.unwrap();
+    let store = open(&path);
+    store.record(record("a")).await.unwrap();
     let copy = directory.path().join("crashed.db");
     std::fs::copy(&path, &copy).unwrap();
     std::fs::copy(directory.path().join("store.db-wal"), directory.path().join("crashed.db-wal")).unwrap();
@@ -127,13 +138,13 @@ fn reader_setting(path: &Path, pragma: &str) -> i64 {
 #[tokio::test]
 async fn many_callers_at_once_all_get_their_own_row() {
     let (_directory, path) = place();
-    let store = Store::open(&path).unwrap();
+    let store = open(&path);
     let callers: Vec<_> = (0..500).map(|n| (n, store.clone())).collect();
     let tasks: Vec<_> =
-        callers.into_iter().map(|(n, store)| tokio::spawn(async move { store.record(record(&format!("s{n}")), 1).await.map(|id| (n, id)) })).collect();
+        callers.into_iter().map(|(n, store)| tokio::spawn(async move { store.record(record(&format!("s{n}"))).await.map(|id| (n, id)) })).collect();
     for task in tasks {
         let (n, id) = task.await.unwrap().unwrap();
-        let session: String = reader(&path).query_row("SELECT session FROM decisions WHERE id = ?1", [id.seq], |row| row.get(0)).unwrap();
+        let session: String = reader(&path).query_row("SELECT session FROM decisions WHERE id = ?1", [plan::key(id)], |row| row.get(0)).unwrap();
         assert_eq!(session, format!("s{n}"));
     }
     assert_eq!(count(&path), 500);
@@ -142,39 +153,42 @@ async fn many_callers_at_once_all_get_their_own_row() {
 #[tokio::test]
 async fn a_lock_of_another_process_is_busy_and_ends() {
     let (_directory, path) = place();
-    let store = Store::start(Database::open(&path, Duration::from_millis(20)).unwrap()).unwrap();
+    let store = start(&path, Database::open(&path, Duration::from_millis(20)).unwrap());
     let other = reader(&path);
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    assert_eq!(timeout(PATIENCE, store.record(record("a"), 1_700_000_000_000_001)).await.unwrap(), Err(StoreError::Busy));
+    assert_eq!(timeout(PATIENCE, store.record(record("a"))).await.unwrap(), Err(StoreError::Busy));
     assert_eq!(timeout(PATIENCE, store.ready()).await.unwrap(), Err(StoreError::Busy));
     other.execute_batch("COMMIT").unwrap();
     store.ready().await.unwrap();
-    store.record(record("b"), 1_700_000_000_000_001).await.unwrap();
+    store.record(record("b")).await.unwrap();
     assert_eq!(count(&path), 1);
 }
 
-/// The writer hangs as it would on a disk that does not answer; the caller's deadline holds, and what it gave up is never written.
+/// The writer hangs as it would on a disk that does not answer; the caller's deadline holds. What was in line is never written, and what was under way
+/// says that it was not run.
 #[tokio::test]
 async fn a_store_that_hangs_blocks_nobody_beyond_the_deadline() {
     let (_directory, path) = place();
-    let store = Store::start(Database::open(&path, PATIENCE).unwrap()).unwrap();
+    let store = start(&path, Database::open(&path, PATIENCE).unwrap());
     let other = reader(&path);
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     for session in ["being written", "in line"] {
-        assert!(timeout(Duration::from_millis(50), store.record(record(session), 1)).await.is_err());
+        assert!(timeout(Duration::from_millis(50), store.record(record(session))).await.is_err());
     }
     assert!(timeout(Duration::from_millis(50), store.ready()).await.is_err());
     other.execute_batch("COMMIT").unwrap();
-    store.record(record("kept"), 1_700_000_000_000_001).await.unwrap();
-    assert_eq!(text(&reader(&path), "SELECT group_concat(session) FROM decisions"), "kept");
+    store.record(record("kept")).await.unwrap();
+    store.close().await.unwrap();
+    let each = "SELECT group_concat(concat_ws('|', session, sqlstate)) FROM decisions";
+    assert_eq!(text(&reader(&path), each), "being written|PA005,kept");
 }
 
 #[tokio::test]
 async fn two_processes_may_share_a_store() {
     let (_directory, path) = place();
-    let (one, two) = (Store::open(&path).unwrap(), Store::open(&path).unwrap());
-    let ids = [one.record(record("a"), 1).await.unwrap(), two.record(record("b"), 1).await.unwrap(), one.record(record("c"), 1).await.unwrap()];
-    assert!(ids.map(|id| id.seq).is_sorted());
+    let (one, two) = (open(&path), open(&path));
+    let ids = [one.record(record("a")).await.unwrap(), two.record(record("b")).await.unwrap(), one.record(record("c")).await.unwrap()];
+    assert_eq!(ids.map(|id| id.to_string()), ["1-2", "2-2", "1-3"]);
     assert_eq!(count(&path), 3);
 }
 
@@ -184,10 +198,10 @@ async fn a_full_disk_is_told_and_leaves_nothing_half_written() {
     let database = Database::open(&path, sqlite::BUSY).unwrap();
     let pages = database.pragma("page_count");
     database.limit_pages(pages);
-    let store = Store::start(database).unwrap();
+    let store = start(&path, database);
     let mut large = record("large");
     large.sql = "x".repeat(1 << 20);
-    assert!(matches!(store.record(large, 1).await, Err(StoreError::Full(_))));
+    assert!(matches!(store.record(large).await, Err(StoreError::Full(_))));
     store.ready().await.unwrap();
     assert_eq!(count(&path), 0);
 }
@@ -204,7 +218,7 @@ fn the_file_is_private() {
 }
 
 fn error_of(path: &Path) -> StoreError {
-    Store::open(path).map(|_| ()).unwrap_err()
+    Store::open(&Place::File(path.to_owned())).map(|_| ()).unwrap_err()
 }
 
 #[test]
@@ -236,16 +250,14 @@ fn a_file_that_is_not_a_database_is_told_and_left_alone() {
 #[tokio::test]
 async fn a_damaged_store_is_told() {
     let (_directory, path) = place();
-    let store = Store::open(&path).unwrap();
-    store.record(record("a"), 1_700_000_000_000_001).await.unwrap();
+    let store = open(&path);
+    store.record(record("a")).await.unwrap();
     store.close().await.unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[4096..].fill(0xAA);
     std::fs::write(&path, bytes).unwrap();
-    let store = Store::open(&path).unwrap();
-    let error = store.record(record("b"), 1_700_000_000_000_001).await.unwrap_err();
+    let error = error_of(&path);
     assert!(matches!(&error, StoreError::Corrupt(_)), "{error}");
-    assert!(matches!(store.ready().await, Err(StoreError::Corrupt(_))));
 }
 
 #[test]
@@ -259,8 +271,82 @@ fn a_database_of_another_program_is_refused() {
 fn a_store_of_a_newer_version_is_refused() {
     let (_directory, path) = place();
     drop(Database::open(&path, sqlite::BUSY).unwrap());
-    reader(&path).execute_batch("PRAGMA user_version = 7").unwrap();
-    assert_eq!(error_of(&path), StoreError::Newer { found: 7, known: 4 });
+    let known = schema::known();
+    reader(&path).execute_batch("UPDATE store SET version = 70, compatible = 70").unwrap();
+    assert_eq!(error_of(&path), StoreError::Newer { found: 70, known });
+}
+
+/// What a later version has added is no news to this one.
+#[tokio::test]
+async fn a_newer_store_is_used_where_it_only_has_more_in_it() {
+    let (_directory, path) = place();
+    drop(Database::open(&path, sqlite::BUSY).unwrap());
+    let add = "ALTER TABLE decisions ADD COLUMN mood TEXT; CREATE TABLE moods (mood TEXT); UPDATE store SET version = 70";
+    reader(&path).execute_batch(add).unwrap();
+    open(&path).record(record("a")).await.unwrap();
+    assert_eq!(text(&reader(&path), "SELECT group_concat(session) || (SELECT version FROM store) FROM decisions"), "a70");
+}
+
+#[test]
+fn a_store_of_before_the_first_release_is_told() {
+    let (_directory, path) = place();
+    reader(&path).execute_batch("PRAGMA application_id = 1346847052; CREATE TABLE decisions (id INTEGER)").unwrap();
+    assert_eq!(error_of(&path), StoreError::Older);
+}
+
+/// Each entry stands on the one before it, in every chain, and a new chain begins with the ends of the others.
+#[tokio::test]
+async fn chains_hold() {
+    let (_directory, path) = place();
+    let one = open(&path);
+    let id = one.record(record("a")).await.unwrap();
+    one.outcome(id, outcome()).await.unwrap();
+    let two = open(&path);
+    two.record(record("b")).await.unwrap();
+    one.record(record("c")).await.unwrap();
+    let mut bodies = Vec::new();
+    for (number, writer) in two.writers().await.unwrap() {
+        let mut previous = Digest::NONE;
+        for entry in two.entries(DecisionId { writer: number, seq: 0 }, 100).await.unwrap() {
+            assert_eq!(Entry::digest(previous, &writer, entry.seq, entry.at_unix_micros, &entry.body), entry.hash);
+            previous = entry.hash;
+            bodies.push(serde_json::from_str::<Event>(&entry.body).unwrap());
+        }
+    }
+    let kinds: Vec<&str> = bodies.iter().map(kind).collect();
+    assert_eq!(kinds, ["started", "decision", "outcome", "decision", "started", "decision"]);
+    let Event::Started(started) = &bodies[4] else { panic!() };
+    assert_eq!(started.heads.iter().map(|head| (head.number, head.seq)).collect::<Vec<_>>(), [(1, 3)]);
+    let heads = two.heads().await.unwrap();
+    assert_eq!(heads.iter().map(|head| (head.number, head.seq)).collect::<Vec<_>>(), [(1, 4), (2, 2)]);
+}
+
+fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::Started(_) => "started",
+        Event::Decision(_) => "decision",
+        Event::Outcome(_) => "outcome",
+        _ => "other",
+    }
+}
+
+/// An outcome has happened: it is not lost when the store is away for a while, nor is its place in the order.
+#[tokio::test]
+async fn what_has_happened_waits_for_the_store() {
+    let (directory, path) = place();
+    let store = open(&path);
+    let id = store.record(record("a")).await.unwrap();
+    let aside = directory.path().join("aside.db");
+    std::fs::rename(&path, &aside).unwrap();
+    let late = {
+        let store = store.clone();
+        tokio::spawn(async move { store.outcome(id, outcome()).await })
+    };
+    while !matches!(store.record(record("b")).await, Err(StoreError::Gone(_))) {}
+    assert!(!late.is_finished());
+    std::fs::rename(&aside, &path).unwrap();
+    late.await.unwrap().unwrap();
+    assert_eq!(text(&reader(&path), "SELECT group_concat(concat_ws('|', session, tag)) FROM decisions"), "a|CREATE INDEX");
 }
 
 fn with_end(path: &Path, end: &str) -> PathBuf {
@@ -270,13 +356,13 @@ fn with_end(path: &Path, end: &str) -> PathBuf {
 #[tokio::test]
 async fn a_deleted_store_takes_nothing_more_and_is_not_made_anew() {
     let (_directory, path) = place();
-    let store = Store::open(&path).unwrap();
-    store.record(record("a"), 1_700_000_000_000_001).await.unwrap();
+    let store = open(&path);
+    store.record(record("a")).await.unwrap();
     for end in ["", "-wal", "-shm"] {
         std::fs::remove_file(with_end(&path, end)).unwrap();
     }
     for _ in 0..2 {
-        assert!(matches!(store.record(record("b"), 1_700_000_000_000_001).await, Err(StoreError::Gone(_))));
+        assert!(matches!(store.record(record("b")).await, Err(StoreError::Gone(_))));
         assert!(matches!(store.ready().await, Err(StoreError::Gone(_))));
         assert!(!path.exists());
     }
@@ -289,40 +375,40 @@ async fn a_deleted_store_takes_nothing_more_and_is_not_made_anew() {
 #[tokio::test]
 async fn a_store_that_comes_back_is_used_again() {
     let (directory, path) = place();
-    let store = Store::open(&path).unwrap();
-    store.record(record("a"), 1_700_000_000_000_001).await.unwrap();
+    let store = open(&path);
+    store.record(record("a")).await.unwrap();
     let aside = directory.path().join("aside.db");
     std::fs::rename(&path, &aside).unwrap();
-    assert!(matches!(store.record(record("b"), 1_700_000_000_000_001).await, Err(StoreError::Gone(_))));
+    assert!(matches!(store.record(record("b")).await, Err(StoreError::Gone(_))));
     std::fs::rename(&aside, &path).unwrap();
-    store.record(record("c"), 1_700_000_000_000_001).await.unwrap();
+    store.record(record("c")).await.unwrap();
     assert_eq!(text(&reader(&path), "SELECT group_concat(session) FROM decisions"), "a,c");
 }
 
 #[tokio::test]
 async fn a_copy_in_the_place_of_the_store_is_taken_up() {
     let (directory, path) = place();
-    let store = Store::open(&path).unwrap();
-    store.record(record("a"), 1_700_000_000_000_001).await.unwrap();
+    let store = open(&path);
+    store.record(record("a")).await.unwrap();
     let copy = directory.path().join("copy.db");
     reader(&path).execute_batch(&format!("VACUUM INTO '{}'", copy.display())).unwrap();
     for end in ["-wal", "-shm"] {
         std::fs::remove_file(with_end(&path, end)).unwrap();
     }
     std::fs::rename(&copy, &path).unwrap();
-    store.record(record("b"), 1_700_000_000_000_001).await.unwrap();
-    store.record(record("c"), 1_700_000_000_000_001).await.unwrap();
+    store.record(record("b")).await.unwrap();
+    store.record(record("c")).await.unwrap();
     assert_eq!(text(&reader(&path), "SELECT group_concat(session) FROM decisions"), "a,b,c");
 }
 
 #[tokio::test]
 async fn a_deleted_log_loses_nothing() {
     let (_directory, path) = place();
-    let store = Store::open(&path).unwrap();
-    store.record(record("a"), 1_700_000_000_000_001).await.unwrap();
+    let store = open(&path);
+    store.record(record("a")).await.unwrap();
     for end in ["-wal", "-shm"] {
         std::fs::remove_file(with_end(&path, end)).unwrap();
     }
-    store.record(record("b"), 1_700_000_000_000_001).await.unwrap();
+    store.record(record("b")).await.unwrap();
     assert_eq!(text(&reader(&path), "SELECT group_concat(session) FROM decisions"), "a,b");
 }

@@ -92,13 +92,13 @@ fn a_decision_is_one_line_and_counts_under_each_of_its_rules() {
     });
     assert_eq!(
         lines[0],
-        json!({"level": "INFO", "event": "decision", "message": "decision", "id": 7, "session": "s", "listener": "l", "client": "c", "role": "r",
+        json!({"level": "INFO", "event": "decision", "message": "decision", "id": "1-7", "session": "s", "listener": "l", "client": "c", "role": "r",
                "database": "d", "sql": "DROP TABLE \"t\"\n", "decision": "refuse", "rules": "drop-column,drop-table", "steps": 0, "in_transaction": true})
     );
     assert_eq!((lines.len(), lines[1].get("id"), &lines[1]["rules"]), (3, None, &json!("")));
     assert_eq!(
         (&lines[2]["event"], &lines[2]["id"], &lines[2]["sqlstate"], &lines[2]["seconds"]),
-        (&json!("outcome"), &json!(7), &json!("57P01"), &json!(1.5))
+        (&json!("outcome"), &json!("1-7"), &json!("57P01"), &json!(1.5))
     );
     for rule in ["drop-table", "drop-column", "none"] {
         assert_has(&metrics, &format!("pgairlock_decisions_total{{rule=\"{rule}\",decision=\"refuse\"}} 1"));

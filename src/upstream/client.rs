@@ -1,6 +1,7 @@
 //! A session of our own on the server, past the proxy: one statement at a time.
 
 use std::error::Error as _;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::config::settings::ServerTls;
 const APPLICATION_NAME: &str = "pgairlock deferred";
 
 /// Where to connect, and as whom. Never shown: it may hold a password.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct DatabaseUrl {
     config: Config,
     /// `host:port`, tried in order.
@@ -90,6 +91,12 @@ impl DatabaseUrl {
     #[must_use]
     pub fn sets_lock_timeout(&self) -> bool {
         self.config.get_options().is_some_and(|options| options.contains("lock_timeout"))
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "postgres://{}/{}", self.hosts.join(","), self.config.get_dbname().unwrap_or_default())
     }
 }
 
@@ -189,6 +196,11 @@ impl Client {
         let parameters: Vec<(&(dyn ToSql + Sync), Type)> = parameters.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();
         let rows = self.client.query_typed(sql, &parameters).await.map_err(|error| statement_error(&error))?;
         Ok(rows.last().and_then(|row| row.try_get::<_, Option<String>>(0).ok().flatten()))
+    }
+
+    /// The session itself, for more than one statement at a time.
+    pub(crate) fn raw(&self) -> &tokio_postgres::Client {
+        &self.client
     }
 
     /// Asks the server to cancel what runs. It has no answer.

@@ -50,7 +50,7 @@ async fn a_rewrite_goes_on_without_its_client() {
         blocking.batch_execute("COMMIT").await.unwrap();
         assert_eq!(until_closed(&proxy).await["reason"], "client-gone");
         assert_eq!(direct.value("SELECT indisvalid::text FROM pg_index WHERE indexrelid = 'i'::regclass").await, "true");
-        until("outcome", async || stored(&proxy, "SELECT outcome_tag FROM decisions") == ["CREATE INDEX"]).await;
+        until("outcome", async || stored(&proxy, "SELECT outcome_tag FROM records") == ["CREATE INDEX"]).await;
         assert_eq!(events(&proxy, "rewrite_finished")[0]["ok"], true);
     }
 }
@@ -66,7 +66,7 @@ async fn a_decision_whose_client_left_has_an_outcome() {
         until_running(&direct, "ALTER TABLE large%").await;
         drop(client);
         assert_eq!(until_closed(&proxy).await["reason"], "client-gone");
-        until("outcome", async || stored(&proxy, "SELECT outcome_sqlstate FROM decisions") == ["08006"]).await;
+        until("outcome", async || stored(&proxy, "SELECT outcome_sqlstate FROM records") == ["08006"]).await;
         blocking.batch_execute("COMMIT").await.unwrap();
     }
 }
@@ -90,7 +90,7 @@ async fn a_question_ends_with_its_client_and_nothing_is_run() {
         let theirs = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'trusted'";
         until("its backend is gone", async || direct.value(theirs).await == "0").await;
         assert_eq!(direct.value("SELECT to_regclass('i') IS NULL").await, "t");
-        assert_eq!(stored(&proxy, "SELECT sql FROM decisions"), [""; 0]);
+        assert_eq!(stored(&proxy, "SELECT sql FROM records"), [""; 0]);
     }
 }
 

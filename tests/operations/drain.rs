@@ -92,7 +92,7 @@ async fn a_running_rewrite_reaches_its_end() {
         assert!(answer.iter().any(|(tag, body)| *tag == b'C' && body.starts_with(b"CREATE INDEX")), "{answer:?}");
         assert_eq!(client.fatal().await.0, "57P01");
         assert_eq!(proxy.wait(), Some(0));
-        assert_eq!(stored(&proxy, "SELECT outcome_tag FROM decisions"), ["CREATE INDEX"]);
+        assert_eq!(stored(&proxy, "SELECT outcome_tag FROM records"), ["CREATE INDEX"]);
         assert_eq!(unfinished(&proxy), [""; 0]);
     }
 }
@@ -114,7 +114,7 @@ async fn a_rewrite_that_is_cut_says_what_it_leaves() {
         assert!(message.contains("CREATE INDEX CONCURRENTLY i ON large (id)"), "{message}");
         assert!(message.contains("The next session of this role takes back"), "{message}");
         assert_eq!(proxy.wait(), Some(0));
-        assert_eq!(stored(&proxy, "SELECT outcome_sqlstate FROM decisions"), ["57P01"]);
+        assert_eq!(stored(&proxy, "SELECT outcome_sqlstate FROM records"), ["57P01"]);
         assert_eq!(unfinished(&proxy), ["CREATE INDEX i ON large (id)"]);
     }
 }

@@ -45,13 +45,13 @@ async fn log_store_and_metrics_tell_of_the_same_rewrite() {
         }
         proxy.signal("TERM");
         assert_eq!(proxy.wait(), Some(0));
-        let recorded = stored(&proxy, "SELECT session FROM decisions ORDER BY id");
+        let recorded = stored(&proxy, "SELECT session FROM records ORDER BY id");
         assert_eq!(recorded.len(), 2);
         for event in ["session_opened", "decision", "rewrite_finished", "outcome"] {
             let logged: Vec<String> = events(&proxy, event).iter().map(|line| line["session"].as_str().unwrap().to_owned()).collect();
             assert_eq!(logged, recorded, "{event}");
         }
         let ids: Vec<String> = events(&proxy, "decision").iter().map(|line| line["id"].to_string()).collect();
-        assert_eq!(ids, stored(&proxy, "SELECT id || '' FROM decisions ORDER BY id"));
+        assert_eq!(ids, stored(&proxy, "SELECT '"' || number || '"' FROM records ORDER BY id"));
     }
 }

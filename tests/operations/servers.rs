@@ -58,7 +58,7 @@ async fn a_server_that_dies_under_a_rewrite_leaves_instructions_and_an_outcome()
             "{message}"
         );
         until_logged(&proxy, "session_closed").await;
-        until("outcome", async || stored(&proxy, "SELECT outcome_sqlstate FROM decisions") == ["08006"]).await;
+        until("outcome", async || stored(&proxy, "SELECT outcome_sqlstate FROM records") == ["08006"]).await;
         assert_eq!(unfinished(&proxy), ["CREATE INDEX i ON large (id)"]);
     }
 }
@@ -76,7 +76,7 @@ async fn a_killed_pgairlock_leaves_a_decision_without_outcome() {
         proxy.signal("KILL");
         assert_eq!(proxy.wait(), None);
         assert!(client.until(b'Z').await.iter().all(|(tag, _)| *tag == b'N'), "nothing was confirmed");
-        let open = "SELECT decision || ' ' || steps FROM decisions WHERE outcome_tag IS NULL AND outcome_sqlstate IS NULL";
+        let open = "SELECT decision || ' ' || steps FROM records WHERE outcome_tag IS NULL AND outcome_sqlstate IS NULL";
         assert_eq!(stored(&proxy, open), ["rewrite [\"CREATE INDEX CONCURRENTLY i ON large (id)\"]"]);
         assert_eq!(unfinished(&proxy), ["CREATE INDEX i ON large (id)"]);
         blocking.batch_execute("COMMIT").await.unwrap();

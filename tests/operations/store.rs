@@ -36,7 +36,7 @@ async fn until_not_ready(proxy: &Proxy, why: &str) {
 async fn works_again(proxy: &Proxy, session: &Session) {
     until_ready(proxy).await;
     session.batch_execute("ALTER TABLE large ADD COLUMN b int").await.unwrap();
-    let last = "SELECT sql || ' ' || coalesce(outcome_tag, '?') FROM decisions ORDER BY id DESC LIMIT 1";
+    let last = "SELECT sql || ' ' || coalesce(outcome_tag, '?') FROM records ORDER BY id DESC LIMIT 1";
     until("recorded", async || stored(proxy, last) == ["ALTER TABLE large ADD COLUMN b int ALTER TABLE"]).await;
 }
 
@@ -94,7 +94,7 @@ async fn replaced_by_a_copy() {
     }
     fs::rename(&copy, &proxy.store).unwrap();
     works_again(&proxy, &session).await;
-    assert_eq!(stored(&proxy, "SELECT count(*) || '' FROM decisions"), ["2"]);
+    assert_eq!(stored(&proxy, "SELECT count(*) || '' FROM records"), ["2"]);
 }
 
 #[tokio::test]

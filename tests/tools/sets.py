@@ -353,7 +353,7 @@ def duplicates(case):
         case.run(tool.after_failure, lab.proxied(proxied), "duplicates", 1)
     case.expect_same(before, case.snapshot(proxied), "before the failed migration", "after it")
     if not lab.direct_only:
-        query = "SELECT outcome_sqlstate FROM decisions WHERE database = ? AND sql LIKE '%orders_customer_key%'"
+        query = "SELECT outcome_sqlstate FROM records WHERE database = ? AND sql LIKE '%orders_customer_key%'"
         recorded = lab.proxy("default").stored(query, proxied)
         case.expect(recorded == [("23505",)], f"the record says {recorded}")
         promised = lab.proxy("default").stored(f"SELECT state FROM promises WHERE database = ? AND state IN ({OPEN})", proxied)

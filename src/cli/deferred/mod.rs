@@ -13,10 +13,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{FAILURE, SUCCESS, USAGE, fail, serve};
-use crate::config::settings::{Settings, Timeouts};
+use crate::config::settings::{Settings, StorePlace, Timeouts};
 use crate::config::units;
 use crate::deferred::promise::Progress;
-use crate::store::{Store, StoreError, Wanted};
+use crate::store::{self, Store, StoreError, Wanted};
 pub(super) use show::{one_line, utc};
 
 /// Flags of `deferred`.
@@ -38,11 +38,14 @@ enum Command {
     Drop(DropArgs),
 }
 
+/// The session of what a person does.
+const BY_A_PERSON: &str = "";
+
 /// Where the store is.
 #[derive(Debug, Args)]
 pub(super) struct Place {
-    /// The store, the SQLite file of `serve` [default: pgairlock.db]
-    #[arg(long, env = "PGAIRLOCK_STORE", value_name = "PATH")]
+    /// The store of `serve`: its SQLite file, or postgres://role@host:port/database; the password may stand in PGPASSWORD [default: pgairlock.db]
+    #[arg(long, env = "PGAIRLOCK_STORE", value_name = "PATH|URL", hide_env_values = true)]
     store: Option<PathBuf>,
     /// The config file of `serve`, which says where the store is
     #[arg(long, env = "PGAIRLOCK_CONFIG", value_name = "FILE")]
@@ -150,17 +153,20 @@ where
     }
 }
 
-fn open(path: &Path) -> Result<Store, Ended> {
-    Store::open_existing(path).map_err(|error| {
+fn open(place: &StorePlace) -> Result<Store, Ended> {
+    let place = store::Place::read(place).map_err(|why| Ended(USAGE, why))?;
+    Store::open_existing(&place).map_err(|error| {
         Ended(USAGE, format!("{error}; name the store of `pgairlock serve` with --store (PGAIRLOCK_STORE), or its config file with --config"))
     })
 }
 
 impl Place {
     /// As `serve` would find it.
-    fn find(&self) -> Result<(PathBuf, Timeouts), String> {
+    fn find(&self) -> Result<(StorePlace, Timeouts), String> {
         let Some(config) = &self.config else {
-            return Ok((self.store.clone().unwrap_or_else(|| Settings::DEFAULT_STORE.into()), Timeouts::default()));
+            let place = self.store.as_deref().unwrap_or(Path::new(Settings::DEFAULT_STORE));
+            let place = StorePlace::read(place).map_err(|why| format!("--store (PGAIRLOCK_STORE): {why}"))?;
+            return Ok((place, Timeouts::default()));
         };
         let source = serve::source(config.clone(), self.store.clone()).map_err(|error| error.to_string())?;
         source.load().map(|settings| (settings.store, settings.timeouts)).map_err(|error| error.to_string())
@@ -180,7 +186,7 @@ async fn list(store: &Store, format: Format) -> Result<u8, Ended> {
 async fn give_up(store: &Store, args: &DropArgs) -> Result<u8, Ended> {
     let pending = choice::by_number(store.pending(Wanted::All).await?, &[args.id]).map_err(|why| Ended(USAGE, why))?;
     let Some(pending) = pending.first() else { return Ok(USAGE) };
-    store.progress(pending.id, Progress::Dropped { reason: args.reason.clone(), at_unix_micros: now() }).await?;
+    store.progress(pending.id, Progress::Dropped { reason: args.reason.clone(), at_unix_micros: now() }, BY_A_PERSON).await?;
     say(&show::left_undone(pending));
     Ok(SUCCESS)
 }

@@ -12,6 +12,7 @@ use crate::deferred::fate::{self, Fate};
 use crate::deferred::promise::{Pending, Place, Progress, is_passing};
 use crate::deferred::seen::{self, Seen};
 use crate::session::runner::{Answered, Doing, Failure, Next, Runner, ServerError, Task};
+use super::BY_A_PERSON;
 use crate::store::{Store, Wanted};
 use crate::upstream::client::{Client, DatabaseUrl, StatementError};
 
@@ -138,11 +139,11 @@ impl Work<'_> {
         let id = pending.id.0;
         match self.fate(pending).await? {
             Fate::Committed => {
-                self.store.progress(pending.id, Progress::Committed).await?;
+                self.store.progress(pending.id, Progress::Committed, BY_A_PERSON).await?;
                 self.work(pending).await
             }
             Fate::Aborted => {
-                self.store.progress(pending.id, Progress::Aborted).await?;
+                self.store.progress(pending.id, Progress::Aborted, BY_A_PERSON).await?;
                 say(&format!("promise {id}: its transaction was not committed, so there is nothing to do\n"));
                 Ok(End::Done)
             }
@@ -193,7 +194,7 @@ impl Work<'_> {
         loop {
             if runner.done() > noted && !whole {
                 noted = runner.done();
-                self.store.progress(pending.id, Progress::Done(pending.done + noted)).await?;
+                self.store.progress(pending.id, Progress::Done(pending.done + noted), BY_A_PERSON).await?;
             }
             if runner.waits() && !std::mem::replace(&mut told, true) {
                 say(&format!("promise {id}: another session is at the same table; waiting for it\n"));
@@ -206,7 +207,7 @@ impl Work<'_> {
                     continue;
                 }
                 Next::Note(ServerError { sqlstate, message, .. }) => {
-                    self.store.progress(pending.id, Progress::Failed { operation: pending.done + noted, sqlstate, message }).await?;
+                    self.store.progress(pending.id, Progress::Failed { operation: pending.done + noted, sqlstate, message }, BY_A_PERSON).await?;
                     next = runner.answered(Ok(None));
                     continue;
                 }
@@ -217,7 +218,7 @@ impl Work<'_> {
                 }
                 Next::Finished(Ok(())) if pending.promise.whole.is_some() => return self.taken_back(pending, runner.is_complete()).await,
                 Next::Finished(Ok(())) => {
-                    self.store.progress(pending.id, Progress::Settled).await?;
+                    self.store.progress(pending.id, Progress::Settled, BY_A_PERSON).await?;
                     say(&format!("promise {id}: {}\n", if ran { "done" } else { "was done already, or what it was about is gone" }));
                     return Ok(End::Done);
                 }
@@ -239,7 +240,7 @@ impl Work<'_> {
     }
 
     async fn taken_back(&self, pending: &Pending, complete: bool) -> Result<End, Ended> {
-        self.store.progress(pending.id, if complete { Progress::Settled } else { Progress::Aborted }).await?;
+        self.store.progress(pending.id, if complete { Progress::Settled } else { Progress::Aborted }, BY_A_PERSON).await?;
         let what = if complete { "the statement had come to its end" } else { "what the statement had done is taken back; run the migration again" };
         say(&format!("promise {}: {what}\n", pending.id.0));
         Ok(End::Done)
@@ -248,7 +249,7 @@ impl Work<'_> {
     async fn failed(&self, pending: &Pending, done: usize, failure: &Failure) -> Result<End, Ended> {
         let error = &failure.error;
         let (sqlstate, message) = (error.sqlstate.clone(), error.message.clone());
-        self.store.progress(pending.id, Progress::Failed { operation: pending.done + done, sqlstate, message }).await?;
+        self.store.progress(pending.id, Progress::Failed { operation: pending.done + done, sqlstate, message }, BY_A_PERSON).await?;
         say(&report(pending, failure));
         Ok(End::Failed)
     }

@@ -1,0 +1,44 @@
+//! The chains as they stand in the store.
+
+use super::backend::{Backend, Row};
+use super::error::StoreError;
+use super::plan::{id, key};
+use crate::audit::chain::{Digest, Entry, Head};
+use crate::audit::record::DecisionId;
+
+/// The last entry of every chain that has one.
+pub(super) fn heads(backend: &mut dyn Backend) -> Result<Vec<Head>, StoreError> {
+    let mut heads = Vec::new();
+    for (number, writer) in writers(backend)? {
+        let (first, beyond) = (key(DecisionId { writer: number, seq: 0 }), key(DecisionId { writer: number + 1, seq: 0 }));
+        let last = backend.query("SELECT id, hash FROM entries WHERE id > $1 AND id < $2 ORDER BY id DESC LIMIT 1", &[first.into(), beyond.into()])?;
+        if let Some(row) = last.first() {
+            heads.push(Head { writer, number, seq: id(row.int(0)).seq, hash: digest(row.bytes(1))? });
+        }
+    }
+    Ok(heads)
+}
+
+/// Numbers and names of all chains, in the order in which they began.
+pub(super) fn writers(backend: &mut dyn Backend) -> Result<Vec<(i64, String)>, StoreError> {
+    let rows = backend.query("SELECT number, writer FROM writers ORDER BY number", &[])?;
+    Ok(rows.iter().map(|row| (row.int(0), row.text(1))).collect())
+}
+
+/// The next entries of one chain.
+pub(super) fn page(backend: &mut dyn Backend, after: DecisionId, most: u32) -> Result<Vec<Entry>, StoreError> {
+    let beyond = key(DecisionId { writer: after.writer + 1, seq: 0 });
+    let rows = backend.query(
+        "SELECT id, at_unix_micros, body, hash FROM entries WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3",
+        &[key(after).into(), beyond.into(), i64::from(most).into()],
+    )?;
+    rows.iter().map(entry).collect()
+}
+
+fn entry(row: &Row) -> Result<Entry, StoreError> {
+    Ok(Entry { seq: id(row.int(0)).seq, at_unix_micros: row.int(1), body: row.text(2), hash: digest(row.bytes(3))? })
+}
+
+fn digest(bytes: &[u8]) -> Result<Digest, StoreError> {
+    bytes.try_into().map(Digest).map_err(|_| StoreError::Corrupt("a hash of the log has not its 32 bytes".into()))
+}

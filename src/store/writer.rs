@@ -1,0 +1,270 @@
+//! The thread that writes: takes what waits, writes it in one transaction, answers after the commit.
+
+use std::collections::VecDeque;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{mpsc, oneshot};
+
+use super::backend::{Backend, Write};
+use super::error::StoreError;
+use super::plan::{self, Change, Dated, Plan, Planner};
+use super::{entries, promises};
+use crate::audit::chain::Chain;
+use crate::audit::event::{Ended, Event, Started};
+use crate::audit::record::{DecisionId, Outcome};
+
+/// Requests that share one commit, at most.
+const GROUP: usize = 256;
+/// What has happened and could not be written: kept until the store is back, so much of it at most.
+const OWED: usize = 65_536;
+/// After a write that failed, what is owed is tried again this much later.
+const AGAIN: Duration = Duration::from_millis(500);
+/// How often the inbox is looked at while something is owed; only then.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Where the answer goes: the number of the entry or of the promise.
+pub(super) type Reply = oneshot::Sender<Result<i64, StoreError>>;
+
+/// What the thread is asked to do.
+#[derive(Debug)]
+pub(super) enum Request {
+    Write(Dated, Reply),
+    Close(oneshot::Sender<Result<(), StoreError>>),
+}
+
+type Waiting = (Dated, Reply);
+
+/// One process' end of its chain.
+pub(super) struct Writer {
+    backend: Box<dyn Backend>,
+    /// A UUID, new with each start.
+    name: String,
+    key: Option<String>,
+    chain: Option<Chain>,
+    /// It has happened, and is written when the store takes it.
+    owed: VecDeque<Waiting>,
+    doubt: Option<Doubt>,
+    /// What is owed need not wait: the store is back.
+    is_back: bool,
+}
+
+/// A commit of which nobody knows whether it was one.
+struct Doubt {
+    /// The chain as it is if it was.
+    chain: Chain,
+    plan: Plan,
+    group: Vec<Waiting>,
+}
+
+impl Writer {
+    pub(super) fn new(backend: Box<dyn Backend>, name: String, key: Option<String>) -> Self {
+        Self { backend, name, key, chain: None, owed: VecDeque::new(), doubt: None, is_back: false }
+    }
+
+    pub(super) fn serve(mut self, mut inbox: mpsc::Receiver<Request>) {
+        while let Some(first) = self.next(&mut inbox) {
+            let mut group: Vec<Waiting> = self.owed.drain(..self.owed.len().min(GROUP)).collect();
+            let mut close = None;
+            let mut next = first;
+            while let Some(request) = next {
+                match request {
+                    Request::Write(dated, reply) => group.push((dated, reply)),
+                    Request::Close(reply) => close = Some(reply),
+                }
+                next = if group.len() < GROUP && close.is_none() { inbox.try_recv().ok() } else { None };
+            }
+            self.run(group);
+            if let Some(close) = close {
+                return self.finish(inbox, close);
+            }
+        }
+    }
+
+    /// The next request; `None` within when only what is owed is to be tried again, and without when nobody is left.
+    #[allow(clippy::option_option, reason = "it is said above what each means")]
+    fn next(&mut self, inbox: &mut mpsc::Receiver<Request>) -> Option<Option<Request>> {
+        if self.owed.is_empty() && self.doubt.is_none() {
+            return inbox.blocking_recv().map(Some);
+        }
+        if std::mem::take(&mut self.is_back) {
+            return Some(inbox.try_recv().ok());
+        }
+        for _ in 0..AGAIN.as_millis() / LOOK.as_millis() {
+            match inbox.try_recv() {
+                Ok(request) => return Some(Some(request)),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => std::thread::sleep(LOOK),
+            }
+        }
+        Some(None)
+    }
+
+    /// Writes what was asked for before the close, then closes the store.
+    fn finish(mut self, mut inbox: mpsc::Receiver<Request>, close: oneshot::Sender<Result<(), StoreError>>) {
+        inbox.close();
+        let mut rest: Vec<Waiting> = self.owed.drain(..).collect();
+        while let Some(request) = inbox.blocking_recv() {
+            if let Request::Write(dated, reply) = request {
+                rest.push((dated, reply));
+            }
+        }
+        self.run(rest);
+        // What that has left: statements whose sessions had given up.
+        let rest = self.owed.drain(..).collect();
+        self.run(rest);
+        let _ = close.send(self.backend.close());
+    }
+
+    fn run(&mut self, group: Vec<Waiting>) {
+        // Nobody waits for it any more, and nothing is lost without it.
+        let group: Vec<Waiting> = group.into_iter().filter(|(dated, reply)| dated.change.must_be_kept() || !reply.is_closed()).collect();
+        if let Err(error) = self.resolve_doubt() {
+            return self.failed(group, &error);
+        }
+        if group.is_empty() {
+            return;
+        }
+        let probing = group.iter().all(|(dated, _)| matches!(dated.change, Change::Ready | Change::Alive));
+        self.backend.hurry(probing);
+        match self.write(&group) {
+            Ok((plan, changed)) => self.written(group, &plan, &changed),
+            Err(error) if self.doubt.is_some() => {
+                if let Some(doubt) = &mut self.doubt {
+                    doubt.group = group;
+                }
+                if let Err(still) = self.resolve_doubt() {
+                    self.answer_doubtful(if matches!(still, StoreError::Unreachable(_)) { &still } else { &error });
+                }
+            }
+            Err(error) => self.failed(group, &error),
+        }
+    }
+
+    /// All or nothing: one commit, and so one wait for the disk, for the whole group.
+    fn write(&mut self, group: &[Waiting]) -> Result<(Plan, Vec<u64>), StoreError> {
+        let changes: Vec<Dated> = group.iter().map(|(dated, _)| dated.clone()).collect();
+        let now = now();
+        let needs_chain = changes.iter().any(|dated| !matches!(dated.change, Change::Ready | Change::Alive));
+        let mut started = None;
+        let mut chain = match &self.chain {
+            Some(chain) => chain.clone(),
+            None if needs_chain => {
+                let chain = self.register(now)?;
+                let head = chain.head();
+                let heads = entries::heads(self.backend.as_mut())?.into_iter().filter(|other| other.number != head.number).collect();
+                let version = env!("CARGO_PKG_VERSION").to_owned();
+                started = Some(Started { writer: head.writer.clone(), number: head.number, version, heads, key: self.key.clone() });
+                chain
+            }
+            // Of no number: it only proves that writing works.
+            None => Chain::new(self.name.clone(), 0),
+        };
+        let plan = Planner::new(&mut chain, self.backend.dialect()).plan(started, now, &changes)?;
+        match self.backend.commit(&plan.writes) {
+            Ok(changed) => {
+                self.chain = needs_chain.then_some(chain).or(self.chain.take());
+                Ok((plan, changed))
+            }
+            Err(error) => {
+                if matches!(error, StoreError::Lost(_)) && plan.last.is_some() {
+                    self.doubt = Some(Doubt { chain, plan, group: Vec::new() });
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes the next free number for this chain; another process may take it first.
+    fn register(&mut self, now: i64) -> Result<Chain, StoreError> {
+        const FIND: &str = "SELECT number FROM writers WHERE writer = $1";
+        let name = self.name.clone();
+        for _ in 0..GROUP {
+            if let Some(row) = self.backend.query(FIND, &[(&name).into()])?.first() {
+                return Ok(Chain::new(name, row.int(0)));
+            }
+            self.backend.commit(&[Write::new(
+                "INSERT INTO writers (number, writer, started_at, seen_at)
+                 SELECT coalesce(max(number), 0) + 1, $1, CAST($2 AS BIGINT), CAST($2 AS BIGINT) FROM writers WHERE 1 = 1 ON CONFLICT DO NOTHING",
+                [name.as_str().into(), now.into()],
+            )])?;
+        }
+        Err(StoreError::Busy)
+    }
+
+    fn written(&mut self, group: Vec<Waiting>, plan: &Plan, changed: &[u64]) {
+        for ((dated, reply), part) in group.into_iter().zip(&plan.parts) {
+            let nothing = part.must_change.is_some_and(|write| changed.get(write).is_some_and(|rows| *rows == 0));
+            let result = match (&dated.change, part.entry) {
+                (Change::Event(Event::Outcome(Ended { decision, .. })), _) if nothing => Err(StoreError::NoSuchDecision(*decision)),
+                (Change::Progress(id, ..), _) if nothing => Err(StoreError::NoSuchPromise(id.0)),
+                (Change::Promise(_), Some(entry)) => promises::number(self.backend.as_mut(), plan::key(entry)),
+                (_, entry) => Ok(entry.map_or(0, plan::key)),
+            };
+            let gave_up = reply.send(result).is_err();
+            if let (true, Change::Event(Event::Decision(_)), Some(entry)) = (gave_up, &dated.change, part.entry) {
+                self.owe_not_run(entry);
+            }
+        }
+    }
+
+    /// Whoever waited for it has failed the statement in the meantime: that is its outcome.
+    fn owe_not_run(&mut self, decision: DecisionId) {
+        let outcome = Outcome { tag: None, sqlstate: Some("PA005".into()), ..Outcome::default() };
+        let dated = Dated { change: Change::Event(Event::Outcome(Ended { decision, outcome })), at_unix_micros: now() };
+        self.owed.push_back((dated, oneshot::channel().0));
+    }
+
+    /// What may be refused is refused; what has happened waits for the store.
+    fn failed(&mut self, group: Vec<Waiting>, error: &StoreError) {
+        let mut kept = VecDeque::new();
+        for (dated, reply) in group {
+            if error.is_passing() && dated.change.must_be_kept() && self.owed.len() + kept.len() < OWED {
+                kept.push_back((dated, reply));
+            } else {
+                let _ = reply.send(Err(error.clone()));
+            }
+        }
+        kept.append(&mut self.owed);
+        self.owed = kept;
+    }
+
+    /// Those who wait for their decision are told that it failed; if it turns out to be written, its outcome says that.
+    fn answer_doubtful(&mut self, error: &StoreError) {
+        let Some(doubt) = &mut self.doubt else { return };
+        for (dated, reply) in &mut doubt.group {
+            if !dated.change.must_be_kept() {
+                let nobody = oneshot::channel().0;
+                let _ = std::mem::replace(reply, nobody).send(Err(error.clone()));
+            }
+        }
+    }
+
+    /// The last entry of the doubtful commit is there, or it is not.
+    fn resolve_doubt(&mut self) -> Result<(), StoreError> {
+        let Some(Some((id, entry))) = self.doubt.as_ref().map(|doubt| doubt.plan.last.clone()) else { return Ok(()) };
+        let rows = self.backend.query("SELECT hash FROM entries WHERE id = $1", &[plan::key(id).into()])?;
+        let found = rows.first().map(|row| row.bytes(0).to_vec());
+        let Some(doubt) = self.doubt.take() else { return Ok(()) };
+        match found {
+            Some(hash) if hash == entry.hash.0 => {
+                let changed = vec![1; doubt.plan.writes.len()];
+                self.chain = Some(doubt.chain);
+                self.written(doubt.group, &doubt.plan, &changed);
+            }
+            _ => {
+                self.is_back = true;
+                for waiting in doubt.group.into_iter().rev() {
+                    self.owed.push_front(waiting);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Unix time in microseconds.
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or_default()
+}
+
