@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use pgairlock::config;
-use pgairlock::config::settings::{Pooler, ServerTls, Settings, Timeouts};
+use pgairlock::config::settings::{Pooler, ServerTls, Settings, StorePlace, Timeouts};
 use pgairlock::policy::settings::{Mode, PolicySettings};
 
 const RULES: [&str; 3] = ["drop-column", "drop-index-blocking", "drop-table"];
@@ -67,7 +67,7 @@ fn values_in_effect_are_the_defaults_of_the_code() {
     assert_eq!(settings.policy, PolicySettings::default());
     assert_eq!(settings.admin, Settings::DEFAULT_ADMIN);
     assert_eq!(settings.max_sessions, Settings::DEFAULT_MAX_SESSIONS);
-    assert_eq!(settings.store, Path::new(Settings::DEFAULT_STORE));
+    assert_eq!(settings.store, StorePlace::File(Settings::DEFAULT_STORE.into()));
     assert_eq!(settings.listeners[0].mode, Mode::Enforce);
     assert_eq!((&settings.upstreams[0].tls, settings.upstreams[0].pooler), (&ServerTls::Prefer, Pooler::None));
 }

@@ -65,7 +65,7 @@ impl Failed {
     }
 
     fn set(&self, assignments: &str) {
-        assert_eq!(self.store().execute(&format!("UPDATE promises SET {assignments}"), []).unwrap(), 1);
+        assert_eq!(self.store().execute(&format!("UPDATE announced SET {assignments}"), []).unwrap(), 1);
     }
 
     fn url(&self, role: &str, port: u16) -> String {
@@ -397,6 +397,6 @@ async fn the_store_of_a_proxy_at_work_can_be_looked_at() {
         }
         assert_eq!(listing.end().0, Some(0));
     }
-    let decisions: i64 = failed.store().query_row("SELECT count(*) FROM decisions WHERE sql LIKE 'CREATE TABLE x%'", [], |row| row.get(0)).unwrap();
+    let decisions: i64 = failed.store().query_row("SELECT count(*) FROM records WHERE sql LIKE 'CREATE TABLE x%'", [], |row| row.get(0)).unwrap();
     assert_eq!(decisions, 100);
 }

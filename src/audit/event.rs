@@ -21,8 +21,8 @@ pub enum Event {
     Attribution(Attribution),
     /// What a session did beside its decisions, at its end.
     Session(SessionEnded),
-    /// What is to be done after a COMMIT, before that is sent.
-    Promised(Promised),
+    /// A COMMIT is about to be sent, with what is to be done after it; or a statement outside of any transaction is, in steps.
+    Committing(Committing),
     /// A step after COMMIT, or the end of them.
     Deferred(DeferredStep),
     /// What became of a decision whose outcome nobody had written down.
@@ -60,69 +60,73 @@ pub struct Ended {
     pub outcome: Outcome,
 }
 
-/// How far a transaction is.
+/// What became of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    /// Its COMMIT is about to be sent.
-    Committing,
+pub enum Fate {
     /// The server said COMMIT.
     Committed,
     /// The server said ROLLBACK, or lost the session before COMMIT was sent.
     RolledBack,
+    /// Nobody heard it, and it cannot be found out any more.
+    Unknown,
 }
 
-impl Stage {
+impl Fate {
     /// In one word.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
-            Self::Committing => "committing",
             Self::Committed => "committed",
             Self::RolledBack => "rolled-back",
+            Self::Unknown => "unknown",
         }
     }
 }
 
-/// A transaction in which statements were decided upon.
+/// The end of a transaction in which statements were decided upon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transaction {
     /// The session.
     pub session: String,
     /// As [`Record::transaction`].
     pub transaction: i64,
-    /// How far it is.
-    pub stage: Stage,
-    /// The cluster that it runs in: `pg_control_system()`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub system: Option<String>,
-    /// The database.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub database: Option<String>,
-    /// `pg_current_xact_id()`, by which the server can be asked later.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub xid: Option<String>,
-    /// The server's life in which that number means something.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub life: Option<String>,
-    /// The strong locks that it held.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub locks: Vec<LockHeld>,
-    /// For how long it held the first of them, in microseconds: from the statement that took it to the answer to COMMIT or ROLLBACK.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held_micros: Option<i64>,
+    /// What became of it.
+    pub fate: Fate,
+    /// From its first decision to its end, in microseconds: no lock of its statements was held longer.
+    pub duration_micros: i64,
 }
 
-/// A lock that a transaction really held, as `pg_locks` said.
+/// What is known of a transaction when its COMMIT is about to be sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trail {
+    /// The strong locks that it holds, as `pg_locks` says; none where they could not be asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locks: Option<Vec<LockHeld>>,
+    /// From its first decision to now, in microseconds.
+    #[serde(default)]
+    pub open_micros: i64,
+}
+
+/// A lock that a transaction really held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockHeld {
-    /// The relation.
+    /// The relation; its oid where it is dropped.
     pub relation: String,
     /// The mode: `AccessExclusive` …
     pub mode: String,
-    /// It was made in this transaction: nobody else could want it.
+    /// The relation was made in this transaction: nobody else could want it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub new: bool,
+    /// It was written anew: it has another file. Not known where nobody had looked at it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewritten: Option<bool>,
+    /// How often the transaction has read it from end to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scans: Option<i64>,
+    /// How many rows the transaction has read there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_read: Option<i64>,
 }
 
 /// The direction of a migration.
@@ -202,26 +206,31 @@ pub struct SessionEnded {
     pub statements: Vec<(String, u64)>,
 }
 
-/// What a transaction leaves for after its COMMIT.
+/// A transaction before its COMMIT.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Promised {
+pub struct Committing {
     /// The session.
     pub session: String,
+    /// As [`Record::transaction`].
+    pub transaction: i64,
     /// The role that logged in.
     pub role: String,
     /// The cluster: `pg_control_system()`.
     pub system: String,
     /// The database.
     pub database: String,
-    /// The transaction's `pg_current_xact_id()`; empty for a statement outside of any.
+    /// `pg_current_xact_id()`, by which the server can be asked later; empty for a statement outside of any transaction.
     pub xid: String,
-    /// In order.
-    pub operations: Vec<PromisedOperation>,
+    /// What it has done.
+    #[serde(flatten)]
+    pub trail: Trail,
+    /// What is to be done after it, in order.
+    pub operations: Vec<Operation>,
 }
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PromisedOperation {
+pub struct Operation {
     /// The table.
     pub table: String,
     /// The rule that asked for it.
@@ -237,7 +246,7 @@ pub struct DeferredStep {
     pub session: String,
     /// The promise's number in the store.
     pub promise: i64,
-    /// `committed`, `aborted`, `done`, `told`, `needless`, `failed`, `settled`, `dropped`.
+    /// `committed`, `aborted`, `done`, `told`, `needless`, `failed`, `settled`, `unknown`, `dropped`.
     pub progress: String,
     /// How many operations are done, or which one it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -255,8 +264,8 @@ pub struct DeferredStep {
 pub struct Settled {
     /// Of this one.
     pub decision: DecisionId,
-    /// `committed` or `rolled-back`.
-    pub fate: Stage,
+    /// What that is.
+    pub fate: Fate,
     /// By what: `pg_xact_status`, `catalog`.
     pub by: String,
 }
@@ -280,7 +289,7 @@ mod tests {
 
     #[test]
     fn an_event_says_its_kind_first() {
-        let settled = Event::Settled(Settled { decision: DecisionId { writer: 3, seq: 118 }, fate: Stage::Committed, by: "pg_xact_status".into() });
+        let settled = Event::Settled(Settled { decision: DecisionId { writer: 3, seq: 118 }, fate: Fate::Committed, by: "pg_xact_status".into() });
         let text = serde_json::to_string(&settled).unwrap();
         assert_eq!(text, r#"{"kind":"settled","decision":"3-118","fate":"committed","by":"pg_xact_status"}"#);
         assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), settled);

@@ -77,6 +77,8 @@ impl<T> Lookup<T> {
 pub struct RelationFacts {
     /// Its oid.
     pub oid: u32,
+    /// `pg_class.relfilenode`: another one is another file.
+    pub file: Option<u32>,
     /// Its schema; that of the session's temporary tables is called `pg_temp`.
     pub schema: String,
     /// Its name.

@@ -5,6 +5,7 @@ pub mod drops;
 pub mod estimate;
 pub mod evidence;
 pub mod facts;
+pub mod footprint;
 pub mod held;
 mod inquiry;
 pub mod joining;

@@ -1,8 +1,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::settings::{ClientTls, Identity, MonitorSettings, Pooler, ServerTls};
 use super::settings::StorePlace;
+use super::settings::{ClientTls, Identity, MonitorSettings, Pooler, ServerTls};
 use super::*;
 use crate::policy::settings::{Grant, Mode, Protection, Severity};
 

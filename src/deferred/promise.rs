@@ -29,11 +29,14 @@ pub struct Place {
     pub database: String,
 }
 
-/// Everything that one transaction, or one statement outside of any, was promised.
+/// Everything that one transaction, or one statement outside of any, was promised. Of a transaction that is in the log it may be nothing: then only
+/// whether it has committed is asked later, should nobody hear it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Promise {
     /// The session that made it.
     pub session: String,
+    /// Which of its transactions, from 1.
+    pub transaction: i64,
     /// Where.
     pub place: Place,
     /// Who logged in: nobody else runs it.
@@ -76,6 +79,8 @@ pub enum Progress {
     },
     /// All of it is done.
     Settled,
+    /// Nothing was left to do, and whether its transaction has committed cannot be found out any more.
+    Unknown,
     /// A person has decided that it is not to be done.
     Dropped {
         /// Why.

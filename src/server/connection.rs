@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, ReadHalf, WriteHalf, split};
@@ -12,7 +12,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::audit::record::{DecisionId, Outcome, Record};
+use crate::audit::event::{Ended, Event as Logged, SessionEnded, Trail};
+use crate::audit::record::Record;
 use crate::config::settings::{Pooler, Settings};
 use crate::deferred::promise::{Progress, Promise, PromiseId};
 use crate::policy::settings::Mode;
@@ -94,6 +95,7 @@ struct Connection {
     progress: mpsc::UnboundedSender<(PromiseId, Progress)>,
     outcomes: JoinSet<()>,
     points: failpoint::Watch,
+    since: Instant,
     shared: Shared,
 }
 
@@ -190,6 +192,7 @@ impl Connection {
             progress,
             outcomes,
             points: failpoint::Watch::default(),
+            since: Instant::now(),
             shared,
         }
     }
@@ -210,6 +213,7 @@ impl Connection {
             }
         };
         let message = self.effects.farewell.take();
+        self.log_end(reason);
         tokio::join!(self.release_locks(), self.farewell());
         (reason, message)
     }
@@ -327,7 +331,8 @@ impl Connection {
             self.asking = Some(Box::pin(make_durable(self.shared.clone(), *record)));
         }
         if let Some(promise) = self.effects.promise.take() {
-            self.asking = Some(Box::pin(make_promise(self.shared.clone(), *promise)));
+            let (promise, trail) = *promise;
+            self.asking = Some(Box::pin(make_promise(self.shared.clone(), promise, trail)));
         }
         if let Some((id, progress)) = self.effects.note.take() {
             self.asking = Some(Box::pin(make_note(self.shared.clone(), self.identity.id.clone(), id, progress)));
@@ -363,7 +368,10 @@ impl Connection {
         }
         for (id, outcome) in std::mem::take(&mut self.effects.outcomes) {
             DecisionEnded { session: &self.identity.id, id, outcome: &outcome }.emit();
-            self.outcomes.spawn(write_outcome(self.shared.clone(), self.identity.id.clone(), id, outcome));
+            self.log(Logged::Outcome(Ended { decision: id, outcome }), "outcome");
+        }
+        for transaction in std::mem::take(&mut self.effects.transactions) {
+            self.log(Logged::Transaction(transaction), "transaction");
         }
         self.points.answering(&self.effects.to_client);
         self.points.sending(&self.effects.to_server);
@@ -371,6 +379,24 @@ impl Connection {
         self.to_server.extend(&mut self.effects.to_server);
         if !self.client_open {
             self.to_client = Outbox::default();
+        }
+    }
+
+    /// Writes down what has happened, in this order.
+    fn log(&mut self, event: Logged, operation: &'static str) {
+        let written = self.shared.store.post(event);
+        let (shared, session) = (self.shared.clone(), self.identity.id.clone());
+        self.outcomes.spawn(async move {
+            let _ = within_deadline(&shared, &session, operation, written).await;
+        });
+    }
+
+    /// What nobody recorded by itself is told by numbers.
+    fn log_end(&mut self, reason: &str) {
+        let ended = self.session.told_at_end();
+        if !ended.statements.is_empty() {
+            let duration_micros = i64::try_from(self.since.elapsed().as_micros()).unwrap_or(i64::MAX);
+            self.log(Logged::Session(SessionEnded { reason: reason.to_owned(), duration_micros, ..ended }), "session");
         }
     }
 
@@ -451,9 +477,9 @@ async fn make_durable(shared: Shared, record: Record) -> SessionEvent {
 }
 
 /// Writes down what a transaction is promised.
-async fn make_promise(shared: Shared, promise: Promise) -> SessionEvent {
+async fn make_promise(shared: Shared, promise: Promise, trail: Trail) -> SessionEvent {
     let session = promise.session.clone();
-    let id = within_deadline(&shared, &session, "promise", shared.store.promise(promise.clone())).await;
+    let id = within_deadline(&shared, &session, "promise", shared.store.promise(promise.clone(), trail)).await;
     if let Ok(id) = &id {
         Promised { id: *id, promise: &promise }.emit();
     }
@@ -479,11 +505,6 @@ async fn write_progress(shared: Shared, session: String, mut told: mpsc::Unbound
     }
 }
 
-/// Writes down how a decision ended. The log has it in any case.
-async fn write_outcome(shared: Shared, session: String, id: DecisionId, outcome: Outcome) {
-    let _ = within_deadline(&shared, &session, "outcome", shared.store.outcome(id, outcome)).await;
-}
-
 fn append(inbox: &mut BytesMut, read: &mut BytesMut) {
     if inbox.is_empty() {
         std::mem::swap(inbox, read);
@@ -492,9 +513,4 @@ fn append(inbox: &mut BytesMut, read: &mut BytesMut) {
         inbox.extend_from_slice(read);
         read.clear();
     }
-}
-
-fn unix_micros() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use serde::Deserialize;
 
+use crate::catalog::footprint::{EXPRESSION, Footprint};
 use crate::deferred::fate::LIFE;
 use crate::deferred::operation::Try;
 use crate::deferred::promise::{Deferred, Pending, Progress as Became, Promise, PromiseId};
@@ -35,10 +36,12 @@ use super::ticks::Ticks;
 use super::work::{Shape, Subject, Work};
 use super::{Progress, Session, Status};
 
-/// The number by which the server will know whether it committed, and what a chained transaction inherits.
-fn number() -> String {
+/// The number by which the server will know whether it committed, what it holds, and what a chained transaction inherits. Where nothing waits for the
+/// COMMIT no number is taken: a transaction without one has changed nothing.
+fn number(is_needed: bool) -> String {
+    let current = if is_needed { "pg_current_xact_id" } else { "pg_current_xact_id_if_assigned" };
     format!(
-        "SELECT pg_catalog.json_build_object('xid', pg_catalog.pg_current_xact_id()::pg_catalog.text, 'life', {LIFE}, \
+        "SELECT pg_catalog.json_build_object('xid', pg_catalog.{current}()::pg_catalog.text, 'life', {LIFE}, 'footprints', ({EXPRESSION}), \
          'isolation', pg_catalog.current_setting('transaction_isolation'), 'read_only', pg_catalog.current_setting('transaction_read_only'), \
          'deferrable', pg_catalog.current_setting('transaction_deferrable'))::pg_catalog.text"
     )
@@ -46,11 +49,12 @@ fn number() -> String {
 
 #[derive(Debug, Deserialize)]
 struct Number {
-    xid: String,
+    xid: Option<String>,
     life: Option<String>,
     isolation: String,
     read_only: String,
     deferrable: String,
+    footprints: Vec<Footprint>,
 }
 
 /// A COMMIT on its way.
@@ -163,7 +167,7 @@ impl Session {
     /// Something waits for the COMMIT that this string would send.
     pub(super) fn commits_what_waits(&self, script: &Script) -> Option<Commits> {
         let waits = self.is_ungated() || self.something_waits();
-        if self.status == Status::Failed || !waits && !self.tells_of_earlier() {
+        if self.status == Status::Failed || !waits && !self.tells_of_earlier() && !self.is_in_the_log() {
             return None;
         }
         // Where nothing waits, a COMMIT among others has no answer that could be held back.
@@ -179,6 +183,11 @@ impl Session {
     /// that one has failed, this is the answer to be an error (facts: tools, 3).
     pub(super) fn tells_of_earlier(&self) -> bool {
         self.overlay.version_written() && self.identity.mode == Mode::Enforce && self.place.is_some()
+    }
+
+    /// Decisions of this transaction are in the log: whether it committed is to be found out even when nobody hears it.
+    pub(super) fn is_in_the_log(&self) -> bool {
+        self.chronicle.is_open() && self.identity.mode == Mode::Enforce && self.place.is_some()
     }
 
     /// Takes up a COMMIT that something waits for.
@@ -217,7 +226,7 @@ impl Session {
     }
 
     pub(super) fn ask_for_number(&mut self, committing: Box<Committing>, out: &mut Effects) {
-        self.run_own(&number(), &[], self.own_ending(), out);
+        self.run_own(&number(self.something_waits()), &[], self.own_ending(), out);
         self.work = Work::Committing(Box::new(Committing { stage: Stage::Number, ..*committing }));
     }
 
@@ -225,7 +234,7 @@ impl Session {
     pub(super) fn committing(&mut self, mut committing: Box<Committing>, exchange: OwnExchange, now: Instant, out: &mut Effects) -> Progress {
         match std::mem::replace(&mut committing.stage, Stage::Number) {
             Stage::Gate => return self.gated_before_commit(committing, &exchange, out),
-            Stage::Number => self.numbered(committing, exchange, out),
+            Stage::Number => self.numbered(committing, exchange, now, out),
             Stage::Commit => self.committed(committing, &exchange, now, out),
             Stage::Work => {
                 let next = committing.work.as_mut().map(|work| work.answered(exchange.into_answered()));
@@ -254,7 +263,7 @@ impl Session {
         Ok(())
     }
 
-    fn numbered(&mut self, mut committing: Box<Committing>, exchange: OwnExchange, out: &mut Effects) {
+    fn numbered(&mut self, mut committing: Box<Committing>, exchange: OwnExchange, now: Instant, out: &mut Effects) {
         if let Some(error) = &exchange.error {
             return self.commit_failed(&committing, error, out);
         }
@@ -271,18 +280,20 @@ impl Session {
         if committing.chain {
             committing.rest.push_front((begin_like(&number), false));
         }
-        if committing.operations.is_empty() {
+        let Some(xid) = number.xid.filter(|_| !committing.operations.is_empty() || self.is_in_the_log()) else {
             return self.send_commit(committing, out);
-        }
-        out.promise = Some(Box::new(Promise {
+        };
+        let promise = Promise {
             session: self.identity.id.clone(),
+            transaction: self.chronicle.number(),
             place,
             role: self.identity.principal.role.clone(),
-            xid: number.xid,
+            xid,
             life: number.life.unwrap_or_default(),
             operations: committing.operations.clone(),
             whole: None,
-        }));
+        };
+        out.promise = Some(Box::new((promise, self.chronicle.trail(Some(number.footprints), &self.overlay, now))));
         committing.stage = Stage::Promise;
         self.work = Work::Committing(committing);
     }
@@ -327,7 +338,9 @@ impl Session {
         }
         let tag = exchange.tags.first().cloned().unwrap_or_default();
         let done = tag == "COMMIT";
-        out.progress.extend(became(if done { Became::Committed } else { Became::Aborted }));
+        self.chronicle.ended(done, now);
+        let well = if committing.operations.is_empty() { Became::Settled } else { Became::Committed };
+        out.progress.extend(became(if done { well } else { Became::Aborted }));
         committing.tags.push(tag);
         if done {
             out.progress.extend(committing.needless.iter().map(|(id, operation)| (*id, Became::Needless(*operation))));
@@ -533,7 +546,14 @@ mod tests {
 
     #[test]
     fn a_chained_transaction_is_like_the_one_before() {
-        let number = Number { xid: "1".into(), life: None, isolation: "repeatable read".into(), read_only: "off".into(), deferrable: "on".into() };
+        let number = Number {
+            xid: None,
+            life: None,
+            footprints: Vec::new(),
+            isolation: "repeatable read".into(),
+            read_only: "off".into(),
+            deferrable: "on".into(),
+        };
         assert_eq!(begin_like(&number), "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE DEFERRABLE");
     }
 }

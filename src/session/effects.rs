@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::audit::event::{Trail, Transaction};
 use crate::audit::record::{DecisionId, Outcome, Record};
 pub use crate::catalog::estimate::Speed;
 use crate::deferred::promise::{Pending, Place, Progress, Promise, PromiseId};
@@ -64,7 +65,7 @@ pub struct Effects {
     /// Make this durable, then answer with [`Event::Recorded`].
     pub record: Option<Box<Record>>,
     /// Make this durable, then answer with [`Event::Promised`].
-    pub promise: Option<Box<Promise>>,
+    pub promise: Option<Box<(Promise, Trail)>>,
     /// Make durable what became of a promise, then answer with [`Event::Noted`].
     pub note: Option<(PromiseId, Progress)>,
     /// Look up what is pending there for this role, then answer with [`Event::Pending`].
@@ -83,6 +84,8 @@ pub struct Effects {
     pub progress: Vec<(PromiseId, Progress)>,
     /// Outcomes of decisions recorded earlier.
     pub outcomes: Vec<(DecisionId, Outcome)>,
+    /// Transactions that have ended.
+    pub transactions: Vec<Transaction>,
     /// For logs and metrics.
     pub observed: Vec<Observed>,
     /// End the session once everything above is written.

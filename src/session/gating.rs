@@ -56,7 +56,7 @@ impl Session {
             return self.decided(committing.into_subject(), outcome, out);
         }
         self.overlay.apply(&Effect::Gated);
-        if self.something_waits() || committing.is_chained() || self.tells_of_earlier() {
+        if self.something_waits() || committing.is_chained() || self.tells_of_earlier() || self.is_in_the_log() {
             self.ask_for_number(committing, out);
         } else {
             let versioned = self.overlay.version_written();

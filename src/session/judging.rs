@@ -121,6 +121,7 @@ impl Session {
 
     pub(super) fn decide(&mut self, subject: Subject, facts: Facts, out: &mut Effects) -> Progress {
         let facts = Facts { speed: self.speed(), ..facts };
+        self.chronicle.note_facts(&facts);
         let outcome = decide(&subject.script, &facts, &self.situation(subject.shape != Shape::Query, subject.in_transaction));
         if let Some(probe) = self.to_probe(&outcome) {
             self.look_closer(subject, facts, probe, out);
@@ -148,6 +149,9 @@ impl Session {
     /// The store has answered.
     pub(super) fn recorded(&mut self, result: Result<DecisionId, String>, now: Instant, out: &mut Effects) -> Progress {
         let Work::Recording(subject, outcome) = std::mem::replace(&mut self.work, Work::Open) else { return Ok(()) };
+        if result.is_ok() {
+            self.chronicle.decided(subject.in_transaction, now);
+        }
         match result {
             Ok(id) if self.client_gone => {
                 // Nobody waits for it any more: as if it had never been sent.

@@ -19,6 +19,7 @@
 mod act;
 mod asking;
 mod batch;
+mod chronicle;
 mod client;
 mod committing;
 pub mod completion;
@@ -72,6 +73,7 @@ use crate::wire::frames::{FrameError, Inbox};
 
 use asking::Questions;
 use batch::Batch;
+use chronicle::Chronicle;
 use effects::{Close, Effects, Event};
 use enclosing::Block;
 use gauging::Pace;
@@ -147,6 +149,7 @@ pub struct Session {
     split: Option<Split>,
     own: Option<OwnExchange>,
     questions: Questions,
+    chronicle: Chronicle,
     /// Set while the server reads CopyData.
     copying_in: bool,
     /// The server skips to the next Sync; so do we.
@@ -211,6 +214,7 @@ impl Session {
             lock_timeout_cap_ms: identity.lock_timeout_ms,
             pace: identity.pace,
             own_name: format!("_pgairlock_{}", identity.id),
+            chronicle: Chronicle::new(identity.id.clone()),
             identity,
             settings,
             client: Inbox::new(client),
@@ -318,6 +322,7 @@ impl Session {
         self.stay_quiet(out);
         self.close_questions(out);
         self.maybe_end(now, out);
+        out.transactions.extend(self.chronicle.take_ended());
         Ok(())
     }
 

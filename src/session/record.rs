@@ -18,7 +18,7 @@ impl Session {
         let principal = &self.identity.principal;
         Record {
             session: self.identity.id.clone(),
-            transaction: 1,
+            transaction: self.chronicle.number(),
             listener: self.identity.listener.clone(),
             client: self.identity.client.clone(),
             role: principal.role.clone(),

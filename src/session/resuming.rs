@@ -146,6 +146,14 @@ impl Session {
     fn resume_after(&mut self, mut resuming: Box<Resuming>, fate: Fate, out: &mut Effects) {
         let id = resuming.current.as_ref().map(|pending| pending.id);
         match fate {
+            Fate::Committed if self.only_asks(&resuming) => {
+                out.progress.extend(id.map(|id| (id, Became::Settled)));
+                self.resume_next(resuming, out);
+            }
+            Fate::Doubtful | Fate::Unknown if self.only_asks(&resuming) => {
+                out.progress.extend(id.map(|id| (id, Became::Unknown)));
+                self.resume_next(resuming, out);
+            }
             Fate::Committed => {
                 out.progress.extend(id.map(|id| (id, Became::Committed)));
                 self.resume_work(resuming, out);
@@ -170,6 +178,11 @@ impl Session {
                 self.resume_next(resuming, out);
             }
         }
+    }
+
+    /// Nothing was left to do: only the log wants to know.
+    fn only_asks(&self, resuming: &Resuming) -> bool {
+        resuming.current.as_ref().is_some_and(|pending| pending.promise.operations.is_empty())
     }
 
     fn resume_work(&mut self, mut resuming: Box<Resuming>, out: &mut Effects) {

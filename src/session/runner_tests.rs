@@ -290,6 +290,7 @@ fn cut_off(done: usize, first: bool, operations: Vec<Operation>) -> Pending {
     Pending {
         id: PromiseId(1),
         promise: Promise {
+            transaction: 1,
             session: "s".into(),
             place: Place::default(),
             role: "r".into(),

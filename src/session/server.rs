@@ -104,7 +104,7 @@ impl Session {
 
     fn reply(&mut self, tag: u8, now: Instant, out: &mut Effects) -> Progress {
         match self.replies.arrive(tag) {
-            Arrival::Within => self.within(tag, out),
+            Arrival::Within => self.within(tag, now, out),
             Arrival::Completes(entry) => {
                 let body = self.deliver(&entry.owner, out);
                 self.completes(entry, tag, &body, now, out)
@@ -144,7 +144,7 @@ impl Session {
         body
     }
 
-    fn within(&mut self, tag: u8, out: &mut Effects) -> Progress {
+    fn within(&mut self, tag: u8, now: Instant, out: &mut Effects) -> Progress {
         let Some(entry) = self.replies.head() else { return Ok(()) };
         let (owner, kind) = (entry.owner.clone(), entry.kind);
         if owner == Owner::Client && matches!(tag, b'T' | b't' | b'c' | b'H') {
@@ -154,6 +154,7 @@ impl Session {
         let body = self.deliver(&owner, out);
         if tag == b'E' {
             self.allowance.failed();
+            self.chronicle.failed();
         }
         match (tag, &owner) {
             (b'D', Owner::Own) => {
@@ -167,7 +168,7 @@ impl Session {
                 }
             }
             (b'E', _) => self.note_error(told(&owner, &body)),
-            (b'C' | b'I', _) if kind == Kind::Query => self.command_completed(&body),
+            (b'C' | b'I', _) if kind == Kind::Query => self.command_completed(&body, now),
             (b'G', _) => self.copy_in_begins(),
             _ => {}
         }
@@ -180,15 +181,19 @@ impl Session {
         }
     }
 
-    fn command_completed(&mut self, body: &[u8]) {
+    fn command_completed(&mut self, body: &[u8], now: Instant) {
         let Some(Expected { completion: Completion::Ran(ran), .. }) = self.replies.head_mut() else { return };
         let completed = ran.complete(body);
-        self.statement_completed(completed);
+        self.statement_completed(completed, views::command_tag(body), now);
     }
 
-    fn statement_completed(&mut self, (effect, statement): (Effect, Option<(Arc<Script>, usize)>)) {
+    fn statement_completed(&mut self, (effect, statement): (Effect, Option<(Arc<Script>, usize)>), tag: Option<&str>, now: Instant) {
         self.overlay.apply(&effect);
-        let Some((script, parsed)) = statement.as_ref().and_then(|(script, index)| Some((script, script.statements.get(*index)?))) else { return };
+        let found = statement.as_ref().and_then(|(script, index)| Some((script, script.statements.get(*index)?)));
+        if let Some(tag) = tag {
+            self.chronicle.completed(tag, found.map(|(_, parsed)| &parsed.statement), now);
+        }
+        let Some((script, parsed)) = found else { return };
         self.touched |= siblings::touches(&parsed.statement);
         self.allowance.completed(parsed);
         self.questions.note(&parsed.statement);
@@ -206,7 +211,7 @@ impl Session {
                 own.completed(views::command_tag(body));
             }
             if tag == b'Z' {
-                self.ready(body);
+                self.ready(body, now);
             }
             return if self.replies.owes_own() { Ok(()) } else { self.own_finished(now, out) };
         }
@@ -214,12 +219,12 @@ impl Session {
         match (entry.kind, tag) {
             (Kind::Query, _) => {
                 self.registry.query_ran();
-                self.ready(body);
+                self.ready(body, now);
                 self.query_ended(out);
                 Ok(())
             }
             (Kind::Sync, _) => {
-                self.ready(body);
+                self.ready(body, now);
                 Ok(())
             }
             (Kind::Execute, _) if self.work.is_await_copy() => {
@@ -239,7 +244,7 @@ impl Session {
             Completion::Ran(mut ran) => {
                 if tag != b'Z' {
                     let completed = ran.complete(body);
-                    self.statement_completed(completed);
+                    self.statement_completed(completed, views::command_tag(body), now);
                 }
                 if tag == b'C'
                     && let Some(portal) = ran.portal.take()
@@ -254,6 +259,7 @@ impl Session {
     fn fails(&mut self, mut failed: Expected, skipped: &[Expected], now: Instant, out: &mut Effects) -> Progress {
         let body = self.deliver(&failed.owner, out);
         self.allowance.failed();
+        self.chronicle.failed();
         if failed.owner == Owner::Own {
             if let Some(own) = &mut self.own {
                 own.error = Some(body);
@@ -277,7 +283,7 @@ impl Session {
         if self.own.is_some() && !self.replies.owes_own() { self.own_finished(now, out) } else { Ok(()) }
     }
 
-    fn ready(&mut self, body: &[u8]) {
+    fn ready(&mut self, body: &[u8], now: Instant) {
         self.status = match body.first() {
             Some(b'T') => Status::InTransaction,
             Some(b'E') => Status::Failed,
@@ -287,6 +293,7 @@ impl Session {
             self.touched = false;
             self.overlay.apply(&Effect::Ended);
             self.allowance.ended();
+            self.chronicle.idle(now);
             self.registry.transaction_ended();
         }
     }

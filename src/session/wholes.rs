@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::audit::event::Trail;
 use crate::deferred::operation::Operation;
 use crate::deferred::promise::{Deferred, Pending, Progress as Became, Promise, PromiseId};
 use crate::deferred::whole::{FirstPart, Whole};
@@ -86,15 +87,17 @@ impl Session {
             rule: rewriting.rule.to_owned(),
             context: context.clone(),
         };
-        out.promise = Some(Box::new(Promise {
+        let promise = Promise {
             session: self.identity.id.clone(),
+            transaction: self.chronicle.number(),
             place: place.clone(),
             role: self.identity.principal.role.clone(),
             xid: String::new(),
             life: String::new(),
             operations: rewriting.form.then.iter().map(deferred).collect(),
             whole: Some(Whole { sql: rewriting.subject.script.text.to_string(), first }),
-        }));
+        };
+        out.promise = Some(Box::new((promise, Trail::default())));
         self.work = Work::Running(rewriting);
     }
 

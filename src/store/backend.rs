@@ -77,14 +77,6 @@ impl Row {
         }
     }
 
-    /// The number of this column, where it is not NULL.
-    pub(crate) fn maybe_int(&self, column: usize) -> Option<i64> {
-        match self.0.get(column) {
-            Some(Value::Int(number)) => Some(*number),
-            _ => None,
-        }
-    }
-
     /// The text of this column; what is none is empty.
     pub(crate) fn text(&self, column: usize) -> String {
         self.maybe_text(column).unwrap_or_default()

@@ -22,7 +22,8 @@ fn read(id: DecisionId, at_unix_micros: i64, body: &str) -> Result<(DecisionId, 
     let unreadable = |why: String| StoreError::Corrupt(format!("record {id} cannot be read: {why}"));
     match serde_json::from_str(body).map_err(|error| unreadable(error.to_string()))? {
         Event::Decision(record) => {
-            let found = |finding: crate::audit::record::RecordedFinding| Found { rule: finding.rule, relation: finding.relation, verdict: finding.verdict };
+            let found =
+                |finding: crate::audit::record::RecordedFinding| Found { rule: finding.rule, relation: finding.relation, verdict: finding.verdict };
             let decided = Decided {
                 at_unix_micros,
                 role: record.role,

@@ -11,7 +11,8 @@ pub(super) fn heads(backend: &mut dyn Backend) -> Result<Vec<Head>, StoreError> 
     let mut heads = Vec::new();
     for (number, writer) in writers(backend)? {
         let (first, beyond) = (key(DecisionId { writer: number, seq: 0 }), key(DecisionId { writer: number + 1, seq: 0 }));
-        let last = backend.query("SELECT id, hash FROM entries WHERE id > $1 AND id < $2 ORDER BY id DESC LIMIT 1", &[first.into(), beyond.into()])?;
+        let last =
+            backend.query("SELECT id, hash FROM entries WHERE id > $1 AND id < $2 ORDER BY id DESC LIMIT 1", &[first.into(), beyond.into()])?;
         if let Some(row) = last.first() {
             heads.push(Head { writer, number, seq: id(row.int(0)).seq, hash: digest(row.bytes(1))? });
         }

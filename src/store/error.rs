@@ -24,7 +24,9 @@ pub enum StoreError {
         known: i64,
     },
     /// An unreleased pgairlock wrote the file.
-    #[error("store was written by a pgairlock of before its first release, whose format is not read any more: see with that one that `deferred list` is empty, and name another file")]
+    #[error(
+        "store was written by a pgairlock of before its first release, whose format is not read any more: see with that one that `deferred list` is empty, and name another file"
+    )]
     Older,
     /// Another process holds the write lock.
     #[error("store is locked by another process")]

@@ -20,10 +20,11 @@ mod writer;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::audit::chain::{Entry, Head};
-use crate::audit::event::{Ended, Event};
+use crate::audit::event::{Ended, Event, Trail};
 use crate::audit::record::{DecisionId, Outcome, Record};
 use crate::audit::summary::Decided;
 use crate::deferred::promise::{Pending, Place as At, Progress, Promise, PromiseId};
@@ -47,9 +48,9 @@ pub struct Store {
 /// Which promises are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// All of them.
+    /// All that leave something to be done.
     All,
-    /// Those of one cluster and database, made by one role.
+    /// Those of one cluster and database, made by one role; also of transactions of which only nobody has heard whether they committed.
     Of(At, String),
 }
 
@@ -122,12 +123,29 @@ impl Store {
         self.write(Change::Event(event)).await.map(plan::id)
     }
 
-    /// Writes down what a transaction was promised; returns when it is on disk.
+    /// The same for what has happened, in the order of the calls: it is in line when this returns.
+    pub fn post(&self, event: Event) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
+        let (reply, answer) = oneshot::channel();
+        let dated = Dated { change: Change::Event(event), at_unix_micros: unix_micros() };
+        // Who finds the line full stands at its end.
+        let waiting = self.requests.try_send(Request::Write(Box::new(dated), reply)).err();
+        let requests = self.requests.clone();
+        async move {
+            match waiting {
+                Some(TrySendError::Full(request)) => requests.send(request).await.map_err(|_| StoreError::Closed)?,
+                Some(TrySendError::Closed(_)) => return Err(StoreError::Closed),
+                None => {}
+            }
+            answer.await.map_err(|_| StoreError::Closed)?.map(drop)
+        }
+    }
+
+    /// Writes down what a transaction was promised, and what it has done; returns when it is on disk.
     ///
     /// # Errors
     /// When it could not be written: then nothing is in the store.
-    pub async fn promise(&self, promise: Promise) -> Result<PromiseId, StoreError> {
-        self.write(Change::Promise(Box::new(promise))).await.map(PromiseId)
+    pub async fn promise(&self, promise: Promise, trail: Trail) -> Result<PromiseId, StoreError> {
+        self.write(Change::Promise(Box::new(promise), trail)).await.map(PromiseId)
     }
 
     /// Writes down what has become of a promise by this session; returns when it is on disk.
@@ -217,7 +235,7 @@ impl Store {
     async fn write(&self, change: Change) -> Result<i64, StoreError> {
         let (reply, answer) = oneshot::channel();
         let dated = Dated { change, at_unix_micros: unix_micros() };
-        self.requests.send(Request::Write(dated, reply)).await.map_err(|_| StoreError::Closed)?;
+        self.requests.send(Request::Write(Box::new(dated), reply)).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 

@@ -15,7 +15,7 @@ pub enum Place {
     /// An SQLite file.
     File(PathBuf),
     /// A PostgreSQL database.
-    Fleet(DatabaseUrl),
+    Fleet(Box<DatabaseUrl>),
 }
 
 impl Place {
@@ -33,7 +33,7 @@ impl Place {
             None => std::env::var("PGPASSWORD").ok(),
         };
         let password = password.as_deref().map(|text| text.trim_end_matches(['\r', '\n']));
-        DatabaseUrl::read(url, password).map(Self::Fleet).map_err(|why| format!("the URL of the store {why}"))
+        DatabaseUrl::read(url, password).map(|url| Self::Fleet(Box::new(url))).map_err(|why| format!("the URL of the store {why}"))
     }
 
     /// Creates what is missing.

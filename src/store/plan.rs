@@ -6,7 +6,7 @@ use super::backend::{Dialect, Value, Write};
 use super::error::StoreError;
 use super::promises;
 use crate::audit::chain::{Chain, Entry};
-use crate::audit::event::{Attribution, DeferredStep, Ended, Event, Promised, PromisedOperation, Settled, Stage, Started, Transaction};
+use crate::audit::event::{Attribution, Committing, DeferredStep, Ended, Event, Fate, Operation, Settled, Started, Trail, Transaction};
 use crate::audit::record::{DecisionId, Record};
 use crate::audit::words;
 use crate::deferred::promise::{Progress, Promise, PromiseId};
@@ -16,8 +16,8 @@ use crate::deferred::promise::{Progress, Promise, PromiseId};
 pub(super) enum Change {
     /// An entry, and what follows from it for who searches.
     Event(Event),
-    /// A promise, and its entry.
-    Promise(Box<Promise>),
+    /// A promise, its entry, and what its transaction has done.
+    Promise(Box<Promise>, Trail),
     /// What has become of one, by this session.
     Progress(PromiseId, Progress, String),
     /// A proof that writing works.
@@ -30,9 +30,7 @@ impl Change {
     /// It is written later where the store is away now: what it tells of has happened, and cannot be refused any more.
     pub(super) fn must_be_kept(&self) -> bool {
         match self {
-            Self::Event(Event::Decision(_)) | Self::Promise(_) | Self::Ready | Self::Alive => false,
-            // A COMMIT is sent only when that is on disk.
-            Self::Event(Event::Transaction(Transaction { stage: Stage::Committing, .. })) => false,
+            Self::Event(Event::Decision(_)) | Self::Promise(..) | Self::Ready | Self::Alive => false,
             Self::Event(_) | Self::Progress(..) => true,
         }
     }
@@ -102,8 +100,8 @@ impl<'a> Planner<'a> {
         let writer = self.chain.head().number;
         match change {
             Change::Event(event) => self.event(event, at),
-            Change::Promise(promise) => {
-                let entry = self.append(&Event::Promised(promised(promise)), at)?;
+            Change::Promise(promise, trail) => {
+                let entry = self.append(&Event::Committing(committing(promise, trail)), at)?;
                 self.plan.writes.push(promises::insert(promise, key(entry), at)?);
                 Ok(Part { entry: Some(entry), must_change: None })
             }
@@ -111,6 +109,7 @@ impl<'a> Planner<'a> {
                 let entry = self.append(&Event::Deferred(deferred_step(*id, progress, session)), at)?;
                 let must_change = Some(self.plan.writes.len());
                 self.plan.writes.push(promises::update(*id, progress));
+                self.fate_of_promise(*id, progress);
                 Ok(Part { entry: Some(entry), must_change })
             }
             Change::Ready => self.write("UPDATE health SET checks = checks + 1", []),
@@ -138,7 +137,7 @@ impl<'a> Planner<'a> {
             Event::Settled(Settled { decision, fate, .. }) => {
                 self.push("UPDATE decisions SET fate = $1 WHERE id = $2", [fate.label().into(), key(*decision).into()]);
             }
-            Event::Started(_) | Event::Promised(_) | Event::Deferred(_) | Event::Retention(_) | Event::Unknown => {}
+            Event::Started(_) | Event::Committing(_) | Event::Deferred(_) | Event::Retention(_) | Event::Unknown => {}
         }
         Ok(part)
     }
@@ -200,32 +199,30 @@ impl<'a> Planner<'a> {
     }
 
     fn transaction(&mut self, transaction: &Transaction, entry: DecisionId) {
-        let Transaction { session, transaction: number, stage, system, database, xid, life, .. } = transaction;
-        // What the COMMIT was announced with stays where its end says nothing of it.
+        let Transaction { session, transaction: number, fate, .. } = transaction;
         self.push(
-            "INSERT INTO transactions (session, transaction_number, entry, stage, system, database_name, xid, life)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-             ON CONFLICT (session, transaction_number) DO UPDATE SET entry = excluded.entry, stage = excluded.stage,
-                 system = coalesce(excluded.system, transactions.system),
-                 database_name = coalesce(excluded.database_name, transactions.database_name),
-                 xid = coalesce(excluded.xid, transactions.xid), life = coalesce(excluded.life, transactions.life)",
-            [
-                session.into(),
-                (*number).into(),
-                key(entry).into(),
-                stage.label().into(),
-                system.clone().into(),
-                database.clone().into(),
-                xid.clone().into(),
-                life.clone().into(),
-            ],
+            "INSERT INTO transactions (session, transaction_number, entry) VALUES ($1, $2, $3) ON CONFLICT (session, transaction_number) DO NOTHING",
+            [session.into(), (*number).into(), key(entry).into()],
         );
-        if *stage != Stage::Committing {
-            self.push(
-                "UPDATE decisions SET fate = $1 WHERE session = $2 AND transaction_number = $3",
-                [stage.label().into(), session.into(), (*number).into()],
-            );
-        }
+        self.push(
+            "UPDATE decisions SET fate = $1 WHERE session = $2 AND transaction_number = $3",
+            [fate.label().into(), session.into(), (*number).into()],
+        );
+    }
+
+    /// What becomes of a promise tells what became of its transaction, where nobody had heard it.
+    fn fate_of_promise(&mut self, PromiseId(id): PromiseId, progress: &Progress) {
+        let fate = match progress {
+            Progress::Committed | Progress::Settled => Fate::Committed,
+            Progress::Aborted => Fate::RolledBack,
+            Progress::Unknown => Fate::Unknown,
+            Progress::Done(_) | Progress::Told | Progress::Needless(_) | Progress::Failed { .. } | Progress::Dropped { .. } => return,
+        };
+        self.push(
+            "UPDATE decisions SET fate = $1 WHERE fate IS NULL AND (session, transaction_number) =
+               (SELECT session, transaction_number FROM announced WHERE id = $2 AND whole IS NULL)",
+            [fate.label().into(), id.into()],
+        );
     }
 
     fn attribution(&mut self, attribution: &Attribution, entry: DecisionId, at: i64) {
@@ -269,18 +266,20 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn promised(promise: &Promise) -> Promised {
-    let operations = promise.operations.iter().map(|deferred| PromisedOperation {
+fn committing(promise: &Promise, trail: &Trail) -> Committing {
+    let operations = promise.operations.iter().map(|deferred| Operation {
         table: deferred.table.to_string(),
         rule: deferred.rule.clone(),
         sql: deferred.operation.steps().into_iter().map(|step| step.sql).collect(),
     });
-    Promised {
+    Committing {
         session: promise.session.clone(),
+        transaction: promise.transaction,
         role: promise.role.clone(),
         system: promise.place.system.clone(),
         database: promise.place.database.clone(),
         xid: promise.xid.clone(),
+        trail: trail.clone(),
         operations: operations.collect(),
     }
 }
@@ -301,13 +300,11 @@ fn deferred_step(PromiseId(promise): PromiseId, progress: &Progress, session: &s
         Progress::Done(done) => DeferredStep { operation: operation(done), ..step("done") },
         Progress::Told => step("told"),
         Progress::Needless(number) => DeferredStep { operation: operation(number), ..step("needless") },
-        Progress::Failed { operation: number, sqlstate, message } => DeferredStep {
-            operation: operation(number),
-            sqlstate: Some(sqlstate.clone()),
-            message: Some(message.clone()),
-            ..step("failed")
-        },
+        Progress::Failed { operation: number, sqlstate, message } => {
+            DeferredStep { operation: operation(number), sqlstate: Some(sqlstate.clone()), message: Some(message.clone()), ..step("failed") }
+        }
         Progress::Settled => step("settled"),
+        Progress::Unknown => step("unknown"),
         Progress::Dropped { reason, .. } => DeferredStep { message: Some(reason.clone()), ..step("dropped") },
     }
 }

@@ -77,12 +77,12 @@ impl Backend for Fleet {
     }
 
     fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
-        self.with(async |session| {
-            let statement = session.prepare(sql).await?;
-            let parameters: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
-            let rows = session.client.raw().query(&statement, &parameters).await.map_err(|error| session.failed(&error))?;
-            rows.iter().map(read).collect()
-        })
+        let mut ask = || self.with(async |session| session.query(sql, values).await);
+        // A connection that was lost while nobody used it is no reason to fail.
+        match ask() {
+            Err(StoreError::Lost(_)) => ask(),
+            answered => answered,
+        }
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
@@ -165,6 +165,13 @@ impl Session {
                 Err(failed)
             }
         }
+    }
+
+    async fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let statement = self.prepare(sql).await?;
+        let parameters: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+        let rows = self.client.raw().query(&statement, &parameters).await.map_err(|error| self.failed(&error))?;
+        rows.iter().map(read).collect()
     }
 
     async fn prepare(&mut self, sql: &str) -> Result<Statement, StoreError> {

@@ -1,4 +1,5 @@
-//! Promises: the SQL for them, and how they are read.
+//! Promises: the SQL for them, and how they are read. A COMMIT in the log is announced in the same table, also where nothing is left for after it; who
+//! looks for promises does not see those.
 
 use super::Wanted;
 use super::backend::{Backend, Row, Value, Write};
@@ -8,12 +9,13 @@ use crate::deferred::promise::{Failed, Pending, Place, Progress, Promise, Promis
 
 pub(super) fn insert(promise: &Promise, entry: i64, at_unix_micros: i64) -> Result<Write, StoreError> {
     Ok(Write::new(
-        "INSERT INTO promises (entry, at_unix_micros, session, system, database, role, xid, life, operations, whole, operations_count)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "INSERT INTO announced (entry, at_unix_micros, session, transaction_number, system, database, role, xid, life, operations, whole, operations_count)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         [
             entry.into(),
             at_unix_micros.into(),
             (&promise.session).into(),
+            promise.transaction.into(),
             (&promise.place.system).into(),
             (&promise.place.database).into(),
             (&promise.role).into(),
@@ -28,7 +30,7 @@ pub(super) fn insert(promise: &Promise, entry: i64, at_unix_micros: i64) -> Resu
 
 /// The number of the promise that was made with this entry.
 pub(super) fn number(backend: &mut dyn Backend, entry: i64) -> Result<i64, StoreError> {
-    let rows = backend.query("SELECT id FROM promises WHERE entry = $1", &[entry.into()])?;
+    let rows = backend.query("SELECT id FROM announced WHERE entry = $1", &[entry.into()])?;
     rows.first().map(|row| row.int(0)).ok_or_else(|| StoreError::Corrupt(format!("promise of entry {} is gone", super::plan::id(entry))))
 }
 
@@ -38,28 +40,29 @@ pub(super) fn update(PromiseId(id): PromiseId, progress: &Progress) -> Write {
     let id = Value::from(id);
     match progress {
         Progress::Committed => {
-            Write::new("UPDATE promises SET state = CASE WHEN state = 'promised' THEN 'committed' ELSE state END WHERE id = $1", [id])
+            Write::new("UPDATE announced SET state = CASE WHEN state = 'promised' THEN 'committed' ELSE state END WHERE id = $1", [id])
         }
-        Progress::Aborted => Write::new("UPDATE promises SET state = CASE WHEN state = 'promised' THEN 'aborted' ELSE state END WHERE id = $1", [id]),
-        Progress::Settled => Write::new("UPDATE promises SET state = 'settled', sqlstate = NULL, message = NULL WHERE id = $1", [id]),
+        Progress::Aborted => {
+            Write::new("UPDATE announced SET state = CASE WHEN state = 'promised' THEN 'aborted' ELSE state END WHERE id = $1", [id])
+        }
+        Progress::Settled => Write::new("UPDATE announced SET state = 'settled', sqlstate = NULL, message = NULL WHERE id = $1", [id]),
+        Progress::Unknown => Write::new("UPDATE announced SET state = 'settled' WHERE id = $1", [id]),
         Progress::Dropped { reason, at_unix_micros } => Write::new(
-            "UPDATE promises SET state = 'settled', drop_reason = $1, dropped_at_unix_micros = $2
+            "UPDATE announced SET state = 'settled', drop_reason = $1, dropped_at_unix_micros = $2
              WHERE id = $3 AND state IN ('promised', 'committed')",
             [reason.into(), (*at_unix_micros).into(), id],
         ),
-        Progress::Done(done) => {
-            Write::new("UPDATE promises SET done = CASE WHEN done < $1 THEN $1 ELSE done END WHERE id = $2", [place(done), id])
-        }
-        Progress::Told => Write::new("UPDATE promises SET told = 1 WHERE id = $1", [id]),
+        Progress::Done(done) => Write::new("UPDATE announced SET done = CASE WHEN done < $1 THEN $1 ELSE done END WHERE id = $2", [place(done), id]),
+        Progress::Told => Write::new("UPDATE announced SET told = 1 WHERE id = $1", [id]),
         // The one behind it may go on; the last one settles all.
         Progress::Needless(operation) => Write::new(
-            "UPDATE promises SET done = CAST($1 AS BIGINT) + 1, sqlstate = NULL, message = NULL,
+            "UPDATE announced SET done = CAST($1 AS BIGINT) + 1, sqlstate = NULL, message = NULL,
                state = CASE WHEN CAST($1 AS BIGINT) + 1 >= operations_count THEN 'settled' ELSE state END
              WHERE id = $2 AND done = $1",
             [place(operation), id],
         ),
         Progress::Failed { operation, sqlstate, message } => Write::new(
-            "UPDATE promises SET done = CASE WHEN done < $1 THEN $1 ELSE done END, sqlstate = $2, message = $3 WHERE id = $4",
+            "UPDATE announced SET done = CASE WHEN done < $1 THEN $1 ELSE done END, sqlstate = $2, message = $3 WHERE id = $4",
             [place(operation), sqlstate.into(), message.into(), id],
         ),
     }
@@ -68,20 +71,19 @@ pub(super) fn update(PromiseId(id): PromiseId, progress: &Progress) -> Write {
 /// Whether it would change anything: a person hears when it would not.
 pub(super) fn is_open(backend: &mut dyn Backend, PromiseId(id): PromiseId, progress: &Progress) -> Result<bool, StoreError> {
     let open = match progress {
-        Progress::Dropped { .. } => backend.query("SELECT 1 FROM promises WHERE id = $1 AND state IN ('promised', 'committed')", &[id.into()])?,
-        _ => backend.query("SELECT 1 FROM promises WHERE id = $1", &[id.into()])?,
+        Progress::Dropped { .. } => backend.query("SELECT 1 FROM announced WHERE id = $1 AND state IN ('promised', 'committed')", &[id.into()])?,
+        _ => backend.query("SELECT 1 FROM announced WHERE id = $1", &[id.into()])?,
     };
     Ok(!open.is_empty())
 }
 
 pub(super) fn pending(backend: &mut dyn Backend, wanted: &Wanted) -> Result<Vec<Pending>, StoreError> {
-    const COLUMNS: &str =
-        "SELECT id, at_unix_micros, session, system, database, role, xid, life, operations, whole, state, done, sqlstate, message, told FROM promises
-         WHERE state IN ('promised', 'committed')";
+    const COLUMNS: &str = "SELECT id, at_unix_micros, session, system, database, role, xid, life, operations, whole, state, done, sqlstate, message, told, transaction_number";
+    const OPEN: &str = "WHERE state IN ('promised', 'committed')";
     let rows = match wanted {
-        Wanted::All => backend.query(&format!("{COLUMNS} ORDER BY id"), &[])?,
+        Wanted::All => backend.query(&format!("{COLUMNS} FROM promises {OPEN} ORDER BY id"), &[])?,
         Wanted::Of(place, role) => backend.query(
-            &format!("{COLUMNS} AND system = $1 AND database = $2 AND role = $3 ORDER BY id"),
+            &format!("{COLUMNS} FROM announced {OPEN} AND system = $1 AND database = $2 AND role = $3 ORDER BY id"),
             &[(&place.system).into(), (&place.database).into(), role.into()],
         )?,
     };
@@ -95,6 +97,7 @@ fn read(row: &Row) -> Result<Pending, StoreError> {
         at_unix_micros: row.int(1),
         promise: Promise {
             session: row.text(2),
+            transaction: row.int(15),
             place: Place { system: row.text(3), database: row.text(4) },
             role: row.text(5),
             xid: row.text(6),

@@ -79,12 +79,11 @@ async fn a_recorded_decision_can_be_read_by_others_at_once() {
     let id = store.record(record("s1")).await.unwrap();
     let body: String = text(&reader(&path), "SELECT body FROM decisions JOIN entries USING (id)");
     assert_eq!(serde_json::from_str::<Event>(&body).unwrap(), Event::Decision(Box::new(record("s1"))));
-    let row = "SELECT concat_ws('|', id, session, client, role, database_name, application_name, head, decision, rules, relations, coalesce(tag, 'open'))
+    let row =
+        "SELECT concat_ws('|', id, session, client, role, database_name, application_name, head, decision, rules, relations, coalesce(tag, 'open'))
                FROM decisions";
-    let expected = format!(
-        "{}|s1|127.0.0.1:5|deployer|app|alembic|CREATE INDEX i ON t (a)|rewrite|create-index-blocking|public.t|open",
-        plan::key(id)
-    );
+    let expected =
+        format!("{}|s1|127.0.0.1:5|deployer|app|alembic|CREATE INDEX i ON t (a)|rewrite|create-index-blocking|public.t|open", plan::key(id));
     assert_eq!((text(&reader(&path), row), id.to_string()), (expected, "1-2".into()));
     assert_eq!(text(&reader(&path), "SELECT group_concat(mark) FROM marks"), "rule:create-index-blocking,table:public.t");
 }

@@ -29,7 +29,7 @@ pub(super) type Reply = oneshot::Sender<Result<i64, StoreError>>;
 /// What the thread is asked to do.
 #[derive(Debug)]
 pub(super) enum Request {
-    Write(Dated, Reply),
+    Write(Box<Dated>, Reply),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
@@ -69,7 +69,7 @@ impl Writer {
             let mut next = first;
             while let Some(request) = next {
                 match request {
-                    Request::Write(dated, reply) => group.push((dated, reply)),
+                    Request::Write(dated, reply) => group.push((*dated, reply)),
                     Request::Close(reply) => close = Some(reply),
                 }
                 next = if group.len() < GROUP && close.is_none() { inbox.try_recv().ok() } else { None };
@@ -106,7 +106,7 @@ impl Writer {
         let mut rest: Vec<Waiting> = self.owed.drain(..).collect();
         while let Some(request) = inbox.blocking_recv() {
             if let Request::Write(dated, reply) = request {
-                rest.push((dated, reply));
+                rest.push((*dated, reply));
             }
         }
         self.run(rest);
@@ -198,7 +198,7 @@ impl Writer {
             let result = match (&dated.change, part.entry) {
                 (Change::Event(Event::Outcome(Ended { decision, .. })), _) if nothing => Err(StoreError::NoSuchDecision(*decision)),
                 (Change::Progress(id, ..), _) if nothing => Err(StoreError::NoSuchPromise(id.0)),
-                (Change::Promise(_), Some(entry)) => promises::number(self.backend.as_mut(), plan::key(entry)),
+                (Change::Promise(..), Some(entry)) => promises::number(self.backend.as_mut(), plan::key(entry)),
                 (_, entry) => Ok(entry.map_or(0, plan::key)),
             };
             let gave_up = reply.send(result).is_err();
@@ -267,4 +267,3 @@ impl Writer {
 fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or_default()
 }
-

@@ -41,6 +41,7 @@ impl Event for PromiseProgress<'_> {
         let state = match progress {
             Progress::Committed => "committed",
             Progress::Aborted => "aborted",
+            Progress::Unknown => "unknown",
             Progress::Settled => "settled",
             Progress::Failed { .. } => "failed",
             Progress::Dropped { .. } => "dropped",

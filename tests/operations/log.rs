@@ -52,6 +52,6 @@ async fn log_store_and_metrics_tell_of_the_same_rewrite() {
             assert_eq!(logged, recorded, "{event}");
         }
         let ids: Vec<String> = events(&proxy, "decision").iter().map(|line| line["id"].to_string()).collect();
-        assert_eq!(ids, stored(&proxy, "SELECT '"' || number || '"' FROM records ORDER BY id"));
+        assert_eq!(ids, stored(&proxy, "SELECT json_quote(number) FROM records ORDER BY id"));
     }
 }

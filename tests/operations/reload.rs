@@ -125,7 +125,7 @@ async fn what_needs_a_restart_is_said() {
     });
     until_logged(&proxy, "config_reloaded").await;
     let told: Vec<String> = events(&proxy, "restart_needed").iter().map(|line| line["setting"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(told, ["[[listener]] migrations: address", "[[listener]] added", "[store] path", "[limits] sessions"]);
+    assert_eq!(told, ["[[listener]] migrations: address", "[[listener]] added", "[store]", "[limits] sessions"]);
     RawClient::log_in(proxy.port, "postgres").await;
 }
 

@@ -58,6 +58,7 @@ SELECT pg_catalog.json_build_object(
   'relations', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
     'n', r.n,
     'oid', c.oid::pg_catalog.int8,
+    'file', c.relfilenode::pg_catalog.int8,
     'schema', CASE WHEN s.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() THEN 'pg_temp'::pg_catalog.name ELSE s.nspname END,
     'name', c.relname,
     'kind', c.relkind,

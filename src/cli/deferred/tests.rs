@@ -46,8 +46,16 @@ fn place() -> Place {
 }
 
 fn pending(id: i64, operations: Vec<Deferred>) -> Pending {
-    let promise =
-        Promise { session: "s".into(), place: place(), role: "deployer".into(), xid: "742".into(), life: "1".into(), operations, whole: None };
+    let promise = Promise {
+        transaction: 1,
+        session: "s".into(),
+        place: place(),
+        role: "deployer".into(),
+        xid: "742".into(),
+        life: "1".into(),
+        operations,
+        whole: None,
+    };
     Pending { id: PromiseId(id), promise, at_unix_micros: 1_709_210_096_500_000, committed: true, told: false, done: 0, error: None }
 }
 

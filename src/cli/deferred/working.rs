@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::BY_A_PERSON;
 use super::choice::{self, Here};
 use super::{Ended, FAILURE, RunArgs, SUCCESS, USAGE, say, show};
 use crate::config::settings::Timeouts;
@@ -12,7 +13,6 @@ use crate::deferred::fate::{self, Fate};
 use crate::deferred::promise::{Pending, Place, Progress, is_passing};
 use crate::deferred::seen::{self, Seen};
 use crate::session::runner::{Answered, Doing, Failure, Next, Runner, ServerError, Task};
-use super::BY_A_PERSON;
 use crate::store::{Store, Wanted};
 use crate::upstream::client::{Client, DatabaseUrl, StatementError};
 

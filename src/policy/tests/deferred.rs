@@ -65,6 +65,7 @@ fn failed(operations: Vec<Deferred>) -> Pending {
     Pending {
         id: PromiseId(7),
         promise: Promise {
+            transaction: 1,
             session: "s".into(),
             place: Place::default(),
             role: "deployer".into(),

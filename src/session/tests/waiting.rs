@@ -24,8 +24,16 @@ fn pending() -> Pending {
     };
     let deferred = Deferred { operation: Operation::CreateIndex(build), table, rule: "create-index-blocking".into(), context: "{}".into() };
     let (place, life) = (Place::default(), String::new());
-    let promise =
-        Promise { session: "earlier".into(), place, role: "deployer".into(), xid: "1".into(), life, operations: vec![deferred], whole: None };
+    let promise = Promise {
+        transaction: 1,
+        session: "earlier".into(),
+        place,
+        role: "deployer".into(),
+        xid: "1".into(),
+        life,
+        operations: vec![deferred],
+        whole: None,
+    };
     Pending { id: PromiseId(1), promise, at_unix_micros: 0, committed: true, done: 0, error: None, told: false }
 }
 

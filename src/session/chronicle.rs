@@ -1,0 +1,186 @@
+//! What of the session's transactions stands in the log: their numbers, their ends, and what they have done.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+use crate::audit::event::{Fate, LockHeld, SessionEnded, Trail, Transaction};
+use crate::catalog::facts::Facts;
+use crate::catalog::footprint::Footprint;
+use crate::catalog::overlay::Overlay;
+use crate::sql::statement::{Statement, TransactionControl};
+
+use super::server::micros;
+
+/// So many kinds of statements are counted apart; there are not that many.
+const KINDS: usize = 200;
+/// So many tables of one transaction are remembered as they were.
+const FILES: usize = 10_000;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Chronicle {
+    session: String,
+    number: i64,
+    /// A decision of this transaction is in the log.
+    used: bool,
+    /// The first of those that share their transaction with others.
+    since: Option<Instant>,
+    failed: bool,
+    /// Tables that decisions were about, and the files that they had then.
+    files: HashMap<u32, u32>,
+    /// Transactions that have ended and are not yet in the log.
+    ended: Vec<Transaction>,
+    /// How many statements of each kind have completed.
+    kinds: BTreeMap<String, u64>,
+}
+
+impl Chronicle {
+    pub(super) fn new(session: String) -> Self {
+        Self { session, number: 1, used: false, since: None, failed: false, files: HashMap::new(), ended: Vec::new(), kinds: BTreeMap::new() }
+    }
+
+    /// Of the transaction that is open or comes next.
+    pub(super) fn number(&self) -> i64 {
+        self.number
+    }
+
+    /// A decision is on disk.
+    pub(super) fn decided(&mut self, in_transaction: bool, now: Instant) {
+        self.used = true;
+        if in_transaction {
+            self.since.get_or_insert(now);
+        }
+    }
+
+    /// What is known of tables before a statement touches them.
+    pub(super) fn note_facts(&mut self, facts: &Facts) {
+        let found = facts.scopes.iter().flat_map(|scope| scope.relations.values()).filter_map(|lookup| lookup.found());
+        for relation in found {
+            if let Some(file) = relation.file
+                && self.files.len() < FILES
+            {
+                self.files.entry(relation.oid).or_insert(file);
+            }
+        }
+    }
+
+    /// Decisions that share a transaction are in the log, and it may still commit.
+    pub(super) fn is_open(&self) -> bool {
+        self.since.is_some()
+    }
+
+    pub(super) fn failed(&mut self) {
+        self.failed = true;
+    }
+
+    /// A statement completed.
+    pub(super) fn completed(&mut self, tag: &str, statement: Option<&Statement>, now: Instant) {
+        let kind = tag.find(|c: char| c.is_ascii_digit()).map_or(tag, |digits| tag.get(..digits).unwrap_or(tag)).trim_end();
+        if self.kinds.len() < KINDS || self.kinds.contains_key(kind) {
+            *self.kinds.entry(kind.to_owned()).or_default() += 1;
+        }
+        if let Some(Statement::Transaction(TransactionControl::Commit { .. } | TransactionControl::Rollback { .. })) = statement {
+            self.ended(tag == "COMMIT", now);
+        }
+    }
+
+    /// The server has said COMMIT or ROLLBACK.
+    pub(super) fn ended(&mut self, committed: bool, now: Instant) {
+        if let Some(since) = self.since {
+            self.ended.push(Transaction {
+                session: self.session.clone(),
+                transaction: self.number,
+                fate: if committed { Fate::Committed } else { Fate::RolledBack },
+                duration_micros: micros(now, since),
+            });
+        }
+        self.begin_anew();
+    }
+
+    /// The server is outside of any transaction: one without BEGIN has ended with the string or the batch.
+    pub(super) fn idle(&mut self, now: Instant) {
+        self.ended(!self.failed, now);
+    }
+
+    fn begin_anew(&mut self) {
+        self.number += i64::from(self.used);
+        (self.used, self.since, self.failed) = (false, None, false);
+        self.files.clear();
+    }
+
+    pub(super) fn take_ended(&mut self) -> Vec<Transaction> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// What the transaction has done so far.
+    pub(super) fn trail(&self, footprints: Option<Vec<Footprint>>, overlay: &Overlay, now: Instant) -> Trail {
+        let held = |footprint: &Footprint| LockHeld {
+            relation: footprint.called(),
+            mode: footprint.mode().to_owned(),
+            new: footprint.relation().is_some_and(|name| overlay.created(&name)),
+            rewritten: footprint.is_rewritten(&self.files),
+            scans: footprint.scans,
+            rows_read: footprint.rows_read,
+        };
+        Trail {
+            locks: footprints.map(|footprints| footprints.iter().map(held).collect()),
+            open_micros: self.since.map_or(0, |since| micros(now, since)),
+        }
+    }
+
+    /// What the session did beside its decisions.
+    pub(super) fn statements(&mut self) -> Vec<(String, u64)> {
+        std::mem::take(&mut self.kinds).into_iter().collect()
+    }
+}
+
+impl super::Session {
+    /// The session as it is told at its end, but for how long it was and why it ended.
+    pub fn told_at_end(&mut self) -> SessionEnded {
+        let principal = &self.identity.principal;
+        SessionEnded {
+            session: self.identity.id.clone(),
+            client: self.identity.client.clone(),
+            role: principal.role.clone(),
+            database: principal.database.clone(),
+            application_name: principal.application_name.clone(),
+            duration_micros: 0,
+            reason: String::new(),
+            statements: self.chronicle.statements(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_has_a_number_and_an_end() {
+        let now = Instant::now();
+        let mut chronicle = Chronicle::new("s".into());
+        let commit = Statement::Transaction(TransactionControl::Commit { chain: false });
+        chronicle.completed("SELECT 5", None, now);
+        chronicle.idle(now);
+        assert_eq!((chronicle.number(), chronicle.take_ended()), (1, vec![]), "nothing of it is in the log");
+        chronicle.decided(false, now);
+        chronicle.idle(now);
+        assert_eq!((chronicle.number(), chronicle.take_ended()), (2, vec![]), "its outcome says it all");
+        chronicle.decided(true, now);
+        chronicle.completed("ROLLBACK", Some(&Statement::Transaction(TransactionControl::RollbackTo("a".into()))), now);
+        assert!(chronicle.is_open());
+        chronicle.completed("COMMIT", Some(&commit), now);
+        let end = |transaction, fate| Transaction { session: "s".into(), transaction, fate, duration_micros: 0 };
+        assert_eq!((chronicle.number(), chronicle.take_ended()), (3, vec![end(2, Fate::Committed)]));
+        chronicle.decided(true, now);
+        chronicle.failed();
+        chronicle.completed("ROLLBACK", Some(&commit), now);
+        assert_eq!(chronicle.take_ended(), [end(3, Fate::RolledBack)], "COMMIT of a failed transaction");
+        chronicle.decided(true, now);
+        chronicle.failed();
+        chronicle.idle(now);
+        assert_eq!(chronicle.take_ended(), [end(4, Fate::RolledBack)], "a string of several");
+        let kinds: Vec<(String, u64)> = chronicle.statements();
+        assert_eq!(kinds, [("COMMIT".to_owned(), 1), ("ROLLBACK".into(), 2), ("SELECT".into(), 1)]);
+    }
+}
