@@ -40,6 +40,9 @@ fn record(session: &str) -> Record {
         findings: Vec::new(),
         steps: Vec::new(),
         in_transaction: false,
+        facts: Vec::new(),
+        server_version: 150_000,
+        tls: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod chain;
 pub mod event;
+pub mod listed;
 pub mod record;
 pub mod starting;
 pub mod summary;

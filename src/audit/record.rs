@@ -32,6 +32,32 @@ pub struct Record {
     pub steps: Vec<String>,
     /// It was decided inside a transaction.
     pub in_transaction: bool,
+    /// What was known of the relations that it names, as far as it was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<RecordedFact>,
+    /// `server_version_num`.
+    #[serde(default)]
+    pub server_version: u32,
+    /// The client's certificate: its subject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
+}
+
+/// A relation as it was when a statement was judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedFact {
+    /// The relation, as the server resolved it.
+    pub relation: String,
+    /// Its oid.
+    pub oid: u32,
+    /// `pg_class.relkind`.
+    pub kind: char,
+    /// Its size in bytes, with what is kept out of line, over all partitions and children; none where it was not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Its rows, as the statistics have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
 }
 
 /// A finding as recorded.
@@ -85,6 +111,9 @@ pub struct Outcome {
     pub sqlstate: Option<String>,
     /// From decision to reply, in microseconds.
     pub duration_micros: i64,
+    /// Strong locks that somebody saw the session hold meanwhile from outside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locks_seen: Vec<String>,
 }
 
 /// The number of a record: of its chain in the store, and of its entry in the chain. As text `3-118`.

@@ -58,6 +58,7 @@ mod tests {
     #[test]
     fn a_session_that_panics_is_not_counted_as_open_for_ever() {
         let identity = Identity {
+            tls: None,
             id: "s".into(),
             listener: "l".into(),
             client: "c".into(),

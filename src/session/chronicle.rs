@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use crate::audit::event::{Fate, LockHeld, SessionEnded, Trail, Transaction};
-use crate::catalog::facts::Facts;
+use crate::audit::record::RecordedFact;
+use crate::catalog::facts::{Facts, RelationFacts};
 use crate::catalog::footprint::Footprint;
 use crate::catalog::overlay::Overlay;
+use crate::sql::name::RelationName;
 use crate::sql::statement::{Statement, TransactionControl};
 
 use super::server::micros;
@@ -28,6 +30,8 @@ pub(super) struct Chronicle {
     failed: bool,
     /// Tables that decisions were about, and the files that they had then.
     files: HashMap<u32, u32>,
+    /// What the last decision went by.
+    facts: Vec<RecordedFact>,
     /// Transactions that have ended and are not yet in the log.
     ended: Vec<Transaction>,
     /// How many statements of each kind have completed.
@@ -36,7 +40,17 @@ pub(super) struct Chronicle {
 
 impl Chronicle {
     pub(super) fn new(session: String) -> Self {
-        Self { session, number: 1, used: false, since: None, failed: false, files: HashMap::new(), ended: Vec::new(), kinds: BTreeMap::new() }
+        Self {
+            session,
+            number: 1,
+            used: false,
+            since: None,
+            failed: false,
+            files: HashMap::new(),
+            facts: Vec::new(),
+            ended: Vec::new(),
+            kinds: BTreeMap::new(),
+        }
     }
 
     /// Of the transaction that is open or comes next.
@@ -55,6 +69,8 @@ impl Chronicle {
     /// What is known of tables before a statement touches them.
     pub(super) fn note_facts(&mut self, facts: &Facts) {
         let found = facts.scopes.iter().flat_map(|scope| scope.relations.values()).filter_map(|lookup| lookup.found());
+        let known: BTreeMap<u32, RecordedFact> = found.clone().map(|relation| (relation.oid, recorded(relation))).collect();
+        self.facts = known.into_values().collect();
         for relation in found {
             if let Some(file) = relation.file
                 && self.files.len() < FILES
@@ -62,6 +78,11 @@ impl Chronicle {
                 self.files.entry(relation.oid).or_insert(file);
             }
         }
+    }
+
+    /// Those of the statement that is being recorded.
+    pub(super) fn take_facts(&mut self) -> Vec<RecordedFact> {
+        std::mem::take(&mut self.facts)
     }
 
     /// Decisions that share a transaction are in the log, and it may still commit.
@@ -131,6 +152,16 @@ impl Chronicle {
     /// What the session did beside its decisions.
     pub(super) fn statements(&mut self) -> Vec<(String, u64)> {
         std::mem::take(&mut self.kinds).into_iter().collect()
+    }
+}
+
+fn recorded(relation: &RelationFacts) -> RecordedFact {
+    RecordedFact {
+        relation: RelationName::qualified(&relation.schema, &relation.name).to_string(),
+        oid: relation.oid,
+        kind: relation.kind,
+        bytes: relation.bytes,
+        rows: relation.volume.map(|volume| volume.rows),
     }
 }
 

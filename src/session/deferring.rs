@@ -356,7 +356,7 @@ impl Session {
     pub(super) fn close_record(&mut self, decided: Option<Decided>, tag: Option<&str>, sqlstate: Option<String>, now: Instant, out: &mut Effects) {
         let Some(decided) = decided else { return };
         let duration_micros = micros(now, decided.at);
-        out.outcomes.push((decided.id, Recorded { tag: tag.map(str::to_owned), sqlstate, duration_micros }));
+        out.outcomes.push((decided.id, Recorded { tag: tag.map(str::to_owned), sqlstate, duration_micros, ..Default::default() }));
     }
 }
 

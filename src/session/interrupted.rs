@@ -40,7 +40,7 @@ impl Session {
         let tried = if let Work::Trying(trying) = &self.work { trying.decided() } else { None };
         for decided in waiting.chain(tried) {
             let duration_micros = micros(now, decided.at);
-            out.outcomes.push((decided.id, Recorded { tag: None, sqlstate: Some(sqlstate.to_owned()), duration_micros }));
+            out.outcomes.push((decided.id, Recorded { tag: None, sqlstate: Some(sqlstate.to_owned()), duration_micros, ..Default::default() }));
         }
         if let Some(promised) = promised(&self.work) {
             return Some(promised);

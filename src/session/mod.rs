@@ -103,6 +103,8 @@ pub struct Identity {
     pub listener: String,
     /// The client's address.
     pub client: String,
+    /// The subject of the client's certificate.
+    pub tls: Option<String>,
     /// Who logged in.
     pub principal: Principal,
     /// What the listener does with findings.

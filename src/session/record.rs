@@ -14,7 +14,8 @@ use super::work::Subject;
 
 impl Session {
     /// The record of a decision; its time is stamped where there is a clock.
-    pub(super) fn record(&self, subject: &Subject, outcome: &Outcome) -> Record {
+    pub(super) fn record(&mut self, subject: &Subject, outcome: &Outcome) -> Record {
+        let facts = self.chronicle.take_facts();
         let principal = &self.identity.principal;
         Record {
             session: self.identity.id.clone(),
@@ -29,6 +30,9 @@ impl Session {
             findings: outcome.decision.findings.iter().map(finding).collect(),
             steps: steps(&outcome.decision.plan, &subject.script.text),
             in_transaction: subject.in_transaction,
+            facts,
+            server_version: self.parameters.server_version,
+            tls: self.identity.tls.clone(),
         }
     }
 }

@@ -176,7 +176,7 @@ impl Session {
         if let Some(decided) = rewriting.decided {
             let sqlstate = result.as_ref().err().map(|failure| failure.error.sqlstate.clone());
             let tag = result.is_ok().then(|| rewriting.form.tag.to_owned());
-            out.outcomes.push((decided.id, Recorded { tag, sqlstate, duration_micros: micros(now, decided.at) }));
+            out.outcomes.push((decided.id, Recorded { tag, sqlstate, duration_micros: micros(now, decided.at), ..Recorded::default() }));
         }
         let failed = result.is_err();
         match result {
@@ -241,7 +241,7 @@ impl Ran {
     pub(super) fn refused(self, sqlstate: &str, since: Instant, out: &mut Effects) {
         if let Some(decided) = self.decision {
             let duration_micros = micros(decided.at, since);
-            out.outcomes.push((decided.id, Recorded { tag: None, sqlstate: Some(sqlstate.to_owned()), duration_micros }));
+            out.outcomes.push((decided.id, Recorded { tag: None, sqlstate: Some(sqlstate.to_owned()), duration_micros, ..Default::default() }));
         }
     }
 }

@@ -318,7 +318,8 @@ impl Ran {
     fn report(self: &mut Ran, now: Instant, out: &mut Effects) {
         let Some(decided) = self.decision.take() else { return };
         let tag = if self.sqlstate.is_none() { Some(self.tags.join("; ")) } else { None };
-        out.outcomes.push((decided.id, Outcome { tag, sqlstate: self.sqlstate.take(), duration_micros: micros(now, decided.at) }));
+        out.outcomes
+            .push((decided.id, Outcome { tag, sqlstate: self.sqlstate.take(), duration_micros: micros(now, decided.at), ..Outcome::default() }));
     }
 }
 

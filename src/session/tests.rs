@@ -28,6 +28,7 @@ struct Conversation {
 
 fn conversation() -> Conversation {
     let identity = Identity {
+        tls: None,
         id: "session".into(),
         listener: "test".into(),
         client: "127.0.0.1:1".into(),

@@ -15,6 +15,7 @@ mod postgres;
 mod promises;
 mod reader;
 mod schema;
+mod search;
 mod sqlite;
 mod writer;
 
@@ -25,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::audit::chain::{Entry, Head};
 use crate::audit::event::{Ended, Event, Trail};
+use crate::audit::listed::{Listed, Search, Story};
 use crate::audit::record::{DecisionId, Outcome, Record};
 use crate::audit::summary::Decided;
 use crate::deferred::promise::{Pending, Place as At, Progress, Promise, PromiseId};
@@ -178,6 +180,38 @@ impl Store {
     /// When they could not be read.
     pub async fn decisions(&self, page: Page) -> Result<Vec<(DecisionId, Decided)>, StoreError> {
         self.read(move |backend| decisions::page(backend, &page)).await
+    }
+
+    /// The newest decisions that fit, newest first.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn search(&self, wanted: Search) -> Result<Vec<Listed>, StoreError> {
+        self.read(move |backend| search::search(backend, &wanted, unix_micros())).await
+    }
+
+    /// Decisions behind that one in time, with what was recorded of each: oldest first, so many at most; none behind the last.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn records(&self, after: (i64, DecisionId), most: u32) -> Result<Vec<(Listed, Event)>, StoreError> {
+        self.read(move |backend| search::after(backend, after, most, unix_micros())).await
+    }
+
+    /// A decision and all that followed; none where the number is nobody's.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn story(&self, id: DecisionId) -> Result<Option<Story>, StoreError> {
+        self.read(move |backend| search::story(backend, id, unix_micros())).await
+    }
+
+    /// What a migration of this version or name did, oldest first, so much at most.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn of_migration(&self, version: String, most: u32) -> Result<Vec<(Listed, Event)>, StoreError> {
+        self.read(move |backend| search::of_migration(backend, &version, most, unix_micros())).await
     }
 
     /// The last entry of every chain.

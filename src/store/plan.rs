@@ -110,6 +110,10 @@ impl<'a> Planner<'a> {
                 let must_change = Some(self.plan.writes.len());
                 self.plan.writes.push(promises::update(*id, progress));
                 self.fate_of_promise(*id, progress);
+                self.push(
+                    "INSERT INTO follows (id, entry) SELECT entry, CAST($1 AS BIGINT) FROM announced WHERE id = $2",
+                    [key(entry).into(), id.0.into()],
+                );
                 Ok(Part { entry: Some(entry), must_change })
             }
             Change::Ready => self.write("UPDATE health SET checks = checks + 1", []),
@@ -125,6 +129,7 @@ impl<'a> Planner<'a> {
             Event::Outcome(ended) => {
                 part.must_change = Some(self.plan.writes.len());
                 self.outcome(ended);
+                self.follows(ended.decision, entry);
             }
             Event::Transaction(transaction) => self.transaction(transaction, entry),
             Event::Attribution(attribution) => self.attribution(attribution, entry, at),
@@ -136,6 +141,7 @@ impl<'a> Planner<'a> {
             }
             Event::Settled(Settled { decision, fate, .. }) => {
                 self.push("UPDATE decisions SET fate = $1 WHERE id = $2", [fate.label().into(), key(*decision).into()]);
+                self.follows(*decision, entry);
             }
             Event::Started(_) | Event::Committing(_) | Event::Deferred(_) | Event::Retention(_) | Event::Unknown => {}
         }
@@ -159,14 +165,15 @@ impl<'a> Planner<'a> {
         let relations: BTreeSet<&str> = record.findings.iter().filter_map(|finding| finding.relation.as_deref()).collect();
         let joined = |names: &BTreeSet<&str>| names.iter().copied().collect::<Vec<_>>().join(", ");
         self.push(
-            "INSERT INTO decisions (id, at_unix_micros, session, transaction_number, client, role, database_name, application_name, head, decision,
+            "INSERT INTO decisions (id, at_unix_micros, session, transaction_number, shared, client, role, database_name, application_name, head, decision,
                                     rules, relations)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             [
                 id.into(),
                 at.into(),
                 (&record.session).into(),
                 record.transaction.into(),
+                record.in_transaction.into(),
                 (&record.client).into(),
                 (&record.role).into(),
                 (&record.database).into(),
@@ -179,7 +186,7 @@ impl<'a> Planner<'a> {
         );
         let marks = rules.iter().map(|rule| words::of_rule(rule)).chain(relations.iter().map(|relation| words::of_relation(relation)));
         for mark in marks.collect::<BTreeSet<_>>() {
-            self.push("INSERT INTO marks (mark, id) VALUES ($1, $2)", [mark.into(), id.into()]);
+            self.push("INSERT INTO marks (mark, at_unix_micros, id) VALUES ($1, $2, $3)", [mark.into(), at.into(), id.into()]);
         }
         let text: Value = words::of_text(&record.sql).into_iter().collect::<Vec<_>>().join(" ").into();
         self.push(
@@ -253,7 +260,13 @@ impl<'a> Planner<'a> {
                     decision.into(),
                 ],
             );
+            self.push("INSERT INTO follows (id, entry) VALUES ($1, $2)", [decision.into(), key(entry).into()]);
         }
+    }
+
+    /// Who looks at the one finds the other.
+    fn follows(&mut self, decision: DecisionId, entry: DecisionId) {
+        self.push("INSERT INTO follows (id, entry) VALUES ($1, $2)", [key(decision).into(), key(entry).into()]);
     }
 
     fn push(&mut self, sql: &'static str, values: impl Into<Vec<Value>>) {

@@ -40,6 +40,7 @@ CREATE TABLE decisions (
     at_unix_micros BIGINT NOT NULL,
     session TEXT NOT NULL,
     transaction_number BIGINT NOT NULL,
+    shared BIGINT NOT NULL,
     client TEXT NOT NULL,
     role TEXT NOT NULL,
     database_name TEXT NOT NULL,
@@ -66,8 +67,14 @@ CREATE INDEX decisions_version ON decisions (version, tool) WHERE version IS NOT
 CREATE INDEX decisions_open ON decisions (id) WHERE tag IS NULL AND sqlstate IS NULL AND fate IS NULL;
 CREATE TABLE marks (
     mark TEXT NOT NULL,
+    at_unix_micros BIGINT NOT NULL,
     id BIGINT NOT NULL,
-    PRIMARY KEY (mark, id)
+    PRIMARY KEY (mark, at_unix_micros, id)
+);
+CREATE TABLE follows (
+    id BIGINT NOT NULL,
+    entry BIGINT NOT NULL,
+    PRIMARY KEY (id, entry)
 );
 CREATE TABLE transactions (
     session TEXT NOT NULL,

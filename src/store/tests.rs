@@ -52,11 +52,14 @@ fn record(session: &str) -> Record {
         }],
         steps: vec!["CREATE INDEX CONCURRENTLY i ON t (a)".into()],
         in_transaction: true,
+        facts: Vec::new(),
+        server_version: 150_000,
+        tls: None,
     }
 }
 
 fn outcome() -> Outcome {
-    Outcome { tag: Some("CREATE INDEX".into()), sqlstate: None, duration_micros: 17 }
+    Outcome { tag: Some("CREATE INDEX".into()), sqlstate: None, duration_micros: 17, ..Default::default() }
 }
 
 /// The store's file as another program reads it.
@@ -94,7 +97,7 @@ async fn an_outcome_is_added_to_its_decision() {
     let store = open(&path);
     let (first, second) = (store.record(record("a")).await.unwrap(), store.record(record("b")).await.unwrap());
     store.outcome(second, outcome()).await.unwrap();
-    let failed = Outcome { tag: None, sqlstate: Some("PA001".into()), duration_micros: 3 };
+    let failed = Outcome { tag: None, sqlstate: Some("PA001".into()), duration_micros: 3, ..Default::default() };
     store.outcome(first, failed).await.unwrap();
     let each = "SELECT group_concat(concat_ws('|', session, tag, sqlstate, duration_micros), ' ') FROM decisions";
     assert_eq!(text(&reader(&path), each), "a|PA001|3 b|CREATE INDEX|17");

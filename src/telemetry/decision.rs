@@ -66,7 +66,7 @@ pub struct DecisionEnded<'a> {
 
 impl Event for DecisionEnded<'_> {
     fn emit(self) {
-        let Self { session, id, outcome: Outcome { tag, sqlstate, duration_micros } } = self;
+        let Self { session, id, outcome: Outcome { tag, sqlstate, duration_micros, .. } } = self;
         let seconds = Duration::from_micros(u64::try_from(*duration_micros).unwrap_or(0)).as_secs_f64();
         info!(event = "outcome", session, id = %id, tag, sqlstate, seconds, "outcome");
     }

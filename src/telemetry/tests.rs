@@ -73,6 +73,9 @@ fn record(findings: Vec<RecordedFinding>) -> Record {
         findings,
         steps: vec![],
         in_transaction: true,
+        facts: Vec::new(),
+        server_version: 150_000,
+        tls: None,
     }
 }
 
@@ -87,7 +90,7 @@ fn a_decision_is_one_line_and_counts_under_each_of_its_rules() {
     let (lines, metrics) = observe(|| {
         Decision { id: Some(DecisionId { writer: 1, seq: 7 }), record: &twice }.emit();
         Decision { id: None, record: &record(vec![]) }.emit();
-        let outcome = Outcome { tag: None, sqlstate: Some("57P01".into()), duration_micros: 1_500_000 };
+        let outcome = Outcome { tag: None, sqlstate: Some("57P01".into()), duration_micros: 1_500_000, ..Default::default() };
         DecisionEnded { session: "s", id: DecisionId { writer: 1, seq: 7 }, outcome: &outcome }.emit();
     });
     assert_eq!(

@@ -131,8 +131,7 @@ impl Lane {
 
     /// Nothing of a case may reach the next one.
     pub(super) fn forget(&self) {
-        let sql =
-            "UPDATE announced SET state = 'settled', drop_reason = 'the test has seen it' WHERE state NOT IN ('settled', 'aborted') AND database = ?1";
+        let sql = "UPDATE announced SET state = 'settled', drop_reason = 'the test has seen it' WHERE state NOT IN ('settled', 'aborted') AND database = ?1";
         self.store().execute(sql, [&self.proxied.database]).unwrap();
     }
 

@@ -1,0 +1,187 @@
+//! Decisions as they are looked for and listed.
+
+use serde::Serialize;
+
+use super::event::Event;
+use super::record::DecisionId;
+
+/// What is looked for; all of it must fit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Search {
+    /// At this time or later, in microseconds since 1970.
+    pub since_unix_micros: Option<i64>,
+    /// Before this time.
+    pub until_unix_micros: Option<i64>,
+    /// Older than this one, which came at that time.
+    pub before: Option<(i64, DecisionId)>,
+    /// The tool.
+    pub tool: Option<String>,
+    /// The version of the migration.
+    pub version: Option<String>,
+    /// A relation that a rule had something to say about: `schema.name`.
+    pub table: Option<String>,
+    /// A rule.
+    pub rule: Option<String>,
+    /// `refuse`, `rewrite` …
+    pub decision: Option<String>,
+    /// The role that logged in.
+    pub role: Option<String>,
+    /// The database.
+    pub database: Option<String>,
+    /// The session.
+    pub session: Option<String>,
+    /// Words that its SQL has.
+    pub words: Option<String>,
+    /// Only those without an outcome.
+    pub open: bool,
+    /// So many at most.
+    pub most: u32,
+}
+
+/// What became of a statement, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Standing {
+    /// Nobody has heard its end, and its session lives.
+    Running,
+    /// It succeeded, and so did its transaction, where it shared one.
+    Done {
+        /// The server's tag.
+        tag: String,
+    },
+    /// It succeeded, and its transaction is open.
+    Uncommitted {
+        /// The server's tag.
+        tag: String,
+    },
+    /// It succeeded, and its transaction was rolled back.
+    RolledBack {
+        /// The server's tag, where it was heard.
+        tag: Option<String>,
+    },
+    /// It failed, or was refused.
+    Failed {
+        /// The code of the error that the client saw.
+        sqlstate: String,
+    },
+    /// Nobody has heard its end, and nobody will.
+    Unknown {
+        /// The server's tag, where only the end of its transaction is unknown.
+        tag: Option<String>,
+    },
+}
+
+/// A lost connection: what the statement did by then, nobody heard.
+const UNHEARD: [&str; 2] = ["08006", "57P01"];
+
+impl Standing {
+    /// From what the store has. It shares its transaction with others; the session is over, or the process that wrote for it is.
+    #[must_use]
+    pub fn of(tag: Option<String>, sqlstate: Option<String>, fate: Option<&str>, shared: bool, is_over: bool) -> Self {
+        match (tag, sqlstate, fate) {
+            (tag, None, Some("rolled-back")) => Self::RolledBack { tag },
+            (tag, None, Some("committed")) => Self::Done { tag: tag.unwrap_or_default() },
+            (tag @ Some(_), None, Some("unknown")) => Self::Unknown { tag },
+            (_, Some(sqlstate), Some("committed")) if UNHEARD.contains(&&*sqlstate) => Self::Done { tag: String::new() },
+            (_, Some(sqlstate), Some("rolled-back")) if UNHEARD.contains(&&*sqlstate) => Self::RolledBack { tag: None },
+            (_, Some(sqlstate), _) if sqlstate == "08006" => Self::Unknown { tag: None },
+            (_, Some(sqlstate), _) => Self::Failed { sqlstate },
+            (None, None, _) if is_over => Self::Unknown { tag: None },
+            (None, None, _) => Self::Running,
+            (Some(tag), None, _) if !shared => Self::Done { tag },
+            (Some(tag), None, _) if !is_over => Self::Uncommitted { tag },
+            (tag, None, _) => Self::Unknown { tag },
+        }
+    }
+
+    /// In a few words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Running => "running".into(),
+            Self::Done { tag } if tag.is_empty() => "done".into(),
+            Self::Done { tag } => tag.clone(),
+            Self::Uncommitted { tag } => format!("{tag}, not committed yet"),
+            Self::RolledBack { .. } => "rolled back".into(),
+            Self::Failed { sqlstate } => format!("error {sqlstate}"),
+            Self::Unknown { tag: None } => "outcome unknown".into(),
+            Self::Unknown { tag: Some(tag) } => format!("{tag}, COMMIT unknown"),
+        }
+    }
+}
+
+/// A decision in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its number.
+    pub id: DecisionId,
+    /// When, in microseconds since 1970.
+    pub at_unix_micros: i64,
+    /// The session.
+    pub session: String,
+    /// Which of its transactions.
+    pub transaction: i64,
+    /// The client's address.
+    pub client: String,
+    /// The role that logged in.
+    pub role: String,
+    /// The database.
+    pub database: String,
+    /// `application_name`.
+    pub application_name: Option<String>,
+    /// The beginning of its SQL.
+    pub head: String,
+    /// `pass`, `refuse` …
+    pub decision: String,
+    /// The rules, with a comma between.
+    pub rules: String,
+    /// The relations that they were about, with a comma between.
+    pub relations: String,
+    /// What became of it.
+    pub standing: Standing,
+    /// How long it took, in microseconds.
+    pub duration_micros: Option<i64>,
+    /// The migration tool; none where it is not known.
+    pub tool: Option<String>,
+    /// The migration's version.
+    pub version: Option<String>,
+    /// The migration's name.
+    pub name: Option<String>,
+    /// `up`, `down`, `unknown`.
+    pub direction: Option<String>,
+}
+
+/// One decision and all that followed: each with its number and its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Story {
+    /// The decision.
+    pub listed: Listed,
+    /// Its entries, and those of its transaction.
+    pub events: Vec<(DecisionId, i64, Event)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_of_it_is_said_as_far_as_it_is_known() {
+        let of = |tag: Option<&str>, sqlstate: Option<&str>, fate, shared, over| {
+            Standing::of(tag.map(str::to_owned), sqlstate.map(str::to_owned), fate, shared, over).words()
+        };
+        let words = |tag, sqlstate, fate, over| of(tag, sqlstate, fate, false, over);
+        assert_eq!(of(Some("CREATE TABLE"), None, None, true, false), "CREATE TABLE, not committed yet");
+        assert_eq!(of(Some("CREATE TABLE"), None, None, true, true), "CREATE TABLE, COMMIT unknown");
+        assert_eq!(of(Some("CREATE TABLE"), None, Some("committed"), true, true), "CREATE TABLE");
+        assert_eq!(words(None, None, None, false), "running");
+        assert_eq!(words(None, None, None, true), "outcome unknown");
+        assert_eq!(words(None, None, Some("committed"), true), "done");
+        assert_eq!(words(None, None, Some("rolled-back"), true), "rolled back");
+        assert_eq!(words(Some("CREATE TABLE"), None, None, false), "CREATE TABLE");
+        assert_eq!(words(Some("CREATE TABLE"), None, Some("rolled-back"), true), "rolled back");
+        assert_eq!(words(Some("CREATE TABLE"), None, Some("unknown"), true), "CREATE TABLE, COMMIT unknown");
+        assert_eq!(words(None, Some("PA001"), Some("rolled-back"), true), "error PA001");
+        assert_eq!(words(None, Some("08006"), None, true), "outcome unknown");
+        assert_eq!(words(None, Some("08006"), Some("committed"), true), "done");
+    }
+}
