@@ -18,22 +18,8 @@ mod servers;
 #[path = "operations/store.rs"]
 mod store;
 
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
-use support::{Cluster, Proxy, Session};
-
-/// What is waited for comes within this, or the test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Waits until something that can only be asked for has happened.
-async fn until(what: &str, mut happened: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !happened().await {
-        assert!(Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
+use support::{Cluster, Proxy, Session, until};
 
 /// The log lines with this event.
 fn events(proxy: &Proxy, event: &str) -> Vec<Value> {

@@ -40,6 +40,7 @@ fn record(session: &str) -> Record {
         findings: Vec::new(),
         steps: Vec::new(),
         in_transaction: false,
+        commit_is_announced: false,
         facts: Vec::new(),
         server_version: 150_000,
         tls: None,

@@ -32,6 +32,9 @@ pub struct Record {
     pub steps: Vec<String>,
     /// It was decided inside a transaction.
     pub in_transaction: bool,
+    /// The COMMIT of that transaction is not sent before the log has it: without such an entry it was rolled back.
+    #[serde(default)]
+    pub commit_is_announced: bool,
     /// What was known of the relations that it names, as far as it was asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<RecordedFact>,

@@ -187,7 +187,12 @@ impl Session {
 
     /// Decisions of this transaction are in the log: whether it committed is to be found out even when nobody hears it.
     pub(super) fn is_in_the_log(&self) -> bool {
-        self.chronicle.is_open() && self.identity.mode == Mode::Enforce && self.place.is_some()
+        self.chronicle.is_open() && self.announces_commits()
+    }
+
+    /// No COMMIT of what is in the log is sent before the log has it too.
+    pub(super) fn announces_commits(&self) -> bool {
+        self.identity.mode == Mode::Enforce && self.place.is_some()
     }
 
     /// Takes up a COMMIT that something waits for.

@@ -30,6 +30,7 @@ impl Session {
             findings: outcome.decision.findings.iter().map(finding).collect(),
             steps: steps(&outcome.decision.plan, &subject.script.text),
             in_transaction: subject.in_transaction,
+            commit_is_announced: self.announces_commits(),
             facts,
             server_version: self.parameters.server_version,
             tls: self.identity.tls.clone(),

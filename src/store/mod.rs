@@ -73,7 +73,8 @@ impl Store {
     /// # Errors
     /// When it cannot be opened, is not a store, is damaged, or was written by a newer version.
     pub fn open(place: &Place) -> Result<Self, StoreError> {
-        Self::start(place.open()?, place.clone())
+        let here = place.clone();
+        Self::start(move || here.open(), place.clone())
     }
 
     /// Opens a store that is there already: for whoever only looks at what another process keeps.
@@ -89,14 +90,22 @@ impl Store {
         }
     }
 
-    /// Runs it on threads of its own.
-    fn start(backend: Box<dyn Backend>, place: Place) -> Result<Self, StoreError> {
+    /// Runs it on threads of its own; also what opens it, which may have a runtime of its own.
+    fn start(open: impl FnOnce() -> Result<Box<dyn Backend>, StoreError> + Send + 'static, place: Place) -> Result<Self, StoreError> {
         let (requests, inbox) = mpsc::channel(QUEUE);
         let (questions, asked) = mpsc::channel(QUEUE);
-        let writer = Writer::new(backend, uuid::Uuid::now_v7().to_string(), None);
+        let (opened, is_open) = std::sync::mpsc::channel();
+        let writes = move || match open() {
+            Ok(backend) => {
+                let _ = opened.send(Ok(()));
+                Writer::new(backend, uuid::Uuid::now_v7().to_string(), None).serve(inbox);
+            }
+            Err(error) => _ = opened.send(Err(error)),
+        };
         let thread = |name: &str| std::thread::Builder::new().name(name.into());
         let no_thread = |error| StoreError::Open(format!("no thread for it: {error}"));
-        thread("store").spawn(move || writer.serve(inbox)).map_err(no_thread)?;
+        thread("store").spawn(writes).map_err(no_thread)?;
+        is_open.recv().map_err(|_| StoreError::Closed)??;
         thread("store reader").spawn(move || reader::serve(&place, asked)).map_err(no_thread)?;
         Ok(Self { requests, questions })
     }

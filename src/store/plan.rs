@@ -173,7 +173,7 @@ impl<'a> Planner<'a> {
                 at.into(),
                 (&record.session).into(),
                 record.transaction.into(),
-                record.in_transaction.into(),
+                (i64::from(record.in_transaction) + i64::from(record.in_transaction && record.commit_is_announced)).into(),
                 (&record.client).into(),
                 (&record.role).into(),
                 (&record.database).into(),

@@ -40,6 +40,7 @@ CREATE TABLE decisions (
     at_unix_micros BIGINT NOT NULL,
     session TEXT NOT NULL,
     transaction_number BIGINT NOT NULL,
+    -- 1: with others in its transaction; 2: the COMMIT of which is announced.
     shared BIGINT NOT NULL,
     client TEXT NOT NULL,
     role TEXT NOT NULL,
@@ -127,6 +128,7 @@ CREATE TABLE announced (
     drop_reason TEXT,
     dropped_at_unix_micros INTEGER
 ) STRICT;
+CREATE INDEX announced_session ON announced (session, transaction_number);
 CREATE INDEX announced_open ON announced (system, database, role) WHERE state IN ('promised', 'committed');
 CREATE VIEW promises AS SELECT * FROM announced WHERE operations_count > 0 OR whole IS NOT NULL;
 CREATE VIEW records AS
@@ -159,6 +161,7 @@ CREATE TABLE announced (
     drop_reason TEXT,
     dropped_at_unix_micros BIGINT
 );
+CREATE INDEX announced_session ON announced (session, transaction_number);
 CREATE INDEX announced_open ON announced (system, database, role) WHERE state IN ('promised', 'committed');
 CREATE VIEW promises AS SELECT * FROM announced WHERE operations_count > 0 OR whole IS NOT NULL;
 CREATE VIEW records AS

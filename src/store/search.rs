@@ -3,7 +3,7 @@
 use super::backend::{Backend, Dialect, Row, Value};
 use super::error::StoreError;
 use super::plan::{id, key};
-use crate::audit::event::Event;
+use crate::audit::event::{Event, Fate};
 use crate::audit::listed::{Listed, Search, Standing, Story};
 use crate::audit::record::DecisionId;
 use crate::audit::words;
@@ -15,7 +15,9 @@ const COLUMNS: &str =
     "d.id, d.at_unix_micros, d.session, d.transaction_number, d.client, d.role, d.database_name, d.application_name, d.head, d.decision,
     d.rules, d.relations, d.tag, d.sqlstate, d.duration_micros, d.fate, d.tool, d.version, d.name, d.direction,
     CASE WHEN EXISTS (SELECT 1 FROM sessions s WHERE s.session = d.session)
-           OR NOT EXISTS (SELECT 1 FROM writers w WHERE w.number = d.id >> 40 AND w.seen_at > $1) THEN 1 ELSE 0 END, d.shared";
+           OR NOT EXISTS (SELECT 1 FROM writers w WHERE w.number = d.id >> 40 AND w.seen_at > $1) THEN 1 ELSE 0 END, d.shared,
+    CASE WHEN d.shared = 2 AND NOT EXISTS (SELECT 1 FROM announced a WHERE a.session = d.session AND a.transaction_number = d.transaction_number)
+         THEN 1 ELSE 0 END";
 
 /// A question that grows.
 struct Query {
@@ -106,7 +108,7 @@ pub(super) fn after(backend: &mut dyn Backend, (at, after): (i64, DecisionId), m
          ORDER BY d.at_unix_micros, d.id LIMIT $4"
     );
     let rows = backend.query(&sql, &[(now - SILENT).into(), at.into(), key(after).into(), i64::from(most).into()])?;
-    rows.iter().map(|row| Ok((listed(row), event(id(row.int(0)), &row.text(22))?))).collect()
+    rows.iter().map(|row| Ok((listed(row), event(id(row.int(0)), &row.text(23))?))).collect()
 }
 
 /// Everything about one decision; none where there is none of that number.
@@ -135,7 +137,7 @@ pub(super) fn of_migration(backend: &mut dyn Backend, version: &str, most: u32, 
          ORDER BY d.at_unix_micros, d.id LIMIT $3"
     );
     let rows = backend.query(&sql, &[(now - SILENT).into(), version.into(), i64::from(most).into()])?;
-    rows.iter().map(|row| Ok((listed(row), event(id(row.int(0)), &row.text(22))?))).collect()
+    rows.iter().map(|row| Ok((listed(row), event(id(row.int(0)), &row.text(23))?))).collect()
 }
 
 pub(super) fn event(id: DecisionId, body: &str) -> Result<Event, StoreError> {
@@ -144,7 +146,8 @@ pub(super) fn event(id: DecisionId, body: &str) -> Result<Event, StoreError> {
 
 fn listed(row: &Row) -> Listed {
     let is_over = row.int(20) != 0;
-    let standing = Standing::of(row.maybe_text(12), row.maybe_text(13), row.maybe_text(15).as_deref(), row.int(21) != 0, is_over);
+    let fate = row.maybe_text(15).or_else(|| (is_over && row.int(22) != 0).then(|| Fate::RolledBack.label().to_owned()));
+    let standing = Standing::of(row.maybe_text(12), row.maybe_text(13), fate.as_deref(), row.int(21) != 0, is_over);
     Listed {
         id: id(row.int(0)),
         at_unix_micros: row.int(1),

@@ -25,7 +25,7 @@ fn open(path: &Path) -> Store {
 }
 
 fn start(path: &Path, database: Database) -> Store {
-    Store::start(Box::new(database), Place::File(path.to_owned())).unwrap()
+    Store::start(move || Ok(Box::new(database)), Place::File(path.to_owned())).unwrap()
 }
 
 fn record(session: &str) -> Record {
@@ -52,6 +52,7 @@ fn record(session: &str) -> Record {
         }],
         steps: vec!["CREATE INDEX CONCURRENTLY i ON t (a)".into()],
         in_transaction: true,
+        commit_is_announced: false,
         facts: Vec::new(),
         server_version: 150_000,
         tls: None,

@@ -73,6 +73,7 @@ fn record(findings: Vec<RecordedFinding>) -> Record {
         findings,
         steps: vec![],
         in_transaction: true,
+        commit_is_announced: false,
         facts: Vec::new(),
         server_version: 150_000,
         tls: None,

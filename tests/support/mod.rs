@@ -17,6 +17,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 pub use catalog::catalog;
 pub use client::{PROTOCOLS, Protocol, Session, connect_to};
@@ -69,4 +70,16 @@ pub fn directory(name: &str) -> PathBuf {
         cluster::remove_at_exit(&path);
     }
     path
+}
+
+/// What is waited for comes within this, or the test fails.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until something that can only be asked for has happened.
+pub async fn until(what: &str, mut happened: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !happened().await {
+        assert!(Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

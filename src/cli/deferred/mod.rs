@@ -17,7 +17,7 @@ use crate::config::settings::{Settings, StorePlace, Timeouts};
 use crate::config::units;
 use crate::deferred::promise::Progress;
 use crate::store::{self, Store, StoreError, Wanted};
-pub(super) use show::{one_line, utc};
+pub(super) use show::{one_line, utc, utc_micros};
 
 /// Flags of `deferred`.
 #[derive(Debug, Args)]

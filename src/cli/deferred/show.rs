@@ -177,6 +177,12 @@ pub(in crate::cli) fn utc(unix_micros: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
 }
 
+/// The same to the microsecond.
+pub(in crate::cli) fn utc_micros(unix_micros: i64) -> String {
+    let whole = utc(unix_micros);
+    format!("{}.{:06}Z", whole.trim_end_matches('Z'), unix_micros.rem_euclid(1_000_000))
+}
+
 /// The Gregorian date so many days after 1970-01-01; years begin in March, so that the leap day is their last.
 fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
