@@ -17,6 +17,8 @@ DEPLOY ?= alembic,flyway,golang-migrate
 ROWS ?= 2000000
 REPETITIONS ?= 3
 LIMIT ?= 100
+# `make audit-bench`: how many records are searched.
+RECORDS ?= 1000000
 # `make estimates`: on which versions.
 ESTIMATED ?= 13 15 17 18
 # PostgreSQL versions that the integration tests run on.
@@ -140,6 +142,12 @@ accuracy: build ## how often `pgairlock check` is right about 298 statements on 
 bench: ## how fast frames pass that need no decision
 	@scripts/install build
 	cargo bench --locked --bench frames
+
+.PHONY: audit-bench
+audit-bench: ## a durable decision beside a bare fsync, and searches among a million records, in a file and in a database: make audit-bench RECORDS=1000000
+	@scripts/install test
+	RECORDS=$(RECORDS) cargo bench --locked --bench audit
+	@PGAIRLOCK_BENCH_PG='$(VERSION)' RECORDS=$(RECORDS) scripts/with-postgres cargo bench --locked --bench audit
 
 .PHONY: lint
 lint: style ## style, shell scripts, dependencies (licences, advisories)

@@ -113,6 +113,9 @@ pub(crate) trait Backend: Send {
     /// All of it or nothing, and on disk when it returns; how many rows each has changed.
     fn commit(&mut self, writes: &[Write]) -> Result<Vec<u64>, StoreError>;
 
+    /// The same of what can be made again: it waits for no disk, and a crash may take it along.
+    fn commit_lazily(&mut self, writes: &[Write]) -> Result<(), StoreError>;
+
     /// Rows, in one statement.
     fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError>;
 

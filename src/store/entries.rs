@@ -26,6 +26,13 @@ pub(super) fn writers(backend: &mut dyn Backend) -> Result<Vec<(i64, String)>, S
     Ok(rows.iter().map(|row| (row.int(0), row.text(1))).collect())
 }
 
+/// Chains whose last entries have nothing derived: from where on. Their process died just then, or is about to.
+pub(super) fn underived(backend: &mut dyn Backend) -> Result<Vec<DecisionId>, StoreError> {
+    let rows = backend
+        .query("SELECT number, derived FROM writers w WHERE EXISTS (SELECT 1 FROM entries e WHERE e.id = (w.number << 40) + w.derived + 1)", &[])?;
+    Ok(rows.iter().map(|row| DecisionId { writer: row.int(0), seq: row.int(1) }).collect())
+}
+
 /// The next entries of one chain.
 pub(super) fn page(backend: &mut dyn Backend, after: DecisionId, most: u32) -> Result<Vec<Entry>, StoreError> {
     let beyond = key(DecisionId { writer: after.writer + 1, seq: 0 });

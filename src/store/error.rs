@@ -4,8 +4,6 @@ use std::path::Path;
 
 use rusqlite::ErrorCode;
 
-use crate::audit::record::DecisionId;
-
 /// A failed call. `kind` is the label of the metric.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -52,9 +50,6 @@ pub enum StoreError {
     /// The disk failed.
     #[error("store failed: {0}")]
     Io(String),
-    /// No decision has that id.
-    #[error("store has no decision {0}")]
-    NoSuchDecision(DecisionId),
     /// No promise has that id.
     #[error("store has no promise {0}")]
     NoSuchPromise(i64),
@@ -80,7 +75,7 @@ impl StoreError {
             Self::Corrupt(_) => "corrupt",
             Self::ReadOnly(_) => "read-only",
             Self::Io(_) => "io",
-            Self::NoSuchDecision(_) | Self::NoSuchPromise(_) => "no-such-decision",
+            Self::NoSuchPromise(_) => "no-such-promise",
             Self::Closed => "closed",
         }
     }
@@ -109,7 +104,6 @@ impl StoreError {
             | Self::Gone(_)
             | Self::Lost(_)
             | Self::Unreachable(_)
-            | Self::NoSuchDecision(_)
             | Self::NoSuchPromise(_)
             | Self::Closed) => error,
         }

@@ -7,6 +7,7 @@
 
 mod backend;
 mod decisions;
+mod derive;
 mod entries;
 mod error;
 mod place;
@@ -96,7 +97,9 @@ impl Store {
         let (questions, asked) = mpsc::channel(QUEUE);
         let (opened, is_open) = std::sync::mpsc::channel();
         let writes = move || match open() {
-            Ok(backend) => {
+            Ok(mut backend) => {
+                // What cannot be derived now is when the store can be written.
+                let _ = derive::catch_up(backend.as_mut());
                 let _ = opened.send(Ok(()));
                 Writer::new(backend, uuid::Uuid::now_v7().to_string(), None).serve(inbox);
             }
@@ -229,6 +232,14 @@ impl Store {
     /// When they could not be read.
     pub async fn heads(&self) -> Result<Vec<Head>, StoreError> {
         self.read(entries::heads).await
+    }
+
+    /// How many chains have entries that cannot be searched for yet: a moment later none.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn underived(&self) -> Result<usize, StoreError> {
+        self.read(|backend| entries::underived(backend).map(|chains| chains.len())).await
     }
 
     /// Numbers and names of all chains.

@@ -1,14 +1,12 @@
 //! What is to be written, from what has happened. Pure: changes in, writes out.
 
-use std::collections::BTreeSet;
-
 use super::backend::{Dialect, Value, Write};
+use super::derive::derive;
 use super::error::StoreError;
 use super::promises;
 use crate::audit::chain::{Chain, Entry};
-use crate::audit::event::{Attribution, Committing, DeferredStep, Ended, Event, Fate, Operation, Settled, Started, Trail, Transaction};
-use crate::audit::record::{DecisionId, Record};
-use crate::audit::words;
+use crate::audit::event::{Committing, DeferredStep, Event, Operation, Started, Trail};
+use crate::audit::record::DecisionId;
 use crate::deferred::promise::{Progress, Promise, PromiseId};
 
 /// Something that is to be written.
@@ -46,7 +44,10 @@ pub(super) struct Dated {
 /// Everything of a group.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
+    /// What must be on disk before anybody is answered.
     pub(super) writes: Vec<Write>,
+    /// What follows from the entries, for who searches: it can be made again from them.
+    pub(super) derived: Vec<Write>,
     /// For each change: the number of its entry, where it has one, and which write must have changed a row.
     pub(super) parts: Vec<Part>,
     /// The last entry of the chain behind it.
@@ -70,8 +71,6 @@ pub(super) fn id(key: i64) -> DecisionId {
 }
 
 const SEQ_BITS: u32 = 40;
-/// So much of the SQL is in a list.
-const HEAD: usize = 200;
 
 pub(super) struct Planner<'a> {
     chain: &'a mut Chain,
@@ -99,7 +98,7 @@ impl<'a> Planner<'a> {
     fn one(&mut self, change: &Change, at: i64) -> Result<Part, StoreError> {
         let writer = self.chain.head().number;
         match change {
-            Change::Event(event) => self.event(event, at),
+            Change::Event(event) => Ok(Part { entry: Some(self.append(event, at)?), must_change: None }),
             Change::Promise(promise, trail) => {
                 let entry = self.append(&Event::Committing(committing(promise, trail)), at)?;
                 self.plan.writes.push(promises::insert(promise, key(entry), at)?);
@@ -109,43 +108,11 @@ impl<'a> Planner<'a> {
                 let entry = self.append(&Event::Deferred(deferred_step(*id, progress, session)), at)?;
                 let must_change = Some(self.plan.writes.len());
                 self.plan.writes.push(promises::update(*id, progress));
-                self.fate_of_promise(*id, progress);
-                self.push(
-                    "INSERT INTO follows (id, entry) SELECT entry, CAST($1 AS BIGINT) FROM announced WHERE id = $2",
-                    [key(entry).into(), id.0.into()],
-                );
                 Ok(Part { entry: Some(entry), must_change })
             }
             Change::Ready => self.write("UPDATE health SET checks = checks + 1", []),
             Change::Alive => self.write("UPDATE writers SET seen_at = $1 WHERE number = $2", [at.into(), writer.into()]),
         }
-    }
-
-    fn event(&mut self, event: &Event, at: i64) -> Result<Part, StoreError> {
-        let entry = self.append(event, at)?;
-        let mut part = Part { entry: Some(entry), must_change: None };
-        match event {
-            Event::Decision(record) => self.decision(record, entry, at),
-            Event::Outcome(ended) => {
-                part.must_change = Some(self.plan.writes.len());
-                self.outcome(ended);
-                self.follows(ended.decision, entry);
-            }
-            Event::Transaction(transaction) => self.transaction(transaction, entry),
-            Event::Attribution(attribution) => self.attribution(attribution, entry, at),
-            Event::Session(ended) => {
-                self.push(
-                    "INSERT INTO sessions (session, entry) VALUES ($1, $2) ON CONFLICT (session) DO NOTHING",
-                    [(&ended.session).into(), key(entry).into()],
-                );
-            }
-            Event::Settled(Settled { decision, fate, .. }) => {
-                self.push("UPDATE decisions SET fate = $1 WHERE id = $2", [fate.label().into(), key(*decision).into()]);
-                self.follows(*decision, entry);
-            }
-            Event::Started(_) | Event::Committing(_) | Event::Deferred(_) | Event::Retention(_) | Event::Unknown => {}
-        }
-        Ok(part)
     }
 
     /// Puts an entry behind the last one.
@@ -155,118 +122,9 @@ impl<'a> Planner<'a> {
         let id = DecisionId { writer: self.chain.head().number, seq: entry.seq };
         let values = [key(id).into(), at.into(), entry.body.as_str().into(), Value::Bytes(entry.hash.0.to_vec())];
         self.push("INSERT INTO entries (id, at_unix_micros, body, hash) VALUES ($1, $2, $3, $4)", values);
+        self.plan.derived.extend(derive(event, id, at, self.dialect));
         self.plan.last = Some((id, entry));
         Ok(id)
-    }
-
-    fn decision(&mut self, record: &Record, entry: DecisionId, at: i64) {
-        let id = key(entry);
-        let rules: BTreeSet<&str> = record.findings.iter().map(|finding| finding.rule.as_str()).collect();
-        let relations: BTreeSet<&str> = record.findings.iter().filter_map(|finding| finding.relation.as_deref()).collect();
-        let joined = |names: &BTreeSet<&str>| names.iter().copied().collect::<Vec<_>>().join(", ");
-        self.push(
-            "INSERT INTO decisions (id, at_unix_micros, session, transaction_number, shared, client, role, database_name, application_name, head, decision,
-                                    rules, relations)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-            [
-                id.into(),
-                at.into(),
-                (&record.session).into(),
-                record.transaction.into(),
-                (i64::from(record.in_transaction) + i64::from(record.in_transaction && record.commit_is_announced)).into(),
-                (&record.client).into(),
-                (&record.role).into(),
-                (&record.database).into(),
-                record.application_name.clone().into(),
-                record.sql.chars().take(HEAD).collect::<String>().into(),
-                (&record.decision).into(),
-                joined(&rules).into(),
-                joined(&relations).into(),
-            ],
-        );
-        let marks = rules.iter().map(|rule| words::of_rule(rule)).chain(relations.iter().map(|relation| words::of_relation(relation)));
-        for mark in marks.collect::<BTreeSet<_>>() {
-            self.push("INSERT INTO marks (mark, at_unix_micros, id) VALUES ($1, $2, $3)", [mark.into(), at.into(), id.into()]);
-        }
-        let text: Value = words::of_text(&record.sql).into_iter().collect::<Vec<_>>().join(" ").into();
-        self.push(
-            match self.dialect {
-                Dialect::Sqlite => "INSERT INTO texts (rowid, sql) VALUES ($1, $2)",
-                Dialect::Postgres => "INSERT INTO texts (id, words) VALUES ($1, array_to_tsvector(string_to_array($2, ' ')))",
-            },
-            [id.into(), text],
-        );
-    }
-
-    fn outcome(&mut self, Ended { decision, outcome }: &Ended) {
-        self.push(
-            "UPDATE decisions SET tag = $1, sqlstate = $2, duration_micros = $3 WHERE id = $4",
-            [outcome.tag.clone().into(), outcome.sqlstate.clone().into(), outcome.duration_micros.into(), key(*decision).into()],
-        );
-    }
-
-    fn transaction(&mut self, transaction: &Transaction, entry: DecisionId) {
-        let Transaction { session, transaction: number, fate, .. } = transaction;
-        self.push(
-            "INSERT INTO transactions (session, transaction_number, entry) VALUES ($1, $2, $3) ON CONFLICT (session, transaction_number) DO NOTHING",
-            [session.into(), (*number).into(), key(entry).into()],
-        );
-        self.push(
-            "UPDATE decisions SET fate = $1 WHERE session = $2 AND transaction_number = $3",
-            [fate.label().into(), session.into(), (*number).into()],
-        );
-    }
-
-    /// What becomes of a promise tells what became of its transaction, where nobody had heard it.
-    fn fate_of_promise(&mut self, PromiseId(id): PromiseId, progress: &Progress) {
-        let fate = match progress {
-            Progress::Committed | Progress::Settled => Fate::Committed,
-            Progress::Aborted => Fate::RolledBack,
-            Progress::Unknown => Fate::Unknown,
-            Progress::Done(_) | Progress::Told | Progress::Needless(_) | Progress::Failed { .. } | Progress::Dropped { .. } => return,
-        };
-        self.push(
-            "UPDATE decisions SET fate = $1 WHERE fate IS NULL AND (session, transaction_number) =
-               (SELECT session, transaction_number FROM announced WHERE id = $2 AND whole IS NULL)",
-            [fate.label().into(), id.into()],
-        );
-    }
-
-    fn attribution(&mut self, attribution: &Attribution, entry: DecisionId, at: i64) {
-        let migration = &attribution.migration;
-        self.push(
-            "INSERT INTO migrations (entry, at_unix_micros, database_name, tool, version_table, version, name, direction)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            [
-                key(entry).into(),
-                at.into(),
-                (&attribution.database).into(),
-                (&migration.tool).into(),
-                (&migration.table).into(),
-                (&migration.version).into(),
-                migration.name.clone().into(),
-                migration.direction.label().into(),
-            ],
-        );
-        // In one order everywhere: two writers that attribute each other's must not wait for each other.
-        for decision in attribution.decisions.iter().map(|decision| key(*decision)).collect::<BTreeSet<_>>() {
-            self.push(
-                "UPDATE decisions SET tool = $1, version = $2, name = $3, direction = $4 WHERE id = $5",
-                [
-                    (&migration.tool).into(),
-                    (&migration.version).into(),
-                    migration.name.clone().into(),
-                    migration.direction.label().into(),
-                    decision.into(),
-                ],
-            );
-            self.push("INSERT INTO follows (id, entry) VALUES ($1, $2)", [decision.into(), key(entry).into()]);
-        }
-    }
-
-    /// Who looks at the one finds the other.
-    fn follows(&mut self, decision: DecisionId, entry: DecisionId) {
-        self.push("INSERT INTO follows (id, entry) VALUES ($1, $2)", [key(decision).into(), key(entry).into()]);
     }
 
     fn push(&mut self, sql: &'static str, values: impl Into<Vec<Value>>) {

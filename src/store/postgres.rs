@@ -73,7 +73,11 @@ impl Backend for Fleet {
     }
 
     fn commit(&mut self, writes: &[Write]) -> Result<Vec<u64>, StoreError> {
-        self.with(async |session| session.commit(writes).await)
+        self.with(async |session| session.commit("BEGIN", writes).await)
+    }
+
+    fn commit_lazily(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        self.with(async |session| session.commit("BEGIN; SET LOCAL synchronous_commit = off", writes).await).map(drop)
     }
 
     fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
@@ -136,7 +140,7 @@ impl Session {
     }
 
     /// BEGIN, all writes and COMMIT are sent at once: one round trip, however many they are.
-    async fn commit(&mut self, writes: &[Write]) -> Result<Vec<u64>, StoreError> {
+    async fn commit(&mut self, begin: &str, writes: &[Write]) -> Result<Vec<u64>, StoreError> {
         let mut statements = Vec::with_capacity(writes.len());
         for write in writes {
             statements.push(self.prepare(write.sql).await?);
@@ -147,7 +151,7 @@ impl Session {
             raw.execute(statement, &parameters).await
         });
         let work = async {
-            let (begun, changed) = tokio::join!(raw.batch_execute("BEGIN"), try_join_all(run));
+            let (begun, changed) = tokio::join!(raw.batch_execute(begin), try_join_all(run));
             begun?;
             changed
         };

@@ -21,7 +21,9 @@ CREATE TABLE writers (
     number BIGINT PRIMARY KEY,
     writer TEXT NOT NULL UNIQUE,
     started_at BIGINT NOT NULL,
-    seen_at BIGINT NOT NULL
+    seen_at BIGINT NOT NULL,
+    -- Up to this entry what follows from them is in the tables below.
+    derived BIGINT NOT NULL DEFAULT 0
 );
 CREATE TABLE entries (
     id BIGINT PRIMARY KEY,

@@ -70,6 +70,14 @@ impl Backend for Database {
         Dialect::Sqlite
     }
 
+    fn commit_lazily(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        // NORMAL: what is written is in order with all that comes later, but nobody waits for the disk.
+        self.connection()?.pragma_update(None, "synchronous", "NORMAL")?;
+        let written = self.commit(writes).map(drop);
+        self.connection()?.pragma_update(None, "synchronous", "FULL")?;
+        written
+    }
+
     fn commit(&mut self, writes: &[Write]) -> Result<Vec<u64>, StoreError> {
         let busy = if self.probing { self.busy.min(BUSY_PROBE) } else { self.busy };
         let connection = self.connection()?;

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::backend::{Backend, Write};
 use super::error::StoreError;
 use super::plan::{self, Change, Dated, Plan, Planner};
-use super::{entries, promises};
+use super::{derive, entries, promises};
 use crate::audit::chain::Chain;
 use crate::audit::event::{Ended, Event, Started};
 use crate::audit::record::{DecisionId, Outcome};
@@ -18,6 +18,8 @@ use crate::audit::record::{DecisionId, Outcome};
 const GROUP: usize = 256;
 /// What has happened and could not be written: kept until the store is back, so much of it at most.
 const OWED: usize = 65_536;
+/// So much that follows from entries waits for a moment of rest, at most.
+const DERIVED: usize = 2_000;
 /// After a write that failed, what is owed is tried again this much later.
 const AGAIN: Duration = Duration::from_millis(500);
 /// How often the inbox is looked at while something is owed; only then.
@@ -47,6 +49,12 @@ pub(super) struct Writer {
     doubt: Option<Doubt>,
     /// What is owed need not wait: the store is back.
     is_back: bool,
+    /// What follows from entries that are written.
+    derived: Vec<Write>,
+    /// The last of those entries.
+    derived_to: Option<DecisionId>,
+    /// Something could not be derived.
+    is_behind: bool,
 }
 
 /// A commit of which nobody knows whether it was one.
@@ -59,7 +67,18 @@ struct Doubt {
 
 impl Writer {
     pub(super) fn new(backend: Box<dyn Backend>, name: String, key: Option<String>) -> Self {
-        Self { backend, name, key, chain: None, owed: VecDeque::new(), doubt: None, is_back: false }
+        Self {
+            backend,
+            name,
+            key,
+            chain: None,
+            owed: VecDeque::new(),
+            doubt: None,
+            is_back: false,
+            derived: Vec::new(),
+            derived_to: None,
+            is_behind: false,
+        }
     }
 
     pub(super) fn serve(mut self, mut inbox: mpsc::Receiver<Request>) {
@@ -75,6 +94,9 @@ impl Writer {
                 next = if group.len() < GROUP && close.is_none() { inbox.try_recv().ok() } else { None };
             }
             self.run(group);
+            if inbox.is_empty() || self.derived.len() > DERIVED {
+                self.derive();
+            }
             if let Some(close) = close {
                 return self.finish(inbox, close);
             }
@@ -113,7 +135,22 @@ impl Writer {
         // What that has left: statements whose sessions had given up.
         let rest = self.owed.drain(..).collect();
         self.run(rest);
+        self.derive();
         let _ = close.send(self.backend.close());
+    }
+
+    /// Writes what follows from the entries. What fails is made again by who finds it missing.
+    fn derive(&mut self) {
+        let mut writes = std::mem::take(&mut self.derived);
+        if let Some(last) = self.derived_to.take() {
+            writes.push(derive::derived_to(last));
+            if self.backend.commit_lazily(&writes).is_err() {
+                self.is_behind = true;
+            }
+        }
+        if self.is_behind && derive::catch_up(self.backend.as_mut()).is_ok() {
+            self.is_behind = false;
+        }
     }
 
     fn run(&mut self, group: Vec<Waiting>) {
@@ -125,10 +162,12 @@ impl Writer {
         if group.is_empty() {
             return;
         }
+        // Chains of processes that died.
+        self.is_behind |= group.iter().any(|(dated, _)| dated.change == Change::Alive);
         let probing = group.iter().all(|(dated, _)| matches!(dated.change, Change::Ready | Change::Alive));
         self.backend.hurry(probing);
         match self.write(&group) {
-            Ok((plan, changed)) => self.written(group, &plan, &changed),
+            Ok((plan, changed)) => self.written(group, plan, &changed),
             Err(error) if self.doubt.is_some() => {
                 if let Some(doubt) = &mut self.doubt {
                     doubt.group = group;
@@ -192,11 +231,12 @@ impl Writer {
         Err(StoreError::Busy)
     }
 
-    fn written(&mut self, group: Vec<Waiting>, plan: &Plan, changed: &[u64]) {
+    fn written(&mut self, group: Vec<Waiting>, mut plan: Plan, changed: &[u64]) {
+        self.derived.append(&mut plan.derived);
+        self.derived_to = plan.last.as_ref().map(|(id, _)| *id).or(self.derived_to);
         for ((dated, reply), part) in group.into_iter().zip(&plan.parts) {
             let nothing = part.must_change.is_some_and(|write| changed.get(write).is_some_and(|rows| *rows == 0));
             let result = match (&dated.change, part.entry) {
-                (Change::Event(Event::Outcome(Ended { decision, .. })), _) if nothing => Err(StoreError::NoSuchDecision(*decision)),
                 (Change::Progress(id, ..), _) if nothing => Err(StoreError::NoSuchPromise(id.0)),
                 (Change::Promise(..), Some(entry)) => promises::number(self.backend.as_mut(), plan::key(entry)),
                 (_, entry) => Ok(entry.map_or(0, plan::key)),
@@ -250,7 +290,7 @@ impl Writer {
             Some(hash) if hash == entry.hash.0 => {
                 let changed = vec![1; doubt.plan.writes.len()];
                 self.chain = Some(doubt.chain);
-                self.written(doubt.group, &doubt.plan, &changed);
+                self.written(doubt.group, doubt.plan, &changed);
             }
             _ => {
                 self.is_back = true;

@@ -1,0 +1,191 @@
+//! What follows from an entry for who searches. Pure; run twice it changes nothing more, so that whoever finds entries without it may make it.
+
+use std::collections::BTreeSet;
+
+use super::backend::{Backend, Dialect, Value, Write};
+use super::error::StoreError;
+use super::plan::key;
+use super::{entries, search};
+use crate::audit::event::{Attribution, DeferredStep, Ended, Event, Fate, Settled, Transaction};
+use crate::audit::record::{DecisionId, Record};
+use crate::audit::words;
+
+/// So many entries are made up for at once.
+const PAGE: u32 = 1_000;
+/// So much of the SQL is in a list.
+const HEAD: usize = 200;
+
+/// The rows of one entry.
+pub(super) fn derive(event: &Event, entry: DecisionId, at: i64, dialect: Dialect) -> Vec<Write> {
+    let mut derived = Derived { writes: Vec::new(), dialect };
+    match event {
+        Event::Decision(record) => derived.decision(record, entry, at),
+        Event::Outcome(ended) => derived.outcome(ended, entry),
+        Event::Transaction(transaction) => derived.transaction(transaction, entry),
+        Event::Attribution(attribution) => derived.attribution(attribution, entry, at),
+        Event::Session(ended) => derived.push(
+            "INSERT INTO sessions (session, entry) VALUES ($1, $2) ON CONFLICT (session) DO NOTHING",
+            [(&ended.session).into(), key(entry).into()],
+        ),
+        Event::Settled(Settled { decision, fate, .. }) => {
+            derived.push("UPDATE decisions SET fate = $1 WHERE id = $2", [fate.label().into(), key(*decision).into()]);
+            derived.follows(*decision, entry);
+        }
+        Event::Deferred(step) => derived.deferred(step, entry),
+        Event::Started(_) | Event::Committing(_) | Event::Retention(_) | Event::Unknown => {}
+    }
+    derived.writes
+}
+
+/// Up to and with this entry everything is derived.
+pub(super) fn derived_to(last: DecisionId) -> Write {
+    Write::new("UPDATE writers SET derived = $1 WHERE number = $2 AND derived < $1", [last.seq.into(), last.writer.into()])
+}
+
+/// Derives what others have left: of chains whose process died before it could, or is about to.
+pub(super) fn catch_up(backend: &mut dyn Backend) -> Result<(), StoreError> {
+    for mut after in entries::underived(backend)? {
+        loop {
+            let page = entries::page(backend, after, PAGE)?;
+            let Some(last) = page.last() else { break };
+            let mut writes = Vec::new();
+            for entry in &page {
+                let id = DecisionId { seq: entry.seq, ..after };
+                writes.extend(derive(&search::event(id, &entry.body)?, id, entry.at_unix_micros, backend.dialect()));
+            }
+            after.seq = last.seq;
+            writes.push(derived_to(after));
+            backend.commit_lazily(&writes)?;
+        }
+    }
+    Ok(())
+}
+
+struct Derived {
+    writes: Vec<Write>,
+    dialect: Dialect,
+}
+
+impl Derived {
+    fn decision(&mut self, record: &Record, entry: DecisionId, at: i64) {
+        let id = key(entry);
+        let rules: BTreeSet<&str> = record.findings.iter().map(|finding| finding.rule.as_str()).collect();
+        let relations: BTreeSet<&str> = record.findings.iter().filter_map(|finding| finding.relation.as_deref()).collect();
+        let joined = |names: &BTreeSet<&str>| names.iter().copied().collect::<Vec<_>>().join(", ");
+        // Once only: of what it has in its index such a table does not know whose it is.
+        let text: Value = words::of_text(&record.sql).into_iter().collect::<Vec<_>>().join(" ").into();
+        self.push(
+            match self.dialect {
+                Dialect::Sqlite => "INSERT INTO texts (rowid, sql) SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM decisions WHERE id = $1)",
+                Dialect::Postgres => {
+                    "INSERT INTO texts (id, words) VALUES ($1, array_to_tsvector(string_to_array($2, ' '))) ON CONFLICT (id) DO NOTHING"
+                }
+            },
+            [id.into(), text],
+        );
+        self.push(
+            "INSERT INTO decisions (id, at_unix_micros, session, transaction_number, shared, client, role, database_name, application_name, head, decision,
+                                    rules, relations)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING",
+            [
+                id.into(),
+                at.into(),
+                (&record.session).into(),
+                record.transaction.into(),
+                (i64::from(record.in_transaction) + i64::from(record.in_transaction && record.commit_is_announced)).into(),
+                (&record.client).into(),
+                (&record.role).into(),
+                (&record.database).into(),
+                record.application_name.clone().into(),
+                record.sql.chars().take(HEAD).collect::<String>().into(),
+                (&record.decision).into(),
+                joined(&rules).into(),
+                joined(&relations).into(),
+            ],
+        );
+        let marks = rules.iter().map(|rule| words::of_rule(rule)).chain(relations.iter().map(|relation| words::of_relation(relation)));
+        for mark in marks.collect::<BTreeSet<_>>() {
+            self.push("INSERT INTO marks (mark, at_unix_micros, id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", [mark.into(), at.into(), id.into()]);
+        }
+    }
+
+    fn outcome(&mut self, Ended { decision, outcome }: &Ended, entry: DecisionId) {
+        self.follows(*decision, entry);
+        self.push(
+            "UPDATE decisions SET tag = $1, sqlstate = $2, duration_micros = $3 WHERE id = $4",
+            [outcome.tag.clone().into(), outcome.sqlstate.clone().into(), outcome.duration_micros.into(), key(*decision).into()],
+        );
+    }
+
+    fn transaction(&mut self, transaction: &Transaction, entry: DecisionId) {
+        let Transaction { session, transaction: number, fate, .. } = transaction;
+        self.push(
+            "INSERT INTO transactions (session, transaction_number, entry) VALUES ($1, $2, $3) ON CONFLICT (session, transaction_number) DO NOTHING",
+            [session.into(), (*number).into(), key(entry).into()],
+        );
+        self.push(
+            "UPDATE decisions SET fate = $1 WHERE session = $2 AND transaction_number = $3",
+            [fate.label().into(), session.into(), (*number).into()],
+        );
+    }
+
+    /// What becomes of a promise tells what became of its transaction, where nobody had heard it.
+    fn deferred(&mut self, step: &DeferredStep, entry: DecisionId) {
+        self.push(
+            "INSERT INTO follows (id, entry) SELECT entry, CAST($1 AS BIGINT) FROM announced WHERE id = $2 ON CONFLICT DO NOTHING",
+            [key(entry).into(), step.promise.into()],
+        );
+        let fate = match step.progress.as_str() {
+            "committed" | "settled" => Fate::Committed,
+            "aborted" => Fate::RolledBack,
+            "unknown" => Fate::Unknown,
+            _ => return,
+        };
+        self.push(
+            "UPDATE decisions SET fate = $1 WHERE fate IS NULL AND (session, transaction_number) =
+               (SELECT session, transaction_number FROM announced WHERE id = $2 AND whole IS NULL)",
+            [fate.label().into(), step.promise.into()],
+        );
+    }
+
+    fn attribution(&mut self, attribution: &Attribution, entry: DecisionId, at: i64) {
+        let migration = &attribution.migration;
+        self.push(
+            "INSERT INTO migrations (entry, at_unix_micros, database_name, tool, version_table, version, name, direction)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (entry) DO NOTHING",
+            [
+                key(entry).into(),
+                at.into(),
+                (&attribution.database).into(),
+                (&migration.tool).into(),
+                (&migration.table).into(),
+                (&migration.version).into(),
+                migration.name.clone().into(),
+                migration.direction.label().into(),
+            ],
+        );
+        // In one order everywhere: two writers that attribute each other's must not wait for each other.
+        for decision in attribution.decisions.iter().map(|decision| key(*decision)).collect::<BTreeSet<_>>() {
+            self.push(
+                "UPDATE decisions SET tool = $1, version = $2, name = $3, direction = $4 WHERE id = $5",
+                [
+                    (&migration.tool).into(),
+                    (&migration.version).into(),
+                    migration.name.clone().into(),
+                    migration.direction.label().into(),
+                    decision.into(),
+                ],
+            );
+            self.push("INSERT INTO follows (id, entry) VALUES ($1, $2) ON CONFLICT DO NOTHING", [decision.into(), key(entry).into()]);
+        }
+    }
+
+    /// Who looks at the one finds the other.
+    fn follows(&mut self, decision: DecisionId, entry: DecisionId) {
+        self.push("INSERT INTO follows (id, entry) VALUES ($1, $2) ON CONFLICT DO NOTHING", [key(decision).into(), key(entry).into()]);
+    }
+
+    fn push(&mut self, sql: &'static str, values: impl Into<Vec<Value>>) {
+        self.writes.push(Write::new(sql, values));
+    }
+}
