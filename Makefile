@@ -147,7 +147,7 @@ bench: ## how fast frames pass that need no decision
 audit-bench: ## a durable decision beside a bare fsync, and searches among a million records, in a file and in a database: make audit-bench RECORDS=1000000
 	@scripts/install test
 	RECORDS=$(RECORDS) cargo bench --locked --bench audit
-	@PGAIRLOCK_BENCH_PG='$(VERSION)' RECORDS=$(RECORDS) scripts/with-postgres cargo bench --locked --bench audit
+	RECORDS=$(RECORDS) scripts/with-postgres $(VERSION) cargo bench --locked --bench audit
 
 .PHONY: lint
 lint: style ## style, shell scripts, dependencies (licences, advisories)

@@ -100,6 +100,7 @@ pub async fn run(
         siblings: Siblings::default(),
         speeds: Speeds::default(),
     };
+    tokio::spawn(live(store.clone()));
     let sessions = TaskTracker::new();
     let fronts = listen(&shared, &sessions).await?;
     readiness.set_listening();
@@ -127,6 +128,16 @@ pub async fn run(
     let limit = settings_source.borrow().timeouts.store;
     timeout(limit, store.close()).await.map_err(|_| ServeError::StoreHangs(limit))??;
     failure.map_or(Ok(()), Err)
+}
+
+/// Between two signs of life in the store: who looks there takes a process for dead that gives none for a minute.
+const LIVES: Duration = Duration::from_secs(10);
+
+/// Says that this process lives; until the store is closed. What fails is said by whoever needs the store.
+async fn live(store: Store) {
+    while !matches!(store.alive().await, Err(StoreError::Closed)) {
+        tokio::time::sleep(LIVES).await;
+    }
 }
 
 fn admin_ended(ended: Result<Result<(), AdminError>, tokio::task::JoinError>) -> ServeError {
