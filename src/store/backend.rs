@@ -114,7 +114,7 @@ pub(crate) trait Backend: Send {
     fn commit(&mut self, writes: &[Write]) -> Result<Vec<u64>, StoreError>;
 
     /// The same of what can be made again: it waits for no disk, and a crash may take it along.
-    fn commit_lazily(&mut self, writes: &[Write]) -> Result<(), StoreError>;
+    fn commit_lazily(&mut self, writes: &[Write]) -> Result<Vec<u64>, StoreError>;
 
     /// Rows, in one statement.
     fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError>;

@@ -37,9 +37,9 @@ pub(super) fn derive(event: &Event, entry: DecisionId, at: i64, dialect: Dialect
     derived.writes
 }
 
-/// Up to and with this entry everything is derived.
-pub(super) fn derived_to(last: DecisionId) -> Write {
-    Write::new("UPDATE writers SET derived = $1 WHERE number = $2 AND derived < $1", [last.seq.into(), last.writer.into()])
+/// Up to and with this entry everything is derived, if it was up to that one before: what a crash of the store took along is not skipped.
+pub(super) fn derived_to(last: DecisionId, from: i64) -> Write {
+    Write::new("UPDATE writers SET derived = $1 WHERE number = $2 AND derived = $3", [last.seq.into(), last.writer.into(), from.into()])
 }
 
 /// Derives what others have left: of chains whose process died before it could, or is about to.
@@ -53,8 +53,9 @@ pub(super) fn catch_up(backend: &mut dyn Backend) -> Result<(), StoreError> {
                 let id = DecisionId { seq: entry.seq, ..after };
                 writes.extend(derive(&search::event(id, &entry.body)?, id, entry.at_unix_micros, backend.dialect()));
             }
+            let from = after.seq;
             after.seq = last.seq;
-            writes.push(derived_to(after));
+            writes.push(derived_to(after, from));
             backend.commit_lazily(&writes)?;
         }
     }

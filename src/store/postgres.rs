@@ -76,8 +76,8 @@ impl Backend for Fleet {
         self.with(async |session| session.commit("BEGIN", writes).await)
     }
 
-    fn commit_lazily(&mut self, writes: &[Write]) -> Result<(), StoreError> {
-        self.with(async |session| session.commit("BEGIN; SET LOCAL synchronous_commit = off", writes).await).map(drop)
+    fn commit_lazily(&mut self, writes: &[Write]) -> Result<Vec<u64>, StoreError> {
+        self.with(async |session| session.commit("BEGIN; SET LOCAL synchronous_commit = off", writes).await)
     }
 
     fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {

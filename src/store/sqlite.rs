@@ -70,10 +70,10 @@ impl Backend for Database {
         Dialect::Sqlite
     }
 
-    fn commit_lazily(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+    fn commit_lazily(&mut self, writes: &[Write]) -> Result<Vec<u64>, StoreError> {
         // NORMAL: what is written is in order with all that comes later, but nobody waits for the disk.
         self.connection()?.pragma_update(None, "synchronous", "NORMAL")?;
-        let written = self.commit(writes).map(drop);
+        let written = self.commit(writes);
         self.connection()?.pragma_update(None, "synchronous", "FULL")?;
         written
     }

@@ -53,6 +53,8 @@ pub(super) struct Writer {
     derived: Vec<Write>,
     /// The last of those entries.
     derived_to: Option<DecisionId>,
+    /// Up to that one it was done before.
+    derived_from: i64,
     /// Something could not be derived.
     is_behind: bool,
 }
@@ -77,6 +79,7 @@ impl Writer {
             is_back: false,
             derived: Vec::new(),
             derived_to: None,
+            derived_from: 0,
             is_behind: false,
         }
     }
@@ -139,17 +142,20 @@ impl Writer {
         let _ = close.send(self.backend.close());
     }
 
-    /// Writes what follows from the entries. What fails is made again by who finds it missing.
+    /// Writes what follows from the entries. What fails is made again from them.
     fn derive(&mut self) {
         let mut writes = std::mem::take(&mut self.derived);
-        if let Some(last) = self.derived_to.take() {
-            writes.push(derive::derived_to(last));
-            if self.backend.commit_lazily(&writes).is_err() {
-                self.is_behind = true;
+        let Some(last) = self.derived_to.take().filter(|_| !self.is_behind) else {
+            if self.is_behind && derive::catch_up(self.backend.as_mut()).is_ok() {
+                self.is_behind = false;
+                self.derived_from = self.chain.as_ref().map_or(0, |chain| chain.head().seq);
             }
-        }
-        if self.is_behind && derive::catch_up(self.backend.as_mut()).is_ok() {
-            self.is_behind = false;
+            return;
+        };
+        writes.push(derive::derived_to(last, self.derived_from));
+        match self.backend.commit_lazily(&writes) {
+            Ok(changed) if changed.last() == Some(&1) => self.derived_from = last.seq,
+            _ => self.is_behind = true,
         }
     }
 
