@@ -10,3 +10,4 @@ pub mod signed;
 pub mod starting;
 pub mod summary;
 pub mod trust;
+pub mod verify;

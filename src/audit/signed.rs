@@ -20,6 +20,9 @@ pub enum Statement {
     Anchor(Anchor),
     /// Which key follows.
     Endorsement(Endorsement),
+    /// Of a later version.
+    #[serde(other)]
+    Other,
 }
 
 #[derive(Serialize, Deserialize)]
