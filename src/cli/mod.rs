@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod check;
 mod deferred;
 mod explain;
@@ -28,6 +29,8 @@ enum Command {
     Check(Box<check::CheckArgs>),
     /// Shows and settles what migrations left to be done after their COMMIT
     Deferred(Box<deferred::DeferredArgs>),
+    /// Keeps the audit log honest: its keys, and whether it is as it was written
+    Audit(audit::AuditArgs),
     /// Says what enforce would have done, from what was recorded in warn mode, and which policy to start with
     Report(report::ReportArgs),
     /// Lists the rules: what each is about, and what is done about it
@@ -51,6 +54,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::Check(args) => check::run(*args),
         Command::Deferred(args) => deferred::run(*args),
+        Command::Audit(args) => audit::run(args),
         Command::Report(args) => report::run(args),
         Command::Rules(args) => rules::run(&args),
         Command::Explain(args) => explain::run(&args),
