@@ -1,6 +1,7 @@
 //! `pgairlock audit`: the log of decisions.
 
 mod key;
+mod rollback;
 mod source;
 mod verify;
 
@@ -19,6 +20,8 @@ enum Command {
     Key(key::KeyArgs),
     /// Says whether the log is as it was written, and how far that is certain
     Verify(verify::VerifyArgs),
+    /// Prints the SQL that takes a migration back, and what has no way back
+    RollbackSql(rollback::RollbackArgs),
 }
 
 /// Runs one of the commands; returns the exit code.
@@ -26,6 +29,7 @@ pub(super) fn run(args: AuditArgs) -> u8 {
     match args.command {
         Command::Key(args) => key::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::RollbackSql(args) => rollback::run(&args),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::audit::chain::Entry;
 use crate::audit::event::Event;
+use crate::audit::record::DecisionId;
 use crate::audit::verify::Writer;
 use crate::cli::USAGE;
 use crate::cli::deferred::Ended;
@@ -46,4 +47,9 @@ impl Entries for NoEntries {
     async fn differences(&self, _: &Writer, _: &[(Entry, Option<Event>)]) -> Result<Vec<(i64, String)>, Ended> {
         Self::why()
     }
+}
+
+/// The statements of a migration that took effect, in the order in which they were run.
+pub(super) async fn applied(_migration: &str) -> Result<Vec<(DecisionId, String)>, Ended> {
+    NoEntries::why()
 }

@@ -28,7 +28,7 @@ fn turned(sql: &str) -> Option<(String, &'static str)> {
         let edits =
             [Some(replace(first, "REVOKE")), find("TO").map(|to| replace(to, "FROM")), with_options(&tokens, sql).map(|cut| (cut, String::new()))];
         let text = rewrite::apply(sql, &edits.into_iter().flatten().collect::<Vec<_>>());
-        return Some((text.trim_end().to_owned(), "what of it had been granted before goes with it"));
+        return Some((on_one_line(&text)?, "what of it had been granted before goes with it"));
     }
     // What depended on the privilege went too, or only the right to hand it on did.
     if find("CASCADE").is_some()
@@ -39,7 +39,7 @@ fn turned(sql: &str) -> Option<(String, &'static str)> {
     let cut = find("RESTRICT").map(|word| (word.span.clone(), String::new()));
     let edits = [Some(replace(first, "GRANT")), find("FROM").map(|from| replace(from, "TO")), cut];
     let text = rewrite::apply(sql, &edits.into_iter().flatten().collect::<Vec<_>>());
-    Some((text.trim_end().to_owned(), "it grants also what had not been granted before, and not the right to hand it on"))
+    Some((on_one_line(&text)?, "it grants also what had not been granted before, and not the right to hand it on"))
 }
 
 /// `WITH GRANT OPTION`, `WITH ADMIN OPTION` and their like, up to GRANTED BY.
@@ -53,4 +53,19 @@ fn with_options(tokens: &[Token], sql: &str) -> Option<Range<usize>> {
 fn hands_on(tokens: &[Token], of: &Token) -> bool {
     let before = tokens.iter().rfind(|token| token.span.end <= of.span.start);
     before.is_some_and(|before| before.kind.is_keyword("OPTION"))
+}
+
+/// Without comments, of which the last would hide what follows.
+fn on_one_line(sql: &str) -> Option<String> {
+    let tokens = tokens::significant(sql, &(0..sql.len())).ok()?;
+    let mut line = String::with_capacity(sql.len());
+    let mut end = 0;
+    for token in &tokens {
+        if token.span.start > end && !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(sql.get(token.span.clone())?);
+        end = token.span.end;
+    }
+    Some(line)
 }
