@@ -17,6 +17,9 @@ DEPLOY ?= alembic,flyway,golang-migrate
 ROWS ?= 2000000
 REPETITIONS ?= 3
 LIMIT ?= 100
+# `make audit-kills`: how many; `make fleet`: how often the store is stopped.
+N ?= 200
+STOPS ?= 10
 # `make audit-bench`: how many records are searched.
 RECORDS ?= 1000000
 # `make estimates`: on which versions.
@@ -142,6 +145,22 @@ accuracy: build ## how often `pgairlock check` is right about 298 statements on 
 bench: ## how fast frames pass that need no decision
 	@scripts/install build
 	cargo bench --locked --bench frames
+
+.PHONY: audit-kills
+audit-kills: ## kill -9 at random moments under migrations; the log beside the server's own: make audit-kills N=200
+	@scripts/install test
+	@scripts/postgres '$(VERSION)' >/dev/null
+	PGAIRLOCK_TEST_VERSIONS='$(VERSION)' PGAIRLOCK_AUDIT_KILLS=$(N) SEED=$(SEED) cargo test --locked --test audit_kills -- --nocapture
+
+.PHONY: audit-tamper
+audit-tamper: ## a log with a byte flipped, rows taken away, swapped, its tail cut, a writer removed …: found, or said to be beyond the last checkpoint
+	cargo test --locked --test audit_tamper -- --nocapture
+
+.PHONY: fleet
+fleet: ## three replicas on one PostgreSQL store under load, which is stopped and started: make fleet STOPS=10
+	@scripts/install test
+	@scripts/postgres '$(VERSION)' >/dev/null
+	PGAIRLOCK_TEST_VERSIONS='$(VERSION)' PGAIRLOCK_FLEET_STOPS=$(STOPS) cargo test --locked --test fleet -- --nocapture
 
 .PHONY: audit-bench
 audit-bench: ## a durable decision beside a bare fsync, and searches among a million records, in a file and in a database: make audit-bench RECORDS=1000000

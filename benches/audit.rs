@@ -116,7 +116,7 @@ async fn find(store: &Store) {
         ("by table", |n| Search { table: Some(format!("public.table_{}", n * 37 % TABLES)), ..Search::default() }),
         ("by role", |n| Search { role: Some(format!("team_{}", n % ROLES)), ..Search::default() }),
         ("by decision and role", |n| Search { decision: Some("refuse".into()), role: Some(format!("team_{}", n % ROLES)), ..Search::default() }),
-        ("by migration", |n| Search { version: Some(format!("2026{:06}", n % 50 * AT_ONCE + (n % 200 | 1))), ..Search::default() }),
+        ("by migration", |n| Search { version: Some(format!("2026{:06}", n % 50 * AT_ONCE + ((n % 200) | 1))), ..Search::default() }),
         ("a rare word", |n| Search { words: Some(format!("column_{}", n * 4_999)), ..Search::default() }),
         ("a common word", |_| Search { words: Some("alter".into()), ..Search::default() }),
         ("two words and a table", |n| Search {

@@ -62,7 +62,7 @@ async fn whatever_the_server_ran_is_in_the_log() {
     let missing: Vec<&String> = logged.iter().filter(|statement| !is_recorded(statement, &records)).collect();
     assert!(missing.is_empty(), "{} of {} statements of the server's log have no record: {missing:#?}", missing.len(), logged.len());
     let told = compare(&records, &direct).await;
-    let verified = "";
+    let verified = audit(&proxy, &["verify"]);
     println!(
         "PostgreSQL {}: {kills} kills; {} DDL statements in the server's log, all recorded; {} records: {told:?}; {verified}",
         cluster.version,

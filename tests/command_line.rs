@@ -89,8 +89,9 @@ fn each_variable_reaches_its_setting() {
         let told = stderr(&program.serve(&[(name, value)], &[]));
         assert!(told.contains(&format!("invalid value '{value}'")), "{name}: {told}");
     }
-    let store = program.complaints(&[("PGAIRLOCK_STORE", "postgres://db/x")], &[]);
-    assert!(store.iter().any(|line| line.contains("--store (PGAIRLOCK_STORE): \"postgres://db/x\" is a URL")), "{store:#?}");
+    let store = program.complaints(&[("PGAIRLOCK_STORE", "mysql://a:secret@db/x")], &[]);
+    assert!(store.iter().any(|line| line.contains("--store (PGAIRLOCK_STORE): is a URL, but not of PostgreSQL")), "{store:#?}");
+    assert!(!store.concat().contains("secret"), "{store:#?}");
     let log = program.complaints(&[("PGAIRLOCK_LOG", "nonsense=loud")], &[]);
     assert!(log[0].starts_with("pgairlock: log filter \"nonsense=loud\": "), "{log:#?}");
     let missing = pgairlock().arg("serve").env("PGAIRLOCK_CONFIG", "missing.toml").output().unwrap();

@@ -87,7 +87,7 @@ fn every_key_with_a_default_is_in_effect() {
     let examples: BTreeSet<_> = keys_in(&with_examples()).difference(&in_effect).cloned().collect();
     let sections: BTreeSet<_> = examples.iter().map(|(section, _)| section.as_str()).collect();
     // Only these have keys without a default.
-    assert_eq!(sections, BTreeSet::from(["directive", "exempt", "listener.tls", "monitor", "protect", "rules", "thresholds", "upstream.tls"]));
+    assert_eq!(sections, BTreeSet::from(["directive", "exempt", "listener.tls", "monitor", "protect", "rules", "store", "thresholds", "upstream.tls"]));
 }
 
 #[test]

@@ -52,7 +52,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("rusqlite", &["store/"]),
     ("rustls", &["transport/"]),
     ("axum", &["admin/"]),
-    ("tokio_postgres", &["upstream/client.rs"]),
+    ("tokio_postgres", &["upstream/client.rs", "store/postgres.rs"]),
     ("clap", &["cli/"]),
     ("toml", &["config/"]),
 ];

@@ -68,9 +68,28 @@ impl Readiness {
     }
 }
 
+/// The last checkpoint of the log could not be written; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Failing(Arc<std::sync::atomic::AtomicBool>);
+
+impl Failing {
+    /// Whether that is so.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// From now on.
+    pub fn set(&self, failing: bool) {
+        self.0.store(failing, Ordering::Relaxed);
+    }
+}
+
 /// What the handlers look at.
 #[derive(Clone)]
 pub struct AdminState {
+    /// Whether checkpoints of the log can be written.
+    pub checkpoints: Failing,
     /// Where the process stands.
     pub readiness: Readiness,
     /// Asked by `/readyz`.
@@ -123,6 +142,9 @@ async fn ready(State(state): State<AdminState>) -> (StatusCode, String) {
 async fn reason_against(state: &AdminState) -> Option<String> {
     if let Err(reason) = state.readiness.check() {
         return Some(reason.into());
+    }
+    if state.checkpoints.is_set() {
+        return Some("no checkpoint of the audit log can be written; see the log".into());
     }
     match time::timeout(READY_DEADLINE, state.store.ready()).await {
         Ok(answer) => answer.err().map(|error| error.to_string()),

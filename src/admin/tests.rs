@@ -20,7 +20,7 @@ impl Running {
         let store = Store::open(&Place::File(directory.path().join("store.db"))).unwrap();
         let recorder = PrometheusBuilder::new().build_recorder();
         metrics::with_local_recorder(&recorder, || metrics::counter!("pgairlock_test_total").increment(3));
-        let state = AdminState { readiness: Readiness::default(), store, metrics: Metrics::from(recorder.handle()) };
+        let state = AdminState { readiness: Readiness::default(), store, metrics: Metrics::from(recorder.handle()), checkpoints: Failing::default() };
         let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, state.clone()));

@@ -45,9 +45,6 @@ pub struct Started {
     pub version: String,
     /// Where the chains of all others ended then.
     pub heads: Vec<Head>,
-    /// The id of the key that signs its checkpoints.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
 }
 
 /// The outcome of a decision.

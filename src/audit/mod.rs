@@ -1,9 +1,15 @@
-//! The audit record, and what many of them come to.
+//! The audit record, what holds the records together, and what many of them come to.
 
+pub mod anchor;
 pub mod chain;
+pub mod checkpoint;
 pub mod event;
+pub mod keys;
 pub mod listed;
 pub mod record;
+pub mod signed;
 pub mod starting;
 pub mod summary;
+pub mod trust;
+pub mod verify;
 pub mod words;

@@ -126,6 +126,9 @@ pub(super) struct Store {
     pub(super) path: Maybe<PathBuf>,
     pub(super) url: Maybe<String>,
     pub(super) password_file: Maybe<PathBuf>,
+    pub(super) signing_key: Maybe<PathBuf>,
+    pub(super) checkpoints: Maybe<PathBuf>,
+    pub(super) retention: Maybe<DurationText>,
 }
 
 /// `[admin]`.

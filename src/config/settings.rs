@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::policy::settings::{Mode, PolicySettings};
 use crate::policy::strong::Patience;
 
-pub use super::store::{FleetPlace, StorePlace};
+pub use super::store::{AuditSettings, FleetPlace, StorePlace};
 
 /// Everything that `serve` needs. Replaced as a whole on reload, never in part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Settings {
     pub policy: PolicySettings,
     /// Where decisions are kept.
     pub store: StorePlace,
+    /// What holds the log.
+    pub audit: AuditSettings,
     /// Admin HTTP.
     pub admin: SocketAddr,
     /// Who looks at a session from outside while its client waits; without it nobody does.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where decisions and promises are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,4 +54,15 @@ impl StorePlace {
             fleet @ Self::Fleet(_) => fleet,
         }
     }
+}
+
+/// What holds the log against who can write the store, and how long it is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// Signs checkpoints and anchors.
+    pub signing_key: Option<PathBuf>,
+    /// Where checkpoints are added, apart from the store.
+    pub checkpoints: Option<PathBuf>,
+    /// Entries are taken away when they are older; never without it.
+    pub retention: Option<Duration>,
 }

@@ -182,7 +182,10 @@ fn unknown_keys_are_told_with_their_nearest_name() {
     assert_eq!(problem("[timeout]\n"), r#"pgairlock.toml:7: unknown key "timeout" in the file; did you mean "timeouts"?"#);
     assert_eq!(problem("[timeouts]\nloc = \"1s\"\n"), r#"pgairlock.toml:8: unknown key "loc" in [timeouts]; did you mean "lock"?"#);
     assert_eq!(problem("tls = { cert = \"x\" }\n"), r#"pgairlock.toml:7: unknown key "cert" in tls of [[upstream]]; known are: mode, ca"#);
-    assert_eq!(problem("[store]\nzzzzzz = 1\n"), r#"pgairlock.toml:8: unknown key "zzzzzz" in [store]; known are: path, url, password_file"#);
+    assert_eq!(
+        problem("[store]\nzzzzzz = 1\n"),
+        r#"pgairlock.toml:8: unknown key "zzzzzz" in [store]; known are: path, url, password_file, signing_key, checkpoints, retention"#
+    );
 }
 
 #[test]

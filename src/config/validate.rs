@@ -5,7 +5,7 @@ mod policy;
 mod upstream;
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::Spanned;
@@ -13,7 +13,7 @@ use toml::Spanned;
 use super::file::{self, DurationText, File, Maybe, Written};
 use super::overrides::Overrides;
 use super::problem::Problems;
-use super::settings::{FleetPlace, MonitorSettings, Settings, StorePlace, Timeouts};
+use super::settings::{AuditSettings, FleetPlace, MonitorSettings, Settings, StorePlace, Timeouts};
 pub(super) use upstream::host;
 
 /// What a file is checked against.
@@ -45,11 +45,11 @@ pub(super) fn settings(written: File, context: &Context<'_>, problems: &mut Prob
     };
     let policy = policy::settings(&limits, after_commit, by_rule, exceptions, context, problems);
     let timeouts = timeouts(table(written.timeouts, "timeouts", problems), problems);
-    let store = store(table(written.store, "store", problems), context, problems);
+    let (store, audit) = store(table(written.store, "store", problems), context, problems);
     let admin = admin(table(written.admin, "admin", problems), context, problems);
     let monitor = monitor(written.monitor, context, problems);
     listener::check_addresses(&listeners, admin, problems);
-    Some(Settings { listeners, upstreams, timeouts, policy, store, admin, monitor, max_sessions: limits.sessions })
+    Some(Settings { listeners, upstreams, timeouts, policy, store, audit, admin, monitor, max_sessions: limits.sessions })
 }
 
 fn timeouts(written: Option<file::Timeouts>, problems: &mut Problems<'_>) -> Timeouts {
@@ -97,15 +97,38 @@ fn positive(written: Maybe<DurationText>, key: &str, problems: &mut Problems<'_>
     Some(duration)
 }
 
-fn store(written: Option<file::Store>, context: &Context<'_>, problems: &mut Problems<'_>) -> StorePlace {
+fn store(written: Option<file::Store>, context: &Context<'_>, problems: &mut Problems<'_>) -> (StorePlace, AuditSettings) {
+    let mut written = written.unwrap_or_default();
+    let audit = audit(&mut written, context, problems);
+    (place(written, context, problems), audit)
+}
+
+/// The one without the other would hold nothing.
+fn audit(written: &mut file::Store, context: &Context<'_>, problems: &mut Problems<'_>) -> AuditSettings {
+    let key = optional(written.signing_key.take(), "[store] signing_key", problems);
+    let checkpoints = optional(written.checkpoints.take(), "[store] checkpoints", problems);
+    match (&key, &checkpoints) {
+        (Some((_, span)), None) => problems.at(span, "[store] signing_key: it signs checkpoints; say with checkpoints = \"FILE\" where they go"),
+        (None, Some((_, span))) => {
+            problems
+                .at(span, "[store] checkpoints: they are signed; make a key with `pgairlock audit key create FILE`, and name it with signing_key");
+        }
+        _ => {}
+    }
+    let within = |path: Option<(PathBuf, Range<usize>)>| path.map(|(path, _)| context.directory.join(path));
+    let retention = positive(written.retention.take(), "[store] retention", problems);
+    AuditSettings { signing_key: within(key), checkpoints: within(checkpoints), retention }
+}
+
+fn place(written: file::Store, context: &Context<'_>, problems: &mut Problems<'_>) -> StorePlace {
     let default = || StorePlace::File(context.directory.join(Settings::DEFAULT_STORE));
-    let in_file = written.map(|store| store_in_file(store, context, problems));
+    let in_file = store_in_file(written, context, problems);
     match &context.overrides.store {
         Some(text) => StorePlace::read(text).unwrap_or_else(|message| {
             problems.outside(format!("--store (PGAIRLOCK_STORE): {message}"));
             default()
         }),
-        None => in_file.flatten().unwrap_or_else(default),
+        None => in_file.unwrap_or_else(default),
     }
 }
 

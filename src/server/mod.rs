@@ -1,6 +1,7 @@
 //! The shell towards clients: sockets, TLS, login. Does what the core decides.
 
 pub mod accept;
+pub mod checkpoints;
 mod config_file;
 mod connection;
 mod descriptors;
@@ -14,7 +15,9 @@ mod presence;
 mod relay;
 mod run;
 mod siblings;
+pub mod signer;
 mod speeds;
+pub mod witness;
 
 pub use config_file::ConfigFile;
 pub use run::{ServeError, run};

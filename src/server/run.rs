@@ -24,6 +24,7 @@ use super::listener::{self, Front};
 use super::login_error::LoginError;
 use super::siblings::Siblings;
 use super::speeds::Speeds;
+use super::witness;
 use crate::transport::tls::{Acceptor, TlsError};
 
 /// Why the server stopped or could not start.
@@ -59,6 +60,9 @@ pub enum ServeError {
     /// The store does not end.
     #[error("the store did not close within {0:?}; what it had confirmed is on disk")]
     StoreHangs(Duration),
+    /// The key or the file of the checkpoints.
+    #[error("checkpoints of the log: {0}")]
+    Checkpoints(String),
     /// Signals cannot be received.
     #[error("signals: {0}")]
     Signals(io::Error),
@@ -81,10 +85,11 @@ pub async fn run(
 ) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
     let store = Store::open(&store::Place::read(&settings.store).map_err(StoreError::Open)?)?;
-    let readiness = Readiness::default();
+    let checkpoints = witness::begin(&settings.audit, &store).map_err(ServeError::Checkpoints)?;
+    let (readiness, failing) = (Readiness::default(), admin::Failing::default());
     let admin = admin::bind(settings.admin).await?;
     register(&settings);
-    let state = AdminState { readiness: readiness.clone(), store: store.clone(), metrics: telemetry::metrics() };
+    let state = AdminState { readiness: readiness.clone(), store: store.clone(), metrics: telemetry::metrics(), checkpoints: failing.clone() };
     Listening { listener: "admin", address: local(&admin, settings.admin) }.emit();
     let admin = tokio::spawn(admin::serve(admin, state));
 
@@ -101,6 +106,8 @@ pub async fn run(
         speeds: Speeds::default(),
     };
     tokio::spawn(live(store.clone()));
+    let stopping = watch::Sender::new(false);
+    let witness = checkpoints.map(|checkpoints| tokio::spawn(witness::tell(checkpoints, store.clone(), failing, stopping.subscribe())));
     let sessions = TaskTracker::new();
     let fronts = listen(&shared, &sessions).await?;
     readiness.set_listening();
@@ -126,6 +133,10 @@ pub async fn run(
     let deadline = settings_source.borrow().timeouts.drain;
     drain(&draining, &sessions, deadline, &mut signals).await;
     let limit = settings_source.borrow().timeouts.store;
+    stopping.send_replace(true);
+    if let Some(witness) = witness {
+        let _ = timeout(limit, witness).await;
+    }
     timeout(limit, store.close()).await.map_err(|_| ServeError::StoreHangs(limit))??;
     failure.map_or(Ok(()), Err)
 }
@@ -228,7 +239,7 @@ fn unreloadable(started: &Settings, new: &Settings) -> Vec<String> {
     let added =
         new.listeners.iter().filter(|listener| find(started, &listener.name).is_none()).map(|listener| format!("[[listener]] {}", listener.name));
     let process = [
-        ("[store]", started.store != new.store),
+        ("[store]", (&started.store, &started.audit) != (&new.store, &new.audit)),
         ("[admin] address", started.admin != new.admin),
         ("[limits] sessions", started.max_sessions != new.max_sessions),
     ];

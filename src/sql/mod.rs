@@ -2,6 +2,7 @@
 
 pub mod directive;
 pub mod functions;
+pub mod inverse;
 pub mod keyword;
 pub mod name;
 pub mod naming;

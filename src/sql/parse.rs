@@ -24,6 +24,7 @@ mod rename;
 mod rows;
 mod setting;
 mod statement;
+pub mod traces;
 mod tree;
 pub mod uses;
 mod verify;

@@ -26,6 +26,11 @@ pub(super) fn writers(backend: &mut dyn Backend) -> Result<Vec<(i64, String)>, S
     Ok(rows.iter().map(|row| (row.int(0), row.text(1))).collect())
 }
 
+/// What stands for entries that retention took, a line each.
+pub(super) fn anchors(backend: &mut dyn Backend) -> Result<Vec<String>, StoreError> {
+    Ok(backend.query("SELECT body FROM anchors ORDER BY number", &[])?.iter().map(|row| row.text(0)).collect())
+}
+
 /// Chains whose last entries have nothing derived: from where on. Their process died just then, or is about to.
 pub(super) fn underived(backend: &mut dyn Backend) -> Result<Vec<DecisionId>, StoreError> {
     let rows = backend

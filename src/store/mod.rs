@@ -8,6 +8,7 @@
 mod backend;
 mod decisions;
 mod derive;
+mod differences;
 mod entries;
 mod error;
 mod place;
@@ -20,10 +21,11 @@ mod search;
 mod sqlite;
 mod writer;
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::audit::chain::{Entry, Head};
 use crate::audit::event::{Ended, Event, Trail};
@@ -45,6 +47,10 @@ const QUEUE: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct Store {
     requests: mpsc::Sender<Request>,
+    /// Its chain.
+    name: Arc<str>,
+    /// The last entry of its own that is on disk.
+    written: watch::Receiver<i64>,
     questions: mpsc::Sender<Question>,
 }
 
@@ -95,13 +101,16 @@ impl Store {
     fn start(open: impl FnOnce() -> Result<Box<dyn Backend>, StoreError> + Send + 'static, place: Place) -> Result<Self, StoreError> {
         let (requests, inbox) = mpsc::channel(QUEUE);
         let (questions, asked) = mpsc::channel(QUEUE);
+        let name: Arc<str> = uuid::Uuid::now_v7().to_string().into();
+        let (told, written) = watch::channel(0);
+        let chain = name.to_string();
         let (opened, is_open) = std::sync::mpsc::channel();
         let writes = move || match open() {
             Ok(mut backend) => {
                 // What cannot be derived now is when the store can be written.
                 let _ = derive::catch_up(backend.as_mut());
                 let _ = opened.send(Ok(()));
-                Writer::new(backend, uuid::Uuid::now_v7().to_string(), None).serve(inbox);
+                Writer::new(backend, chain, told).serve(inbox);
             }
             Err(error) => _ = opened.send(Err(error)),
         };
@@ -110,7 +119,19 @@ impl Store {
         thread("store").spawn(writes).map_err(no_thread)?;
         is_open.recv().map_err(|_| StoreError::Closed)??;
         thread("store reader").spawn(move || reader::serve(&place, asked)).map_err(no_thread)?;
-        Ok(Self { requests, questions })
+        Ok(Self { requests, name, written, questions })
+    }
+
+    /// The name of the chain that this process writes: a UUID, new with each start.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The number of the last entry of that chain that is on disk.
+    #[must_use]
+    pub fn written(&self) -> watch::Receiver<i64> {
+        self.written.clone()
     }
 
     /// Writes a decision; returns when it is on disk.
@@ -256,6 +277,22 @@ impl Store {
     /// When they could not be read.
     pub async fn entries(&self, after: DecisionId, most: u32) -> Result<Vec<Entry>, StoreError> {
         self.read(move |backend| entries::page(backend, after, most)).await
+    }
+
+    /// What stands for entries that retention took, a line each.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn anchors(&self) -> Result<Vec<String>, StoreError> {
+        self.read(entries::anchors).await
+    }
+
+    /// In what the rows that are listed and searched differ from these entries of a chain, by entry.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn differences(&self, number: i64, page: Vec<(Entry, Option<Event>)>) -> Result<Vec<(i64, String)>, StoreError> {
+        self.read(move |backend| differences::of(backend, number, &page)).await
     }
 
     /// Proves by a durable write that a decision could be recorded now.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::error::TryRecvError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::backend::{Backend, Write};
 use super::error::StoreError;
@@ -42,7 +42,8 @@ pub(super) struct Writer {
     backend: Box<dyn Backend>,
     /// A UUID, new with each start.
     name: String,
-    key: Option<String>,
+    /// Hears how far the chain is on disk.
+    told: watch::Sender<i64>,
     chain: Option<Chain>,
     /// It has happened, and is written when the store takes it.
     owed: VecDeque<Waiting>,
@@ -68,11 +69,11 @@ struct Doubt {
 }
 
 impl Writer {
-    pub(super) fn new(backend: Box<dyn Backend>, name: String, key: Option<String>) -> Self {
+    pub(super) fn new(backend: Box<dyn Backend>, name: String, told: watch::Sender<i64>) -> Self {
         Self {
             backend,
             name,
-            key,
+            told,
             chain: None,
             owed: VecDeque::new(),
             doubt: None,
@@ -199,7 +200,7 @@ impl Writer {
                 let head = chain.head();
                 let heads = entries::heads(self.backend.as_mut())?.into_iter().filter(|other| other.number != head.number).collect();
                 let version = env!("CARGO_PKG_VERSION").to_owned();
-                started = Some(Started { writer: head.writer.clone(), number: head.number, version, heads, key: self.key.clone() });
+                started = Some(Started { writer: head.writer.clone(), number: head.number, version, heads });
                 chain
             }
             // Of no number: it only proves that writing works.
@@ -239,6 +240,9 @@ impl Writer {
 
     fn written(&mut self, group: Vec<Waiting>, mut plan: Plan, changed: &[u64]) {
         self.derived.append(&mut plan.derived);
+        if let Some((id, _)) = &plan.last {
+            self.told.send_replace(id.seq);
+        }
         self.derived_to = plan.last.as_ref().map(|(id, _)| *id).or(self.derived_to);
         for ((dated, reply), part) in group.into_iter().zip(&plan.parts) {
             let nothing = part.must_change.is_some_and(|write| changed.get(write).is_some_and(|rows| *rows == 0));

@@ -14,6 +14,7 @@ pub(super) const STORE_ERRORS_TOTAL: &str = "pgairlock_store_errors_total";
 pub(super) const LOG_LINES_DROPPED_TOTAL: &str = "pgairlock_log_lines_dropped_total";
 pub(super) const PANICS_TOTAL: &str = "pgairlock_panics_total";
 pub(super) const CONFIG_RELOADS_TOTAL: &str = "pgairlock_config_reloads_total";
+pub(super) const CHECKPOINTS_TOTAL: &str = "pgairlock_audit_checkpoints_total";
 
 /// The `rule` label of a decision without findings.
 pub(super) const NO_RULE: &str = "none";
@@ -54,6 +55,7 @@ pub(super) fn describe() {
     describe_counter!(LOG_LINES_DROPPED_TOTAL, "Log lines that were not written, because nobody read stderr fast enough.");
     describe_counter!(PANICS_TOTAL, "Tasks that a bug ended.");
     describe_counter!(CONFIG_RELOADS_TOTAL, "Reloads of the config, by result.");
+    describe_counter!(CHECKPOINTS_TOTAL, "Checkpoints of the audit log, by result; without a key there are none.");
 }
 
 /// Makes what is known appear as 0: a counter that first appears at 1 hides its first increase from `rate()`.
@@ -83,5 +85,8 @@ pub fn register(labels: Labels<'_>) {
     counter!(PANICS_TOTAL).increment(0);
     for result in ["ok", "rejected"] {
         counter!(CONFIG_RELOADS_TOTAL, "result" => result).increment(0);
+    }
+    for result in ["ok", "failed"] {
+        counter!(CHECKPOINTS_TOTAL, "result" => result).increment(0);
     }
 }

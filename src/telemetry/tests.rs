@@ -207,3 +207,15 @@ fn a_filter_that_cannot_be_read_is_told() {
     let error = init("nonsense=loud").unwrap_err().to_string();
     assert!(error.starts_with("log filter \"nonsense=loud\": "), "{error}");
 }
+
+#[test]
+fn a_checkpoint_is_in_the_log_letter_by_letter() {
+    let line = r#"{"kind":"checkpoint","signature":"x"}"#;
+    let (lines, metrics) = observe(|| {
+        CheckpointWritten { line }.emit();
+        CheckpointFailed { error: &"the disk is full" }.emit();
+    });
+    assert_eq!((&lines[0]["event"], &lines[0]["checkpoint"]), (&json!("audit_checkpoint"), &json!(line)));
+    assert_eq!((&lines[1]["level"], &lines[1]["error"]), (&json!("ERROR"), &json!("the disk is full")));
+    assert_has(&metrics, "pgairlock_audit_checkpoints_total{result=\"failed\"} 1");
+}

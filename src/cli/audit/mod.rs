@@ -1,10 +1,14 @@
 //! `pgairlock audit`: what was decided, what it did, and whether the log is whole.
 
 mod export;
+mod key;
 mod line;
 mod list;
+mod rollback;
 mod show;
+mod source;
 mod tail;
+mod verify;
 
 use std::time::Duration;
 
@@ -33,6 +37,12 @@ enum Command {
     Tail(TailArgs),
     /// Prints all decisions of a time, oldest first
     Export(ExportArgs),
+    /// Says whether the log is as it was written, and how far that is certain
+    Verify(verify::VerifyArgs),
+    /// Prints the SQL that takes a migration back, and what has no way back
+    RollbackSql(rollback::RollbackArgs),
+    /// Makes and follows the keys that sign checkpoints
+    Key(key::KeyArgs),
 }
 
 /// What is looked for; all of it must fit.
@@ -182,6 +192,9 @@ pub(super) fn run(args: AuditArgs) -> u8 {
             Ok(SUCCESS)
         }),
         Command::Tail(args) => with_store(&args.place, async |store, _| tail::tail(&store, &args).await),
+        Command::Verify(args) => verify::run(&args),
+        Command::RollbackSql(args) => rollback::run(&args),
+        Command::Key(args) => key::run(&args),
         Command::Export(ExportArgs { place, since, format }) => with_store(&place, async |store, _| export::export(&store, since, format).await),
     }
 }

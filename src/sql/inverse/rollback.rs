@@ -1,0 +1,66 @@
+//! A whole migration backwards.
+
+use std::collections::BTreeSet;
+
+use super::{Former, Inverse, of, parse};
+use crate::sql::name::RelationName;
+use crate::sql::statement::{AlterAction, Parsed, Statement};
+
+/// A statement that took effect, and the way back from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undone<I> {
+    /// Whatever it is known by.
+    pub id: I,
+    /// The statement, as it was recorded.
+    pub sql: String,
+    /// The way back.
+    pub inverse: Inverse,
+}
+
+/// The way back from everything that took effect, in the order in which it runs: the last statement first. `applied` is in the order in which it was
+/// run; nothing in it may have been rolled back.
+#[must_use]
+pub fn rollback<I: Clone>(applied: &[(I, &str)]) -> Vec<Undone<I>> {
+    let mut made = BTreeSet::new();
+    let mut all = Vec::new();
+    for (id, sql) in applied {
+        match parse::script(sql, sql.len()) {
+            Ok(script) => all.extend(script.statements.iter().map(|parsed| Undone {
+                id: id.clone(),
+                sql: script.text.get(parsed.span.clone()).unwrap_or_default().to_owned(),
+                inverse: goes_along(parsed, &mut made).unwrap_or_else(|| of(&script, parsed, &Former::default())),
+            })),
+            Err(error) => all.push(Undone { id: id.clone(), sql: (*sql).to_owned(), inverse: unreadable(&error.to_string()) }),
+        }
+    }
+    all.reverse();
+    all
+}
+
+/// A long text is cut where it is recorded.
+fn unreadable(error: &str) -> Inverse {
+    Inverse::unknown(format!("the recorded text cannot be read ({error}): take it from the migration"))
+}
+
+/// What was done to a table that the same migration made goes with the table, its rows among it.
+fn goes_along(parsed: &Parsed, made: &mut BTreeSet<RelationName>) -> Option<Inverse> {
+    if let Statement::CreateTable(create) = &parsed.statement {
+        if !create.if_not_exists {
+            made.insert(create.relation.clone());
+        }
+        return None;
+    }
+    let table = match &parsed.statement {
+        Statement::Query(query) => query.written.as_ref()?,
+        Statement::CreateIndex(create) => &create.table,
+        Statement::AlterTable(table) if !table.commands.iter().any(|command| matters_beyond(&command.action)) => &table.relation,
+        Statement::Unjudged { what: "TRUNCATE", relations } if relations.iter().all(|relation| made.contains(relation)) => relations.first()?,
+        _ => return None,
+    };
+    made.contains(table).then(|| Inverse::Nothing { why: format!("it goes with {table}, which the same migration made") })
+}
+
+/// Other tables and their rows are concerned.
+fn matters_beyond(action: &AlterAction) -> bool {
+    matches!(action, AlterAction::AttachPartition { .. } | AlterAction::DetachPartition(_) | AlterAction::Brief(_) | AlterAction::Unjudged(_))
+}
