@@ -124,6 +124,7 @@ pub(super) struct Protect {
 #[serde(deny_unknown_fields)]
 pub(super) struct Store {
     pub(super) path: Maybe<PathBuf>,
+    pub(super) literals: Maybe<Literals>,
 }
 
 /// `[admin]`.
@@ -189,6 +190,13 @@ pub(super) enum UpstreamTlsMode {
 pub(super) enum Pooler {
     None,
     Session,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Literals {
+    Keep,
+    Redact,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::settings::{ClientTls, Identity, MonitorSettings, Pooler, ServerTls};
 use super::*;
-use crate::policy::settings::{Grant, Mode, Protection, Severity};
+use crate::policy::settings::{Grant, Literals, Mode, Protection, Severity};
 
 const RULES: [&str; 4] = ["create-index-blocking", "drop-column", "drop-table", "protected-setting"];
 
@@ -80,6 +80,7 @@ fn everything_that_is_written_is_used() {
         search = "3s"
         [store]
         path = "x.db"
+        literals = "redact"
         [admin]
         address = "127.0.0.1:3"
         [monitor]
@@ -118,7 +119,7 @@ fn everything_that_is_written_is_used() {
     assert_eq!((exemption.table.as_deref(), exemption.application_name.as_deref()), (Some("t"), Some("n")));
     assert_eq!((exemption.rules.len(), exemption.reason.as_str()), (2, "because"));
     assert_eq!((settings.policy.defers, settings.policy.hold_ms, settings.policy.search_ms), (false, 120_000, 3_000));
-    assert_eq!(settings.store, Path::new("etc/x.db"));
+    assert_eq!((settings.store.as_path(), settings.policy.literals), (Path::new("etc/x.db"), Literals::Redact));
     assert_eq!(settings.admin, "127.0.0.1:3".parse().unwrap());
     let monitor = MonitorSettings { user: "watcher".into(), password_file: Some("etc/watcher.password".into()) };
     assert_eq!(settings.monitor, Some(monitor));
@@ -181,7 +182,7 @@ fn unknown_keys_are_told_with_their_nearest_name() {
     assert_eq!(problem("[timeout]\n"), r#"pgairlock.toml:7: unknown key "timeout" in the file; did you mean "timeouts"?"#);
     assert_eq!(problem("[timeouts]\nloc = \"1s\"\n"), r#"pgairlock.toml:8: unknown key "loc" in [timeouts]; did you mean "lock"?"#);
     assert_eq!(problem("tls = { cert = \"x\" }\n"), r#"pgairlock.toml:7: unknown key "cert" in tls of [[upstream]]; known are: mode, ca"#);
-    assert_eq!(problem("[store]\nzzzzzz = 1\n"), r#"pgairlock.toml:8: unknown key "zzzzzz" in [store]; known are: path"#);
+    assert_eq!(problem("[store]\nzzzzzz = 1\n"), r#"pgairlock.toml:8: unknown key "zzzzzz" in [store]; known are: path, literals"#);
 }
 
 #[test]
