@@ -87,12 +87,18 @@ fn every_key_with_a_default_is_in_effect() {
     let examples: BTreeSet<_> = keys_in(&with_examples()).difference(&in_effect).cloned().collect();
     let sections: BTreeSet<_> = examples.iter().map(|(section, _)| section.as_str()).collect();
     // Only these have keys without a default.
-    assert_eq!(sections, BTreeSet::from(["directive", "exempt", "listener.tls", "monitor", "protect", "rules", "store", "thresholds", "upstream.tls"]));
+    assert_eq!(
+        sections,
+        BTreeSet::from(["directive", "exempt", "listener.tls", "monitor", "protect", "rules", "store", "thresholds", "upstream.tls"])
+    );
 }
 
 #[test]
 fn the_examples_are_valid() {
-    let modes = with_examples().replace("mode = \"disable\"", "mode = \"require\"").replace("mode = \"prefer\"", "mode = \"verify-full\"");
+    let modes = with_examples()
+        .replace("mode = \"disable\"", "mode = \"require\"")
+        .replace("mode = \"prefer\"", "mode = \"verify-full\"")
+        .replace("path = \"pgairlock.db\"", "");
     let settings = read(&modes);
     assert_eq!((settings.policy.exemptions.len(), settings.policy.directives.len(), settings.policy.protected.len()), (1, 1, 1));
     assert_eq!((settings.policy.rules.len(), settings.policy.thresholds["drop-index-blocking"]), (1, 10 << 20));

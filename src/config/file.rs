@@ -129,6 +129,7 @@ pub(super) struct Store {
     pub(super) signing_key: Maybe<PathBuf>,
     pub(super) checkpoints: Maybe<PathBuf>,
     pub(super) retention: Maybe<DurationText>,
+    pub(super) literals: Maybe<Literals>,
 }
 
 /// `[admin]`.
@@ -194,6 +195,13 @@ pub(super) enum UpstreamTlsMode {
 pub(super) enum Pooler {
     None,
     Session,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Literals {
+    Keep,
+    Redact,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

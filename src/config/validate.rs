@@ -14,6 +14,7 @@ use super::file::{self, DurationText, File, Maybe, Written};
 use super::overrides::Overrides;
 use super::problem::Problems;
 use super::settings::{AuditSettings, FleetPlace, MonitorSettings, Settings, StorePlace, Timeouts};
+use crate::policy::settings::{Literals, PolicySettings};
 pub(super) use upstream::host;
 
 /// What a file is checked against.
@@ -43,9 +44,12 @@ pub(super) fn settings(written: File, context: &Context<'_>, problems: &mut Prob
         directives: sections(written.directive, "directive", problems),
         protected: sections(written.protect, "protect", problems),
     };
+    let mut written_store = table(written.store, "store", problems).unwrap_or_default();
+    let literals = literals(written_store.literals.take(), problems);
     let policy = policy::settings(&limits, after_commit, by_rule, exceptions, context, problems);
+    let policy = PolicySettings { literals, ..policy };
     let timeouts = timeouts(table(written.timeouts, "timeouts", problems), problems);
-    let (store, audit) = store(table(written.store, "store", problems), context, problems);
+    let (store, audit) = store(written_store, context, problems);
     let admin = admin(table(written.admin, "admin", problems), context, problems);
     let monitor = monitor(written.monitor, context, problems);
     listener::check_addresses(&listeners, admin, problems);
@@ -97,8 +101,14 @@ fn positive(written: Maybe<DurationText>, key: &str, problems: &mut Problems<'_>
     Some(duration)
 }
 
-fn store(written: Option<file::Store>, context: &Context<'_>, problems: &mut Problems<'_>) -> (StorePlace, AuditSettings) {
-    let mut written = written.unwrap_or_default();
+fn literals(written: Maybe<file::Literals>, problems: &mut Problems<'_>) -> Literals {
+    match optional(written, "[store] literals", problems) {
+        Some((file::Literals::Redact, _)) => Literals::Redact,
+        Some((file::Literals::Keep, _)) | None => Literals::Keep,
+    }
+}
+
+fn store(mut written: file::Store, context: &Context<'_>, problems: &mut Problems<'_>) -> (StorePlace, AuditSettings) {
     let audit = audit(&mut written, context, problems);
     (place(written, context, problems), audit)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 pub use crate::rules::protection::Protection;
 pub use crate::rules::{goes_by_size, guards_the_proxy};
+pub use crate::sql::redact::Literals;
 
 /// What policy a listener's sessions live under.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct PolicySettings {
     pub protected: Vec<Protection>,
     /// Who may lift what by a directive in the SQL. Default nobody, nothing.
     pub directives: Vec<Grant>,
+    /// What becomes of values in what is recorded. Default they stay.
+    pub literals: Literals,
 }
 
 /// What a rule's finding leads to.
@@ -106,6 +109,7 @@ impl Default for PolicySettings {
             exemptions: Vec::new(),
             directives: Vec::new(),
             protected: Vec::new(),
+            literals: Literals::Keep,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::audit::record::{Record, RecordedEstimate, RecordedFinding};
 use crate::catalog::estimate::Estimate;
 use crate::policy::decide::Outcome;
 use crate::policy::plan::{Certainty, Judged, Plan, Verdict};
-use crate::sql::redact::redact;
+use crate::sql::redact::{Literals, redact, redact_words};
 use crate::sql::rewrite;
 
 use super::Session;
@@ -17,6 +17,7 @@ impl Session {
     pub(super) fn record(&mut self, subject: &Subject, outcome: &Outcome) -> Record {
         let facts = self.chronicle.take_facts();
         let principal = &self.identity.principal;
+        let (text, literals) = (&subject.script.text, self.settings.literals);
         Record {
             session: self.identity.id.clone(),
             transaction: self.chronicle.number(),
@@ -25,10 +26,10 @@ impl Session {
             role: principal.role.clone(),
             database: principal.database.clone(),
             application_name: principal.application_name.clone(),
-            sql: redact(&subject.script.text),
+            sql: redact(text, literals),
             decision: label(outcome).to_owned(),
-            findings: outcome.decision.findings.iter().map(finding).collect(),
-            steps: steps(&outcome.decision.plan, &subject.script.text),
+            findings: outcome.decision.findings.iter().map(|judged| finding(judged, text, literals)).collect(),
+            steps: steps(&outcome.decision.plan, text, literals),
             in_transaction: subject.in_transaction,
             commit_is_announced: self.announces_commits(),
             facts,
@@ -53,15 +54,15 @@ fn label(outcome: &Outcome) -> &'static str {
     }
 }
 
-fn steps(plan: &Plan, text: &str) -> Vec<String> {
+fn steps(plan: &Plan, text: &str, literals: Literals) -> Vec<String> {
     match plan {
-        Plan::Rewrite(form) | Plan::Defer(form) => form.steps().iter().map(|step| redact(&step.sql)).collect(),
-        Plan::Edit(edits) => vec![redact(&rewrite::apply(text, edits))],
+        Plan::Rewrite(form) | Plan::Defer(form) => form.steps().iter().map(|step| redact(&step.sql, literals)).collect(),
+        Plan::Edit(edits) => vec![redact(&rewrite::apply(text, edits), literals)],
         Plan::Pass | Plan::Split | Plan::Enclose | Plan::Settle { .. } | Plan::Gate | Plan::TakeBack(_) | Plan::Refuse(_) => Vec::new(),
     }
 }
 
-fn finding(judged: &Judged) -> RecordedFinding {
+fn finding(judged: &Judged, text: &str, literals: Literals) -> RecordedFinding {
     let finding = &judged.finding;
     RecordedFinding {
         rule: finding.rule.0.to_owned(),
@@ -82,7 +83,7 @@ fn finding(judged: &Judged) -> RecordedFinding {
         work: finding.work.to_string(),
         bytes: finding.bytes,
         estimate: finding.estimate.as_ref().map(estimate),
-        message: finding.consequence.clone(),
+        message: redact_words(&finding.consequence, text, literals),
     }
 }
 

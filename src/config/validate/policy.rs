@@ -82,6 +82,7 @@ pub(super) fn settings(
         exemptions: exceptions.exemptions.into_iter().filter_map(|(exempt, at)| exemption(exempt, &at, context, problems)).collect(),
         directives: exceptions.directives.into_iter().filter_map(|(directive, at)| grant(directive, &at, context, problems)).collect(),
         protected: exceptions.protected.into_iter().filter_map(|(protect, at)| protection(protect, &at, problems)).collect(),
+        literals: default.literals,
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{Former, Inverse, of, parse};
 use crate::sql::name::RelationName;
+use crate::sql::rewrite;
 use crate::sql::statement::{AlterAction, Parsed, Statement};
+use crate::sql::tokens;
 
 /// A statement that took effect, and the way back from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +26,10 @@ pub fn rollback<I: Clone>(applied: &[(I, &str)]) -> Vec<Undone<I>> {
     let mut made = BTreeSet::new();
     let mut all = Vec::new();
     for (id, sql) in applied {
-        match parse::script(sql, sql.len()) {
+        match parse::script(sql, sql.len()).or_else(|error| parse::script(&filled(sql), sql.len()).map_err(|_| error)) {
             Ok(script) => all.extend(script.statements.iter().map(|parsed| Undone {
                 id: id.clone(),
-                sql: script.text.get(parsed.span.clone()).unwrap_or_default().to_owned(),
+                sql: sql.get(parsed.span.clone()).unwrap_or_default().to_owned(),
                 inverse: goes_along(parsed, &mut made).unwrap_or_else(|| of(&script, parsed, &Former::default())),
             })),
             Err(error) => all.push(Undone { id: id.clone(), sql: (*sql).to_owned(), inverse: unreadable(&error.to_string()) }),
@@ -35,6 +37,12 @@ pub fn rollback<I: Clone>(applied: &[(I, &str)]) -> Vec<Undone<I>> {
     }
     all.reverse();
     all
+}
+
+/// A number that was masked where it was recorded is one again: no way back goes by its value. Each letter stays in its place.
+fn filled(sql: &str) -> String {
+    let masks = tokens::all(sql).unwrap_or_default().into_iter().map(|token| token.span).filter(|span| sql.get(span.clone()) == Some("?"));
+    rewrite::apply(sql, &masks.map(|span| (span, "0".to_owned())).collect::<Vec<_>>())
 }
 
 /// A long text is cut where it is recorded.

@@ -232,6 +232,14 @@ fn what_was_recorded_of_before_is_used() {
 }
 
 #[test]
+fn what_was_recorded_without_its_values_has_its_way_back() {
+    let recorded = crate::sql::redact::redact("ALTER TABLE t ADD c text DEFAULT 'x' CHECK (length(c) > 7)", crate::sql::redact::Literals::Redact);
+    let undone = rollback(&[((), recorded.as_str())]);
+    assert_eq!(undone[0].sql, "ALTER TABLE t ADD c text DEFAULT '***' CHECK (length(c) > ?)");
+    assert!(matches!(&undone[0].inverse, Inverse::Sql { statements, .. } if statements == &["ALTER TABLE t DROP COLUMN c"]));
+}
+
+#[test]
 fn a_migration_goes_back_from_its_end() {
     let applied = [
         (1, "CREATE TABLE t (a int); CREATE INDEX ON t (a)"),

@@ -152,7 +152,7 @@ fn mutilated_texts_are_survived() {
             }
         }
         let text: String = text.into_iter().collect();
-        let _ = crate::sql::redact::redact(&text);
+        let _ = crate::sql::redact::redact(&text, crate::sql::redact::Literals::Redact);
         let Ok(script) = script(&text, LIMIT) else { continue };
         understood += 1;
         check_places(&text, &script);
