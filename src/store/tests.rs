@@ -83,7 +83,8 @@ async fn a_recorded_decision_can_be_read_by_others_at_once() {
 async fn an_outcome_is_added_to_its_decision() {
     let (_directory, path) = place();
     let store = Store::open(&path).unwrap();
-    let (first, second) = (store.record(record("a"), 1_700_000_000_000_001).await.unwrap(), store.record(record("b"), 1_700_000_000_000_001).await.unwrap());
+    let (first, second) =
+        (store.record(record("a"), 1_700_000_000_000_001).await.unwrap(), store.record(record("b"), 1_700_000_000_000_001).await.unwrap());
     store.outcome(second, outcome()).await.unwrap();
     let failed = Outcome { tag: None, sqlstate: Some("PA001".into()), duration_micros: 3 };
     store.outcome(first, failed).await.unwrap();
@@ -129,8 +130,10 @@ async fn many_callers_at_once_all_get_their_own_row() {
     let (_directory, path) = place();
     let store = Store::open(&path).unwrap();
     let callers: Vec<_> = (0..500).map(|n| (n, store.clone())).collect();
-    let tasks: Vec<_> =
-        callers.into_iter().map(|(n, store)| tokio::spawn(async move { store.record(record(&format!("s{n}")), 1).await.map(|id| (n, id)) })).collect();
+    let tasks: Vec<_> = callers
+        .into_iter()
+        .map(|(n, store)| tokio::spawn(async move { store.record(record(&format!("s{n}")), 1).await.map(|id| (n, id)) }))
+        .collect();
     for task in tasks {
         let (n, id) = task.await.unwrap().unwrap();
         let session: String = reader(&path).query_row("SELECT session FROM decisions WHERE id = ?1", [id.seq], |row| row.get(0)).unwrap();
