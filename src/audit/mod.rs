@@ -1,5 +1,6 @@
 //! The audit record, and what many of them come to.
 
+pub mod attribution;
 pub mod chain;
 pub mod event;
 pub mod record;
