@@ -12,17 +12,22 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::audit::attribution::{Decision as Deciding, Group};
+use crate::audit::event::Attribution;
 use crate::audit::record::{DecisionId, Outcome, Record};
 use crate::config::settings::{Pooler, Settings};
 use crate::deferred::promise::{Progress, Promise, PromiseId};
-use crate::policy::settings::Mode;
+use crate::policy::settings::{Mode, Principal};
 use crate::session::effects::{Close, Effects, Event as SessionEvent, Observed};
 use crate::session::{Identity, Session};
 use crate::store::{Store, StoreError, Wanted};
-use crate::telemetry::{Decision, DecisionEnded, Event, PromiseProgress, Promised, RewriteFinished, StoreFailed, StoreWritten, UpstreamError};
+use crate::telemetry::{
+    Attributed, Decision, DecisionEnded, Event, PromiseProgress, Promised, RewriteFinished, StoreFailed, StoreWritten, UpstreamError,
+};
 
 use super::failpoint;
 use super::login::Established;
+use super::migrations::{Follower, Migrations};
 use super::monitor::{Monitor, Watched};
 use super::outbox::Outbox;
 use super::presence::Presence;
@@ -62,6 +67,7 @@ pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) siblings: Siblings,
     pub(super) speeds: Speeds,
+    pub(super) migrations: Migrations,
 }
 
 /// Something that the store was asked, whose answer the session waits for.
@@ -93,6 +99,9 @@ struct Connection {
     /// What has become of promises is written in order.
     progress: mpsc::UnboundedSender<(PromiseId, Progress)>,
     outcomes: JoinSet<()>,
+    follower: Follower,
+    /// The decision that is being recorded.
+    deciding: Deciding,
     points: failpoint::Watch,
     shared: Shared,
 }
@@ -163,6 +172,9 @@ impl Connection {
             address: established.upstream_address.clone(),
             database: identity.principal.database.clone(),
         });
+        let Principal { role, database, .. } = &identity.principal;
+        let group = Group::new(&identity.client, role, database, &established.upstream_name);
+        let follower = shared.migrations.follow(&identity.id, group);
         let (progress, told) = mpsc::unbounded_channel();
         let mut outcomes = JoinSet::new();
         outcomes.spawn(write_progress(shared.clone(), identity.id.clone(), told));
@@ -189,6 +201,8 @@ impl Connection {
             quiet_asked_by: Vec::new(),
             progress,
             outcomes,
+            follower,
+            deciding: Deciding::default(),
             points: failpoint::Watch::default(),
             shared,
         }
@@ -209,6 +223,7 @@ impl Connection {
                 Err(reason) => break reason,
             }
         };
+        self.follower.leave().iter().for_each(|attribution| self.write_attribution(attribution));
         let message = self.effects.farewell.take();
         tokio::join!(self.release_locks(), self.farewell());
         (reason, message)
@@ -307,6 +322,9 @@ impl Connection {
 
     fn step(&mut self, event: SessionEvent) {
         let now = Instant::now();
+        if let SessionEvent::Recorded(Ok(id)) = &event {
+            self.follower.decided(*id, self.deciding);
+        }
         if self.session.client_backlog() > PARSED_APART {
             tokio::task::block_in_place(|| self.session.handle(event, now, &mut self.effects));
         } else {
@@ -324,6 +342,7 @@ impl Connection {
             self.shared.speeds.note(&self.address, speed, Instant::now());
         }
         if let Some(record) = self.effects.record.take() {
+            self.deciding = self.effects.deciding;
             self.asking = Some(Box::pin(make_durable(self.shared.clone(), *record)));
         }
         if let Some(promise) = self.effects.promise.take() {
@@ -363,8 +382,13 @@ impl Connection {
         }
         for (id, outcome) in std::mem::take(&mut self.effects.outcomes) {
             DecisionEnded { session: &self.identity.id, id, outcome: &outcome }.emit();
+            if outcome.sqlstate.is_some() {
+                self.follower.failed(id);
+            }
             self.outcomes.spawn(write_outcome(self.shared.clone(), self.identity.id.clone(), id, outcome));
         }
+        let noticed = std::mem::take(&mut self.effects.noticed);
+        self.follower.noticed(noticed).iter().for_each(|attribution| self.write_attribution(attribution));
         self.points.answering(&self.effects.to_client);
         self.points.sending(&self.effects.to_server);
         self.to_client.extend(&mut self.effects.to_client);
@@ -372,6 +396,11 @@ impl Connection {
         if !self.client_open {
             self.to_client = Outbox::default();
         }
+    }
+
+    /// Says which migration decisions belong to.
+    fn write_attribution(&self, attribution: &Attribution) {
+        Attributed(attribution).emit();
     }
 
     /// A server reads Terminate only when the statement that runs has ended: where its transaction is lost anyway, it need not.

@@ -22,6 +22,7 @@ use super::connection::{Drain, Shared};
 use super::descriptors;
 use super::listener::{self, Front};
 use super::login_error::LoginError;
+use super::migrations::Migrations;
 use super::siblings::Siblings;
 use super::speeds::Speeds;
 use crate::transport::tls::{Acceptor, TlsError};
@@ -99,6 +100,7 @@ pub async fn run(
         store: store.clone(),
         siblings: Siblings::default(),
         speeds: Speeds::default(),
+        migrations: Migrations::default(),
     };
     let sessions = TaskTracker::new();
     let fronts = listen(&shared, &sessions).await?;

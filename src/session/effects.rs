@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::audit::attribution::{Decision, Noticed};
 use crate::audit::record::{DecisionId, Outcome, Record};
 pub use crate::catalog::estimate::Speed;
 use crate::deferred::promise::{Pending, Place, Progress, Promise, PromiseId};
@@ -63,6 +64,8 @@ pub struct Effects {
     pub to_server: VecDeque<Bytes>,
     /// Make this durable, then answer with [`Event::Recorded`].
     pub record: Option<Box<Record>>,
+    /// What attribution needs of that record.
+    pub deciding: Decision,
     /// Make this durable, then answer with [`Event::Promised`].
     pub promise: Option<Box<Promise>>,
     /// Make durable what became of a promise, then answer with [`Event::Noted`].
@@ -83,6 +86,8 @@ pub struct Effects {
     pub progress: Vec<(PromiseId, Progress)>,
     /// Outcomes of decisions recorded earlier.
     pub outcomes: Vec<(DecisionId, Outcome)>,
+    /// What tells of migrations, in order; behind the outcomes.
+    pub noticed: Vec<Noticed>,
     /// For logs and metrics.
     pub observed: Vec<Observed>,
     /// End the session once everything above is written.

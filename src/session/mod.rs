@@ -50,6 +50,7 @@ pub mod sight;
 mod splitting;
 mod ticks;
 mod trying;
+mod versions;
 mod waiting;
 mod wholes;
 mod work;
@@ -79,6 +80,7 @@ use own::OwnExchange;
 use registry::Registry;
 use replies::Replies;
 use splitting::Split;
+use versions::Versions;
 use work::Work;
 
 /// The transaction's state as of the last ReadyForQuery.
@@ -178,6 +180,8 @@ pub struct Session {
     touched: bool,
     /// How fast the server is.
     pace: Pace,
+    /// What tells of migrations.
+    versions: Versions,
     client_gone: bool,
     /// The client has heard a FATAL of the server.
     server_said_goodbye: bool,
@@ -243,6 +247,7 @@ impl Session {
             sibling_builds: false,
             run_to_their_end: Vec::new(),
             touched: false,
+            versions: Versions::default(),
             client_gone: false,
             server_said_goodbye: false,
             draining: false,
@@ -317,6 +322,7 @@ impl Session {
         self.read_client(now, out)?;
         self.stay_quiet(out);
         self.close_questions(out);
+        self.tell_noticed(out);
         self.maybe_end(now, out);
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::audit::attribution::Given;
 use crate::audit::record::Outcome;
 use crate::catalog::overlay::Effect;
 use crate::sql::statement::Script;
@@ -154,6 +155,7 @@ impl Session {
         let body = self.deliver(&owner, out);
         if tag == b'E' {
             self.allowance.failed();
+            self.versions.failed();
         }
         match (tag, &owner) {
             (b'D', Owner::Own) => {
@@ -182,13 +184,15 @@ impl Session {
 
     fn command_completed(&mut self, body: &[u8]) {
         let Some(Expected { completion: Completion::Ran(ran), .. }) = self.replies.head_mut() else { return };
-        let completed = ran.complete(body);
-        self.statement_completed(completed);
+        let (completed, given) = (ran.complete(body), std::mem::take(&mut ran.given));
+        self.statement_completed(completed, &given, body);
     }
 
-    fn statement_completed(&mut self, (effect, statement): (Effect, Option<(Arc<Script>, usize)>)) {
+    fn statement_completed(&mut self, (effect, statement): (Effect, Option<(Arc<Script>, usize)>), given: &[Given], body: &[u8]) {
         self.overlay.apply(&effect);
-        let Some((script, parsed)) = statement.as_ref().and_then(|(script, index)| Some((script, script.statements.get(*index)?))) else { return };
+        let Some((script, index)) = statement else { return };
+        self.versions.completed(&effect, &script, index, given, views::command_tag(body).unwrap_or_default());
+        let Some(parsed) = script.statements.get(index) else { return };
         self.touched |= siblings::touches(&parsed.statement);
         self.allowance.completed(parsed);
         self.questions.note(&parsed.statement);
@@ -204,6 +208,7 @@ impl Session {
                 && let Some(own) = &mut self.own
             {
                 own.completed(views::command_tag(body));
+                self.versions.own_completed(views::command_tag(body));
             }
             if tag == b'Z' {
                 self.ready(body);
@@ -238,8 +243,8 @@ impl Session {
             Completion::Closed { kind, name } => self.registry.closed(kind, &name),
             Completion::Ran(mut ran) => {
                 if tag != b'Z' {
-                    let completed = ran.complete(body);
-                    self.statement_completed(completed);
+                    let (completed, given) = (ran.complete(body), std::mem::take(&mut ran.given));
+                    self.statement_completed(completed, &given, body);
                 }
                 if tag == b'C'
                     && let Some(portal) = ran.portal.take()
@@ -254,6 +259,7 @@ impl Session {
     fn fails(&mut self, mut failed: Expected, skipped: &[Expected], now: Instant, out: &mut Effects) -> Progress {
         let body = self.deliver(&failed.owner, out);
         self.allowance.failed();
+        self.versions.failed();
         if failed.owner == Owner::Own {
             if let Some(own) = &mut self.own {
                 own.error = Some(body);
@@ -283,6 +289,7 @@ impl Session {
             Some(b'E') => Status::Failed,
             _ => Status::Idle,
         };
+        self.versions.ready(self.status);
         if self.status == Status::Idle {
             self.touched = false;
             self.overlay.apply(&Effect::Ended);

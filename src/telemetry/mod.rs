@@ -2,6 +2,7 @@
 //!
 //! Log: JSON lines on stderr, one object each, with `event` as its stable name. Metrics: Prometheus, read through `metrics()`.
 
+mod attribution;
 mod decision;
 mod names;
 mod process;
@@ -18,6 +19,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
+pub use attribution::Attributed;
 pub use decision::{Decision, DecisionEnded, RewriteFinished, StoreFailed, StoreWritten};
 pub use names::{Labels, register};
 pub use process::{ConfigRejected, ConfigReloaded, Draining, Listening, Panicked, RestartNeeded, Stopped, TooFewFiles};

@@ -101,15 +101,6 @@ pub fn emptied(parsed: &Parsed) -> Option<VersionWrite> {
 /// golang-migrate's number for a database without any migration.
 pub const NOTHING: &str = "-1";
 
-/// A table of versions that the statement creates, if it is not there.
-#[must_use]
-pub fn created(parsed: &Parsed) -> Option<&RelationName> {
-    match &parsed.statement {
-        Statement::CreateTable(create) if is_own(&create.relation) => Some(&create.relation),
-        _ => None,
-    }
-}
-
 /// The script is about nothing but the tables that migration tools keep for themselves.
 #[must_use]
 pub fn is_housekeeping(script: &Script) -> bool {
@@ -136,6 +127,8 @@ fn own_relations(statement: &Statement) -> Option<Vec<&RelationName>> {
     })
 }
 
-pub(super) fn is_own(relation: &RelationName) -> bool {
+/// A table that migration tools keep for themselves.
+#[must_use]
+pub fn is_own(relation: &RelationName) -> bool {
     OWN.contains(&relation.name.as_str())
 }
