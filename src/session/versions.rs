@@ -109,6 +109,14 @@ impl Versions {
         }
     }
 
+    /// A statement of the client's that was run by us: outside of a block its transaction has ended already.
+    pub(super) fn tried(&mut self, script: &Script, effects: &[Effect], tag: &str, status: Status) {
+        effects.iter().for_each(|effect| self.completed(effect, script, 0, &[], tag));
+        if status == Status::Idle {
+            self.ready(status);
+        }
+    }
+
     fn wrote(&mut self, written: Option<Noticed>) {
         self.busy |= written.is_some();
         self.noticed.extend(written);

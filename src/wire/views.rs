@@ -43,9 +43,12 @@ pub fn bind_integers(body: &[u8]) -> Option<Vec<Option<i64>>> {
     Some(bind_values(body)?.into_iter().map(|value| value.and_then(|(format, value)| integer(value, format))).collect())
 }
 
-/// Bind: its parameters, each with its format (0 is text, 1 is binary); `None` is NULL.
+/// A parameter with its format (0 is text, 1 is binary); `None` is NULL.
+pub type Bound<'a> = Option<(u16, &'a [u8])>;
+
+/// Bind: its parameters.
 #[must_use]
-pub fn bind_values(body: &[u8]) -> Option<Vec<Option<(u16, &[u8])>>> {
+pub fn bind_values(body: &[u8]) -> Option<Vec<Bound<'_>>> {
     let (_, rest) = c_string(body)?;
     let (_, mut rest) = c_string(rest)?;
     let formats: Vec<u16> = (0..u16_of(&mut rest)?).map(|_| u16_of(&mut rest)).collect::<Option<_>>()?;
