@@ -21,7 +21,7 @@ import run
 
 DOCUMENT = install.ROOT / "docs" / "attribution.md"
 BEGIN, END = "<!-- attribution: what `make attribution` found -->", "<!-- end of attribution -->"
-HEADINGS = ["tool", "driver", "asked", "version", "name", "direction", "statements"]
+HEADINGS = ["tool", "driver", "run", "versions, as the log has them", "direction", "their statements", "of no migration"]
 QUICK = ("alembic/psycopg2", "golang-migrate/pgx5", "flyway/pgjdbc", "django/psycopg")
 LOG_DEADLINE = 10  # seconds until the log has what the tool has done
 LONGEST = 24  # letters of a version that are shown
@@ -113,19 +113,16 @@ def regular(lab, tool):
         expect(after_up == expected[-1:], f"the table has {after_up} behind the run through the proxy, and {expected} step by step without it")
     said = audit_log(lab, database)
     check(tool, said, expected, "up")
-    lines = [line(tool, "up", each) for each in said.attributions]
+    lines = [line(tool, "up", said)]
     if tool.can_go_down:
-        up = len(said.attributions)
+        up, alone = len(said.attributions), len(said.unattributed())
         do(tool.down(lab.proxied(database), "regular"))
         expect(truth.applied(lab, tool, database) == [], f"down left {truth.applied(lab, tool, database)}")
         said = audit_log(lab, database)
-        downs = said.since(up)
+        downs = said.since(up, alone)
         check(tool, downs, list(reversed(expected)), "down")
-        lines += [line(tool, "down", each) for each in downs.attributions]
-    alone = said.unattributed()
-    foreign = [sql for sql in alone if not truth.OWN_TABLES.search(sql)]
-    expect(tool.name == "sqitch" or not foreign, "these belong to no migration:\n" + "\n".join(foreign))
-    return lines + [[tool.name, driver(tool), "", "", "", "the tool's own tables", str(len(alone))]]
+        lines.append(line(tool, "down", downs))
+    return lines
 
 
 def refused(lab, tool):
@@ -143,7 +140,7 @@ def refused(lab, tool):
     for each in said.attributions:
         expect(each["unfinished"], f"it is said to be applied: {each}")
         expect(each["version"] not in before, f"it was applied before: {each}")
-    return [line(tool, "up, refused", each) for each in said.attributions]
+    return [line(tool, "up, refused", said)]
 
 
 def new_database(lab, tool, suffix):
@@ -162,20 +159,22 @@ def expect(condition, otherwise):
 class Said:
     """What the audit log has of a database."""
 
-    def __init__(self, attributions, decisions, earlier=()):
+    def __init__(self, attributions, decisions, earlier=(), alone_before=0):
         self.attributions = attributions
         self.decisions = decisions
         self.earlier = list(earlier)
+        self.alone_before = alone_before
 
-    def since(self, count):
-        return Said(self.attributions[count:], self.decisions, self.attributions[:count])
+    def since(self, count, alone):
+        """Without the first attributions, and without the first statements that belong to no migration."""
+        return Said(self.attributions[count:], self.decisions, self.attributions[:count], alone)
 
     def sql(self, attribution):
         return [self.decisions[id] for id in ids(attribution)]
 
     def unattributed(self):
         known = {id for each in [*self.earlier, *self.attributions] for id in ids(each)}
-        return [sql for id, sql in self.decisions.items() if id not in known]
+        return [sql for id, sql in self.decisions.items() if id not in known][self.alone_before :]
 
 
 def ids(attribution):
@@ -218,12 +217,16 @@ def check(tool, said, expected, direction):
         expect(statements, f"{direction}: no statement belongs to {each['version']}")
         foreign = [sql for sql in statements if not re.search(subject, sql)]
         expect(not foreign, f"{direction}: these do not belong to {each['version']}:\n" + "\n".join(foreign))
+    foreign = [sql for sql in said.unattributed() if not truth.OWN_TABLES.search(sql)]
+    expect(not foreign, f"{direction}: these should belong to a migration:\n" + "\n".join(foreign))
 
 
-def line(tool, asked, attribution):
-    direction = attribution["direction"] + (", unfinished" if attribution["unfinished"] else "")
-    version, name = (cut(attribution.get(key) or "") for key in ("version", "name"))
-    return [tool.name, driver(tool), asked, version, name, direction, str(len(ids(attribution)))]
+def line(tool, asked, said):
+    versions = [cut(each["version"]) + (f" ({cut(each['name'])})" if each.get("name") else "") for each in said.attributions]
+    directions = dict.fromkeys(each["direction"] + (", unfinished" if each["unfinished"] else "") for each in said.attributions)
+    statements = [str(len(ids(each))) for each in said.attributions]
+    cells = [", ".join(each) or "none" for each in (versions, directions, statements)]
+    return [tool.name, driver(tool), asked, *cells, str(len(said.unattributed()))]
 
 
 def driver(tool):

@@ -3,7 +3,7 @@
 //! Tables of versions can be named otherwise in most tools, so columns that are of no other table count as much as the name.
 
 use crate::sql::name::RelationName;
-use crate::sql::statement::{Parsed, Script, Statement, Write};
+use crate::sql::statement::{Opaque, Parsed, Script, Statement, Write};
 
 pub use super::row::Row;
 use super::{Kind, Tool, VersionWrite, numbered, rows};
@@ -77,6 +77,9 @@ const OWN: &[&str] = &[
     "yoyo_lock",
 ];
 
+/// Schemas that tools make for such tables, and for nothing else.
+const OWN_SCHEMAS: &[&str] = &["drizzle", "sqitch"];
+
 /// Whether the write may be one into a table of versions, and its parameters are to be kept.
 #[must_use]
 pub fn may_be_version(write: &Write) -> bool {
@@ -105,13 +108,22 @@ pub const NOTHING: &str = "-1";
 #[must_use]
 pub fn is_housekeeping(script: &Script) -> bool {
     let mut of_its_own = false;
-    script.statements.iter().all(|parsed| match own_relations(&parsed.statement) {
-        Some(relations) => {
-            of_its_own = true;
-            !relations.is_empty() && relations.into_iter().all(is_own)
-        }
-        None => matches!(parsed.statement, Statement::Transaction(_) | Statement::Setting(_)),
+    script.statements.iter().all(|parsed| {
+        let own = match (own_relations(&parsed.statement), &parsed.statement) {
+            (Some(relations), _) => !relations.is_empty() && relations.into_iter().all(is_own),
+            (None, Statement::Brief("CREATE SCHEMA" | "COMMENT")) => names_own_schema(script.text.get(parsed.span.clone()).unwrap_or_default()),
+            // sqitch says so before it makes its registry.
+            (None, Statement::Opaque(Opaque::Do { body, .. })) => body.text.contains("Sqitch registry not initialized"),
+            (None, statement) => return matches!(statement, Statement::Transaction(_) | Statement::Setting(_)),
+        };
+        of_its_own |= own;
+        own
     }) && of_its_own
+}
+
+/// By its letters: what these statements are about is not in their trees as a relation is.
+fn names_own_schema(text: &str) -> bool {
+    OWN_SCHEMAS.iter().any(|schema| text.contains(&format!("\"{schema}\"")))
 }
 
 /// What a statement is about, for the few kinds by which tools keep house.
@@ -130,5 +142,5 @@ fn own_relations(statement: &Statement) -> Option<Vec<&RelationName>> {
 /// A table that migration tools keep for themselves.
 #[must_use]
 pub fn is_own(relation: &RelationName) -> bool {
-    OWN.contains(&relation.name.as_str())
+    OWN.contains(&relation.name.as_str()) || relation.schema.as_deref().is_some_and(|schema| OWN_SCHEMAS.contains(&schema))
 }

@@ -165,6 +165,9 @@ fn what_a_tool_does_to_its_own_tables_is_housekeeping() {
         "CREATE TABLE alembic_version (version_num text)",
         "CREATE INDEX flyway_schema_history_s_idx ON public.flyway_schema_history (success)",
         "TRUNCATE public.schema_migrations",
+        "CREATE SCHEMA IF NOT EXISTS \"drizzle\"",
+        "COMMENT ON COLUMN \"sqitch\".events.event IS 'Type of event.'",
+        "CREATE TABLE \"sqitch\".changes (change_id text)",
         "BEGIN; ALTER TABLE databasechangelog ADD x int; COMMIT",
     ] {
         assert!(is(text), "{text}");
