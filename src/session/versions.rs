@@ -137,6 +137,8 @@ impl Versions {
             TransactionControl::Rollback { chain } => self.end(false, *chain),
             // What becomes of it is not seen here.
             TransactionControl::TwoPhase => self.end(false, false),
+            TransactionControl::Savepoint(name) if self.busy => self.noticed.push(Noticed::Savepoint(name.clone())),
+            TransactionControl::RollbackTo(name) if self.busy => self.noticed.push(Noticed::RolledBackTo(name.clone())),
             TransactionControl::Savepoint(_) | TransactionControl::Release(_) | TransactionControl::RollbackTo(_) => {}
         }
     }

@@ -41,6 +41,8 @@ pub(super) struct Pending {
     pub(super) session: String,
     /// Which of the session's transactions.
     pub(super) transaction: u64,
+    /// Which of the transaction's decisions, from 0.
+    pub(super) place: usize,
     pub(super) fate: Fate,
 }
 
@@ -100,6 +102,12 @@ impl Members {
     pub(super) fn ended(&mut self, session: &str, transaction: u64, fate: Fate) {
         let open = |pending: &&mut Pending| pending.fate == Fate::Open && pending.is_of(session, transaction);
         self.pending.iter_mut().filter(open).for_each(|pending| pending.fate = fate);
+    }
+
+    /// A transaction goes on as if its decisions from this place on had not been.
+    pub(super) fn taken_back(&mut self, session: &str, transaction: u64, place: usize) {
+        let concerned = |pending: &&mut Pending| pending.is_of(session, transaction) && pending.place >= place;
+        self.pending.iter_mut().filter(concerned).for_each(|pending| pending.fate = Fate::Lost);
     }
 
     /// The statement of a decision has failed.

@@ -79,6 +79,10 @@ pub enum Noticed {
     Created(String),
     /// Which tool this is, it seems.
     Guessed(Guess),
+    /// SAVEPOINT, where a decision or a version write came before it in its transaction.
+    Savepoint(String),
+    /// ROLLBACK TO; where its savepoint was not told of, nothing came before that.
+    RolledBackTo(String),
     /// A transaction with decisions or version writes in it has ended.
     Ended {
         /// The server said so.

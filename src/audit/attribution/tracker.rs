@@ -35,9 +35,20 @@ struct Session {
     transaction: u64,
     /// Version writes of the open transaction.
     claims: Vec<Claim>,
+    /// How many decisions it has.
+    decided: usize,
+    savepoints: Vec<Savepoint>,
     /// A migration that was begun and is not finished.
     open: Option<Open>,
     guess: Option<Guess>,
+}
+
+/// What there was of a transaction at its savepoint.
+#[derive(Debug)]
+struct Savepoint {
+    name: String,
+    claims: usize,
+    decided: usize,
 }
 
 /// A version write and what belongs to it, until its transaction has ended.
@@ -64,7 +75,7 @@ impl Tracker {
     /// A session begins.
     pub fn began(&mut self, session: &str, group: Group) {
         self.groups.entry(group.clone()).or_default().sessions += 1;
-        self.sessions.insert(session.to_owned(), Session { group, transaction: 0, claims: Vec::new(), open: None, guess: None });
+        self.sessions.insert(session.to_owned(), Session::new(group));
     }
 
     /// What an earlier process has found out.
@@ -90,7 +101,8 @@ impl Tracker {
             return;
         }
         let fate = if decision.refused { Fate::Lost } else { Fate::Open };
-        let pending = Pending { id, session: session.to_owned(), transaction: state.transaction, fate };
+        let pending = Pending { id, session: session.to_owned(), transaction: state.transaction, place: state.decided, fate };
+        state.decided += 1;
         self.groups.entry(state.group.clone()).or_default().add(pending);
     }
 
@@ -108,6 +120,12 @@ impl Tracker {
         match noticed {
             Noticed::Wrote(write) => return self.wrote(session, write).into_iter().collect(),
             Noticed::Ended { committed } => return self.ended(session, committed),
+            Noticed::Savepoint(name) => {
+                if let Some(state) = self.sessions.get_mut(session) {
+                    state.savepoint(name);
+                }
+            }
+            Noticed::RolledBackTo(name) => self.rolled_back_to(session, &name),
             Noticed::Created(table) => {
                 if let Some(state) = self.sessions.get(session)
                     && let Some(history) = history(&mut self.histories, state.group.database(), &table)
@@ -189,10 +207,24 @@ impl Tracker {
         state.claim(write, decisions);
     }
 
+    /// Version writes since then do not hold; what they have claimed from before may be claimed again.
+    fn rolled_back_to(&mut self, session: &str, name: &str) {
+        let Some(state) = self.sessions.get_mut(session) else { return };
+        let found = state.savepoints.iter().rposition(|savepoint| savepoint.name == name);
+        let (claims, decided) = found.and_then(|at| state.savepoints.get(at)).map_or((0, 0), |savepoint| (savepoint.claims, savepoint.decided));
+        state.savepoints.truncate(found.map_or(0, |at| at + 1));
+        let given_up = state.claims.split_off(claims.min(state.claims.len()));
+        let Some(members) = self.groups.get_mut(&state.group) else { return };
+        given_up.into_iter().flat_map(|claim| claim.decisions).for_each(|decision| members.add(decision));
+        members.taken_back(session, state.transaction, decided);
+    }
+
     fn ended(&mut self, session: &str, committed: bool) -> Vec<Attribution> {
         let Some(state) = self.sessions.get_mut(session) else { return Vec::new() };
         let (transaction, group) = (state.transaction, state.group.clone());
         state.transaction += 1;
+        state.decided = 0;
+        state.savepoints.clear();
         let claims = std::mem::take(&mut state.claims);
         let mut told = Vec::new();
         if let Some(open) = &mut state.open
@@ -228,6 +260,17 @@ impl Tracker {
 }
 
 impl Session {
+    fn new(group: Group) -> Self {
+        Self { group, transaction: 0, claims: Vec::new(), decided: 0, savepoints: Vec::new(), open: None, guess: None }
+    }
+
+    /// Beyond what is kept, a way back to it takes back everything.
+    fn savepoint(&mut self, name: String) {
+        if self.savepoints.len() < MOST {
+            self.savepoints.push(Savepoint { name, claims: self.claims.len(), decided: self.decided });
+        }
+    }
+
     fn claim(&mut self, write: VersionWrite, decisions: Vec<Pending>) {
         let unfinished = write.kind == Kind::Failed;
         let mut claim = Claim { write, migration: None, decisions, unfinished };
@@ -277,7 +320,7 @@ fn attribution(session: &str, group: &Group, migration: Migration, decisions: Ve
 }
 
 fn kept(id: DecisionId, session: &str) -> Pending {
-    Pending { id, session: session.to_owned(), transaction: u64::MAX, fate: Fate::Kept }
+    Pending { id, session: session.to_owned(), transaction: u64::MAX, place: 0, fate: Fate::Kept }
 }
 
 /// `None` where there are too many tables to remember one more.

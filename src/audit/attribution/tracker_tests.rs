@@ -187,6 +187,26 @@ fn sessions_that_have_ended_already() {
 }
 
 #[test]
+fn what_is_rolled_back_to_a_savepoint_does_not_hold() {
+    let mut story = Story::of(&["a"]);
+    let mut notice = |story: &mut Story, noticed| assert!(story.tracker.noticed("a", noticed).is_empty());
+    story.decided("a", &[1]);
+    notice(&mut story, Noticed::Savepoint("s".into()));
+    story.decided("a", &[2]);
+    story.wrote("a", Tool::Goose, "1", Kind::Applied);
+    notice(&mut story, Noticed::RolledBackTo("s".into()));
+    story.decided("a", &[3]);
+    story.wrote("a", Tool::Goose, "2", Kind::Applied);
+    story.commit("a");
+    assert_eq!(story.told(), ["2 up [1 3]"], "neither the version nor the statement");
+    story.decided("a", &[4]);
+    story.wrote("a", Tool::Goose, "3", Kind::Applied);
+    notice(&mut story, Noticed::RolledBackTo("before all of it".into()));
+    story.commit("a");
+    assert!(story.told().is_empty());
+}
+
+#[test]
 fn a_tool_of_one_connection_claims_nothing_of_others() {
     let mut story = Story::of(&["a", "b"]);
     story.decided("b", &[1]);

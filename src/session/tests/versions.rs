@@ -12,6 +12,8 @@ fn noticed(talk: &mut Conversation) -> Vec<String> {
         },
         Noticed::Created(table) => format!("created {table}"),
         Noticed::Guessed(guess) => format!("guess {}", guess.tool),
+        Noticed::Savepoint(name) => format!("savepoint {name}"),
+        Noticed::RolledBackTo(name) => format!("back to {name}"),
         Noticed::Ended { committed: true } => "committed".to_owned(),
         Noticed::Ended { committed: false } => "rolled back".to_owned(),
     };
@@ -90,6 +92,18 @@ fn a_string_may_end_several_transactions() {
     talk.server(&[error("22012"), ready(b'E')].concat());
     query(&mut talk, "COMMIT", &["ROLLBACK"], b'I');
     assert_eq!(noticed(&mut talk)[1..], ["a2 set from a1", "rolled back"]);
+}
+
+#[test]
+fn savepoints_are_told_where_something_stands_before_them() {
+    let mut talk = conversation();
+    query(&mut talk, "BEGIN", &["BEGIN"], b'T');
+    query(&mut talk, "SAVEPOINT a", &["SAVEPOINT"], b'T');
+    query(&mut talk, WRITE, &["UPDATE 1"], b'T');
+    query(&mut talk, "SAVEPOINT b", &["SAVEPOINT"], b'T');
+    query(&mut talk, "ROLLBACK TO a", &["ROLLBACK"], b'T');
+    query(&mut talk, "COMMIT", &["COMMIT"], b'I');
+    assert_eq!(noticed(&mut talk)[1..], ["a2 set from a1", "savepoint b", "back to a", "committed"]);
 }
 
 #[test]
