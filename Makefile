@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# PostgreSQL for the short tests, for `make tools`, `make race`, `make queue` and for the demo.
+# PostgreSQL for the short tests, for `make tools`, `make attribution`, `make race`, `make queue` and for the demo.
 VERSION ?= 15
 # Which tool runs against itself in `make race`, and how often.
 TOOL ?= both
@@ -44,7 +44,7 @@ help: ## this list
 	@echo 'usage: make TASK'
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
 	@echo
-	@echo 'settings: VERSION=$(VERSION) (tools, race, queue), TOOL=$(TOOL), ROUNDS=$(ROUNDS) (race), DEPLOY, ROWS, REPETITIONS, LIMIT (deploy-day), ESTIMATED (estimates), PGAIRLOCK_TEST_VERSIONS="$(PGAIRLOCK_TEST_VERSIONS)" (test, kills, equality), CASES, SEED (equality), DEMO_PG, DEMO_ROWS, DEMO_STAY=1 (demo)'
+	@echo 'settings: VERSION=$(VERSION) (tools, attribution, race, queue), TOOL=$(TOOL), ROUNDS=$(ROUNDS) (race), DEPLOY, ROWS, REPETITIONS, LIMIT (deploy-day), ESTIMATED (estimates), PGAIRLOCK_TEST_VERSIONS="$(PGAIRLOCK_TEST_VERSIONS)" (test, kills, equality), CASES, SEED (equality), DEMO_PG, DEMO_ROWS, DEMO_STAY=1 (demo)'
 
 .PHONY: build
 build: ## the optimised binary: target/release/pgairlock
@@ -52,10 +52,11 @@ build: ## the optimised binary: target/release/pgairlock
 	cargo build --release --locked
 
 .PHONY: test
-test: ## everything a change must pass: style, unit and integration tests, short tool, race, queue, deploy-day, driver, abuse and accuracy runs
+test: ## everything a change must pass: style, unit and integration tests, short tool, attribution, race, queue, deploy-day, driver, abuse and accuracy runs
 	@scripts/install test
 	@$(MAKE) style cargo-test
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/run.py --quick --pg-version 15
+	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/attribution.py --quick --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/race.py --rounds 2 --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/lock_queue.py --seconds 5 --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/deploy_day/quick.py --pg-version 15
@@ -69,7 +70,7 @@ test-full: export PGAIRLOCK_TEST_VERSIONS = 13 14 15 16 17 18
 test-full: ## as test, on PostgreSQL 13 to 18, with every tool and driver, 10,000 connections and the demo
 	@scripts/install test tools
 	@$(MAKE) style cargo-test
-	@$(MAKE) tools race queue drivers abuse abuse-check accuracy demo
+	@$(MAKE) tools attribution race queue drivers abuse abuse-check accuracy demo
 
 .PHONY: demo
 demo: ## naive Alembic migrations on a million rows under live traffic: directly, then through the proxy
@@ -87,6 +88,11 @@ deploy-day: build ## how long readers and writers wait while tools migrate a lar
 tools: build ## the real migration tools through the proxy, on one PostgreSQL: make tools VERSION=15
 	@scripts/install test tools
 	PGAIRLOCK_BIN='$(release_binary)' python3 tests/tools/run.py --pg-version $(VERSION)
+
+.PHONY: attribution
+attribution: build ## which migration the log says each statement of the real tools belongs to, beside what docs/attribution.md says
+	@scripts/install test tools
+	PGAIRLOCK_BIN='$(release_binary)' python3 tests/tools/attribution.py --pg-version $(VERSION)
 
 .PHONY: race
 race: build ## two runners of one migration at once through one proxy: make race TOOL=golang-migrate|flyway ROUNDS=20

@@ -196,8 +196,11 @@ fn attribution(number: usize, decisions: &[DecisionId]) -> Attribution {
             version: format!("2026{number:06}"),
             name: Some("add a column".into()),
             direction: Direction::Up,
+            from: None,
+            to: None,
         },
         decisions: decisions.to_vec(),
+        unfinished: false,
     }
 }
 

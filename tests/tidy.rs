@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("rules", &["sql", "catalog", "deferred"]),
     ("policy", &["sql", "catalog", "deferred", "rules"]),
     ("check", &["sql", "catalog", "deferred", "rules", "policy"]),
-    ("audit", &[]),
+    ("audit", &["sql"]),
     ("config", &["policy"]),
     ("session", &["wire", "sql", "catalog", "deferred", "policy", "audit"]),
     ("store", &["audit", "deferred", "config", "upstream"]),

@@ -145,13 +145,19 @@ pub struct Migration {
     pub tool: String,
     /// Its table of versions, as named there.
     pub table: String,
-    /// The version.
+    /// The version that was applied or taken back; `?` where the tool's own value could not be read.
     pub version: String,
     /// Its name, where the tool writes one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Up or down.
     pub direction: Direction,
+    /// Where the tool keeps one version and writes it over: what it was before, as far as that was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// And what it is behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
 }
 
 impl Direction {
@@ -179,6 +185,9 @@ pub struct Attribution {
     pub migration: Migration,
     /// By these statements; of other sessions too, where the tool uses several.
     pub decisions: Vec<DecisionId>,
+    /// It was begun, and the tool has not said that it is done, or has said that it failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unfinished: bool,
 }
 
 /// What a session did that was not recorded statement by statement.

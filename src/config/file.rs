@@ -128,7 +128,6 @@ pub(super) struct Store {
     pub(super) password_file: Maybe<PathBuf>,
     pub(super) signing_key: Maybe<PathBuf>,
     pub(super) checkpoints: Maybe<PathBuf>,
-    pub(super) retention: Maybe<DurationText>,
     pub(super) literals: Maybe<Literals>,
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Where decisions and promises are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,13 +55,11 @@ impl StorePlace {
     }
 }
 
-/// What holds the log against who can write the store, and how long it is kept.
+/// What holds the log against who can write the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditSettings {
     /// Signs checkpoints and anchors.
     pub signing_key: Option<PathBuf>,
     /// Where checkpoints are added, apart from the store.
     pub checkpoints: Option<PathBuf>,
-    /// Entries are taken away when they are older; never without it.
-    pub retention: Option<Duration>,
 }

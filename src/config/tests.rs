@@ -185,7 +185,7 @@ fn unknown_keys_are_told_with_their_nearest_name() {
     assert_eq!(problem("tls = { cert = \"x\" }\n"), r#"pgairlock.toml:7: unknown key "cert" in tls of [[upstream]]; known are: mode, ca"#);
     assert_eq!(
         problem("[store]\nzzzzzz = 1\n"),
-        r#"pgairlock.toml:8: unknown key "zzzzzz" in [store]; known are: path, url, password_file, signing_key, checkpoints, retention, literals"#
+        r#"pgairlock.toml:8: unknown key "zzzzzz" in [store]; known are: path, url, password_file, signing_key, checkpoints, literals"#
     );
 }
 

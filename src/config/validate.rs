@@ -126,8 +126,7 @@ fn audit(written: &mut file::Store, context: &Context<'_>, problems: &mut Proble
         _ => {}
     }
     let within = |path: Option<(PathBuf, Range<usize>)>| path.map(|(path, _)| context.directory.join(path));
-    let retention = positive(written.retention.take(), "[store] retention", problems);
-    AuditSettings { signing_key: within(key), checkpoints: within(checkpoints), retention }
+    AuditSettings { signing_key: within(key), checkpoints: within(checkpoints) }
 }
 
 fn place(written: file::Store, context: &Context<'_>, problems: &mut Problems<'_>) -> StorePlace {

@@ -12,18 +12,22 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::audit::event::{Ended, Event as Logged, SessionEnded, Trail};
+use crate::audit::attribution::{Decision as Deciding, Group};
+use crate::audit::event::{Attribution, Ended, Event as Logged, SessionEnded, Trail};
 use crate::audit::record::Record;
 use crate::config::settings::{Pooler, Settings};
 use crate::deferred::promise::{Progress, Promise, PromiseId};
-use crate::policy::settings::Mode;
+use crate::policy::settings::{Mode, Principal};
 use crate::session::effects::{Close, Effects, Event as SessionEvent, Observed};
 use crate::session::{Identity, Session};
 use crate::store::{Store, StoreError, Wanted};
-use crate::telemetry::{Decision, DecisionEnded, Event, PromiseProgress, Promised, RewriteFinished, StoreFailed, StoreWritten, UpstreamError};
+use crate::telemetry::{
+    Attributed, Decision, DecisionEnded, Event, PromiseProgress, Promised, RewriteFinished, StoreFailed, StoreWritten, UpstreamError,
+};
 
 use super::failpoint;
 use super::login::Established;
+use super::migrations::{Follower, Migrations};
 use super::monitor::{Monitor, Watched};
 use super::outbox::Outbox;
 use super::presence::Presence;
@@ -63,6 +67,7 @@ pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) siblings: Siblings,
     pub(super) speeds: Speeds,
+    pub(super) migrations: Migrations,
 }
 
 /// Something that the store was asked, whose answer the session waits for.
@@ -94,6 +99,9 @@ struct Connection {
     /// What has become of promises is written in order.
     progress: mpsc::UnboundedSender<(PromiseId, Progress)>,
     outcomes: JoinSet<()>,
+    follower: Follower,
+    /// The decision that is being recorded.
+    deciding: Deciding,
     points: failpoint::Watch,
     since: Instant,
     shared: Shared,
@@ -166,6 +174,9 @@ impl Connection {
             address: established.upstream_address.clone(),
             database: identity.principal.database.clone(),
         });
+        let Principal { role, database, .. } = &identity.principal;
+        let group = Group::new(&identity.client, role, database, &established.upstream_name);
+        let follower = shared.migrations.follow(&identity.id, group);
         let (progress, told) = mpsc::unbounded_channel();
         let mut outcomes = JoinSet::new();
         outcomes.spawn(write_progress(shared.clone(), identity.id.clone(), told));
@@ -192,6 +203,8 @@ impl Connection {
             quiet_asked_by: Vec::new(),
             progress,
             outcomes,
+            follower,
+            deciding: Deciding::default(),
             points: failpoint::Watch::default(),
             since: Instant::now(),
             shared,
@@ -213,6 +226,9 @@ impl Connection {
                 Err(reason) => break reason,
             }
         };
+        for attribution in self.follower.leave() {
+            self.write_attribution(attribution);
+        }
         let message = self.effects.farewell.take();
         self.log_end(reason);
         tokio::join!(self.release_locks(), self.farewell());
@@ -312,6 +328,9 @@ impl Connection {
 
     fn step(&mut self, event: SessionEvent) {
         let now = Instant::now();
+        if let SessionEvent::Recorded(Ok(id)) = &event {
+            self.follower.decided(*id, self.deciding);
+        }
         if self.session.client_backlog() > PARSED_APART {
             tokio::task::block_in_place(|| self.session.handle(event, now, &mut self.effects));
         } else {
@@ -329,6 +348,7 @@ impl Connection {
             self.shared.speeds.note(&self.address, speed, Instant::now());
         }
         if let Some(record) = self.effects.record.take() {
+            self.deciding = self.effects.deciding;
             self.asking = Some(Box::pin(make_durable(self.shared.clone(), *record)));
         }
         if let Some(promise) = self.effects.promise.take() {
@@ -369,10 +389,17 @@ impl Connection {
         }
         for (id, outcome) in std::mem::take(&mut self.effects.outcomes) {
             DecisionEnded { session: &self.identity.id, id, outcome: &outcome }.emit();
+            if outcome.sqlstate.is_some() {
+                self.follower.failed(id);
+            }
             self.log(Logged::Outcome(Ended { decision: id, outcome }), "outcome");
         }
         for transaction in std::mem::take(&mut self.effects.transactions) {
             self.log(Logged::Transaction(transaction), "transaction");
+        }
+        let noticed = std::mem::take(&mut self.effects.noticed);
+        for attribution in self.follower.noticed(noticed) {
+            self.write_attribution(attribution);
         }
         self.points.answering(&self.effects.to_client);
         self.points.sending(&self.effects.to_server);
@@ -381,6 +408,12 @@ impl Connection {
         if !self.client_open {
             self.to_client = Outbox::default();
         }
+    }
+
+    /// Says which migration decisions belong to.
+    fn write_attribution(&mut self, attribution: Attribution) {
+        Attributed(&attribution).emit();
+        self.log(Logged::Attribution(attribution), "attribution");
     }
 
     /// Writes down what has happened, in this order.

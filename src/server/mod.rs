@@ -9,6 +9,7 @@ mod failpoint;
 mod listener;
 pub mod login;
 pub mod login_error;
+mod migrations;
 mod monitor;
 mod outbox;
 mod presence;

@@ -22,6 +22,7 @@ use super::connection::{Drain, Shared};
 use super::descriptors;
 use super::listener::{self, Front};
 use super::login_error::LoginError;
+use super::migrations::Migrations;
 use super::siblings::Siblings;
 use super::speeds::Speeds;
 use super::witness;
@@ -96,6 +97,11 @@ pub async fn run(
     if let Some((needed, allowed)) = descriptors::too_few(settings.max_sessions) {
         TooFewFiles { sessions: settings.max_sessions, needed, allowed }.emit();
     }
+    let migrations = Migrations::default();
+    // Without it, only some directions are unknown.
+    if let Ok(earlier) = store.attributions().await {
+        migrations.remember(&earlier);
+    }
     let started = settings.clone();
     let (draining, settings_source) = (watch::Sender::new(Drain::No), watch::Sender::new(Arc::new(settings)));
     let shared = Shared {
@@ -104,6 +110,7 @@ pub async fn run(
         store: store.clone(),
         siblings: Siblings::default(),
         speeds: Speeds::default(),
+        migrations,
     };
     tokio::spawn(live(store.clone()));
     let stopping = watch::Sender::new(false);

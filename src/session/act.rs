@@ -101,7 +101,8 @@ impl Session {
 
     fn run_subject(&mut self, subject: &Subject, outcome: Outcome, decided: Option<Decided>, care: Option<Care>, out: &mut Effects) {
         self.shadows_stale |= may_change(&subject.script);
-        let ran = Ran { effects: outcome.effects.into(), script: Some(subject.script.clone()), decision: decided, ..Ran::default() };
+        let given = self.given_to(subject);
+        let ran = Ran { effects: outcome.effects.into(), script: Some(subject.script.clone()), decision: decided, given, ..Ran::default() };
         let (kind, completion) = match subject.shape {
             Shape::Query => (Kind::Query, Completion::Ran(ran)),
             Shape::Execute => (Kind::Execute, Completion::Ran(ran)),

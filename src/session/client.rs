@@ -21,7 +21,7 @@ use super::refusals;
 use super::registry::{Known, Registry};
 use super::replies::{Kind, Owner};
 use super::work::{Shape, Subject, Work};
-use super::{Fatal, Progress, Session, Status};
+use super::{Fatal, Progress, Session, Status, versions};
 
 /// Whether the next frame can be looked at now.
 #[derive(Debug, PartialEq, Eq)]
@@ -198,9 +198,11 @@ impl Session {
         if self.is_held_back(&script) {
             return Ok(Flow::Wait);
         }
-        let Some(name) = self.client.peek()?.and_then(|frame| views::parse(frame.body).map(|(name, _, _)| name.to_vec())) else {
+        let Some((name, _, types)) = self.client.peek()?.and_then(|frame| views::parse(frame.body)) else {
             return Err(Fatal::protocol("malformed Parse"));
         };
+        self.versions.parsed(name, &script, types);
+        let name = name.to_vec();
         self.forward(Kind::Parse, Completion::Prepared { name, script })
     }
 
@@ -221,6 +223,11 @@ impl Session {
         if script.as_deref().is_some_and(waits_for_advisory_lock) && length < MAX_BIND_OF_KEYS {
             let Some(frame) = self.client.peek()?.filter(|_| complete) else { return Ok(Flow::Wait) };
             self.bound_keys = views::bind_integers(frame.body).map(|keys| (portal.clone(), keys));
+        }
+        if let Some(script) = script.as_ref().filter(|script| versions::may_write_version(script)) {
+            let short = length < versions::MAX_BIND_OF_VERSION;
+            let Some(frame) = self.client.peek()?.filter(|_| complete || !short) else { return Ok(Flow::Wait) };
+            self.versions.bind(&portal, &statement, script, short.then_some(frame.body));
         }
         self.forward(Kind::Bind, Completion::Bound { portal, script })
     }
@@ -258,7 +265,8 @@ impl Session {
             if rows == 0 {
                 self.note_run_to_its_end(&portal);
             }
-            let ran = Ran { effects: outcome.effects.into(), script: Some(Arc::clone(&script)), portal: Some(portal), ..Ran::default() };
+            let given = self.versions.given(&portal, &script);
+            let ran = Ran { effects: outcome.effects.into(), script: Some(Arc::clone(&script)), portal: Some(portal), given, ..Ran::default() };
             self.batch.executed = true;
             if let Some(control) = control(&script) {
                 self.batch.controls |= *control == TransactionControl::Begin || ends_transaction(control);
@@ -324,6 +332,9 @@ impl Session {
             Ok(text) => parse::script(text, limit).map(Arc::new).map_err(|error| not_understood(&error, &self.situation(false, false))),
             Err(_) => Err(refusals::not_utf8(self.identity.mode)),
         };
+        if let Ok(script) = &parsed {
+            self.versions.look_at(script);
+        }
         self.parsed = Some((number, parsed.clone()));
         Ok(parsed)
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::audit::attribution::Given;
 use crate::audit::record::DecisionId;
 use crate::catalog::overlay::Effect;
 use crate::sql::statement::Script;
@@ -55,6 +56,8 @@ pub struct Ran {
     pub sqlstate: Option<String>,
     /// The portal of an Execute.
     pub portal: Option<Vec<u8>>,
+    /// The parameters of an Execute that may write a version.
+    pub given: Vec<Given>,
 }
 
 /// A recorded decision whose outcome is not recorded yet.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::audit::attribution::{Decision, Noticed};
 use crate::audit::event::{Trail, Transaction};
 use crate::audit::record::{DecisionId, Outcome, Record};
 pub use crate::catalog::estimate::Speed;
@@ -64,6 +65,8 @@ pub struct Effects {
     pub to_server: VecDeque<Bytes>,
     /// Make this durable, then answer with [`Event::Recorded`].
     pub record: Option<Box<Record>>,
+    /// What attribution needs of that record.
+    pub deciding: Decision,
     /// Make this durable, then answer with [`Event::Promised`].
     pub promise: Option<Box<(Promise, Trail)>>,
     /// Make durable what became of a promise, then answer with [`Event::Noted`].
@@ -84,6 +87,8 @@ pub struct Effects {
     pub progress: Vec<(PromiseId, Progress)>,
     /// Outcomes of decisions recorded earlier.
     pub outcomes: Vec<(DecisionId, Outcome)>,
+    /// What tells of migrations, in order; behind the outcomes.
+    pub noticed: Vec<Noticed>,
     /// Transactions that have ended.
     pub transactions: Vec<Transaction>,
     /// For logs and metrics.

@@ -140,6 +140,7 @@ impl Session {
         if !outcome.record {
             return self.act(subject, outcome, None, out);
         }
+        self.note_decision(&subject, &outcome, out);
         let record = Box::new(self.record(&subject, &outcome));
         out.record = Some(record);
         self.work = Work::Recording(Box::new(subject), Box::new(outcome));

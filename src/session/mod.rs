@@ -51,6 +51,7 @@ pub mod sight;
 mod splitting;
 mod ticks;
 mod trying;
+mod versions;
 mod waiting;
 mod wholes;
 mod work;
@@ -81,6 +82,7 @@ use own::OwnExchange;
 use registry::Registry;
 use replies::Replies;
 use splitting::Split;
+use versions::Versions;
 use work::Work;
 
 /// The transaction's state as of the last ReadyForQuery.
@@ -183,6 +185,8 @@ pub struct Session {
     touched: bool,
     /// How fast the server is.
     pace: Pace,
+    /// What tells of migrations.
+    versions: Versions,
     client_gone: bool,
     /// The client has heard a FATAL of the server.
     server_said_goodbye: bool,
@@ -249,6 +253,7 @@ impl Session {
             sibling_builds: false,
             run_to_their_end: Vec::new(),
             touched: false,
+            versions: Versions::default(),
             client_gone: false,
             server_said_goodbye: false,
             draining: false,
@@ -323,6 +328,7 @@ impl Session {
         self.read_client(now, out)?;
         self.stay_quiet(out);
         self.close_questions(out);
+        self.tell_noticed(out);
         self.maybe_end(now, out);
         out.transactions.extend(self.chronicle.take_ended());
         Ok(())

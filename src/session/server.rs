@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::audit::attribution::Given;
 use crate::audit::record::Outcome;
 use crate::catalog::overlay::Effect;
 use crate::sql::statement::Script;
@@ -155,6 +156,7 @@ impl Session {
         if tag == b'E' {
             self.allowance.failed();
             self.chronicle.failed();
+            self.versions.failed();
         }
         match (tag, &owner) {
             (b'D', Owner::Own) => {
@@ -183,15 +185,19 @@ impl Session {
 
     fn command_completed(&mut self, body: &[u8], now: Instant) {
         let Some(Expected { completion: Completion::Ran(ran), .. }) = self.replies.head_mut() else { return };
-        let completed = ran.complete(body);
-        self.statement_completed(completed, views::command_tag(body), now);
+        let (completed, given) = (ran.complete(body), std::mem::take(&mut ran.given));
+        self.statement_completed(completed, &given, body, now);
     }
 
-    fn statement_completed(&mut self, (effect, statement): (Effect, Option<(Arc<Script>, usize)>), tag: Option<&str>, now: Instant) {
+    fn statement_completed(&mut self, (effect, statement): (Effect, Option<(Arc<Script>, usize)>), given: &[Given], body: &[u8], now: Instant) {
         self.overlay.apply(&effect);
+        let tag = views::command_tag(body);
         let found = statement.as_ref().and_then(|(script, index)| Some((script, script.statements.get(*index)?)));
         if let Some(tag) = tag {
             self.chronicle.completed(tag, found.map(|(_, parsed)| &parsed.statement), now);
+        }
+        if let Some((script, index)) = &statement {
+            self.versions.completed(&effect, script, *index, given, tag.unwrap_or_default());
         }
         let Some((script, parsed)) = found else { return };
         self.touched |= siblings::touches(&parsed.statement);
@@ -209,6 +215,7 @@ impl Session {
                 && let Some(own) = &mut self.own
             {
                 own.completed(views::command_tag(body));
+                self.versions.own_completed(views::command_tag(body));
             }
             if tag == b'Z' {
                 self.ready(body, now);
@@ -243,8 +250,8 @@ impl Session {
             Completion::Closed { kind, name } => self.registry.closed(kind, &name),
             Completion::Ran(mut ran) => {
                 if tag != b'Z' {
-                    let completed = ran.complete(body);
-                    self.statement_completed(completed, views::command_tag(body), now);
+                    let (completed, given) = (ran.complete(body), std::mem::take(&mut ran.given));
+                    self.statement_completed(completed, &given, body, now);
                 }
                 if tag == b'C'
                     && let Some(portal) = ran.portal.take()
@@ -260,6 +267,7 @@ impl Session {
         let body = self.deliver(&failed.owner, out);
         self.allowance.failed();
         self.chronicle.failed();
+        self.versions.failed();
         if failed.owner == Owner::Own {
             if let Some(own) = &mut self.own {
                 own.error = Some(body);
@@ -289,6 +297,7 @@ impl Session {
             Some(b'E') => Status::Failed,
             _ => Status::Idle,
         };
+        self.versions.ready(self.status);
         if self.status == Status::Idle {
             self.touched = false;
             self.overlay.apply(&Effect::Ended);

@@ -17,6 +17,7 @@ use crate::wire::{errors, messages};
 mod gauging;
 mod judged;
 mod trying;
+mod versions;
 mod waiting;
 
 /// A session between two peers that a test plays.

@@ -427,6 +427,7 @@ impl Session {
                     effects.iter().for_each(|effect| self.overlay.apply(effect));
                 }
                 let tag = tag.map_or("", String::as_str);
+                self.versions.tried(&subject.script, &effects, tag, self.status);
                 self.close_record(decided, Some(tag), None, now, out);
                 self.say_complete(messages::command_complete(tag), out);
                 self.end_of_try(subject.shape, false, out);

@@ -29,6 +29,7 @@ mod tree;
 pub mod uses;
 mod verify;
 mod walk;
+mod written;
 
 #[cfg(test)]
 mod tests;

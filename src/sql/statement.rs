@@ -4,6 +4,7 @@
 
 mod alter;
 mod bound;
+mod write;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub use alter::{
     TypeName, Unique, Using,
 };
 pub use bound::{Bound, Edge, Form, Value};
+pub use write::{Verb, Write};
 
 /// One string of SQL as it came in one Query or Parse message, split as the server splits it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,6 +208,8 @@ pub struct Query {
     pub reach: Reach,
     /// ON CONFLICT: it asks for a unique index.
     pub on_conflict: bool,
+    /// What it writes, where that is little and stands in it.
+    pub write: Option<Box<Write>>,
 }
 
 /// Which rows a statement writes, as far as its text says.

@@ -3,8 +3,13 @@
 use super::backend::{Backend, Row};
 use super::error::StoreError;
 use super::plan::{id, key};
+use super::search;
 use crate::audit::chain::{Digest, Entry, Head};
+use crate::audit::event::{Attribution, Event};
 use crate::audit::record::DecisionId;
+
+/// So many migrations of before its start a process remembers.
+const REMEMBERED: i64 = 10_000;
 
 /// The last entry of every chain that has one.
 pub(super) fn heads(backend: &mut dyn Backend) -> Result<Vec<Head>, StoreError> {
@@ -36,6 +41,35 @@ pub(super) fn underived(backend: &mut dyn Backend) -> Result<Vec<DecisionId>, St
     let rows = backend
         .query("SELECT number, derived FROM writers w WHERE EXISTS (SELECT 1 FROM entries e WHERE e.id = (w.number << 40) + w.derived + 1)", &[])?;
     Ok(rows.iter().map(|row| DecisionId { writer: row.int(0), seq: row.int(1) }).collect())
+}
+
+/// The numbers of chains that have entries, whether or not a row says whose they are.
+pub(super) fn numbers(backend: &mut dyn Backend) -> Result<Vec<i64>, StoreError> {
+    let (mut numbers, mut after) = (Vec::new(), 0);
+    loop {
+        let rows = backend.query("SELECT min(id) FROM entries WHERE id > $1", &[after.into()])?;
+        let Some(first) = rows.first().map(|row| row.int(0)).filter(|first| *first > 0) else { return Ok(numbers) };
+        let number = id(first).writer;
+        numbers.push(number);
+        after = key(DecisionId { writer: number + 1, seq: 0 });
+    }
+}
+
+/// What earlier processes found out of migrations of tables that keep one version, oldest first.
+pub(super) fn attributions(backend: &mut dyn Backend) -> Result<Vec<Attribution>, StoreError> {
+    let rows = backend.query(
+        "SELECT e.id, e.body FROM (SELECT entry FROM migrations ORDER BY at_unix_micros DESC, entry DESC LIMIT $1) m JOIN entries e ON e.id = m.entry
+         ORDER BY e.at_unix_micros, e.id",
+        &[REMEMBERED.into()],
+    )?;
+    let events = rows.iter().map(|row| search::event(id(row.int(0)), &row.text(1)));
+    events
+        .filter_map(|event| match event {
+            Ok(Event::Attribution(attribution)) => Some(Ok(attribution)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        })
+        .collect()
 }
 
 /// The next entries of one chain.

@@ -28,7 +28,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::audit::chain::{Entry, Head};
-use crate::audit::event::{Ended, Event, Trail};
+use crate::audit::event::{Attribution, Ended, Event, Trail};
 use crate::audit::listed::{Listed, Search, Story};
 use crate::audit::record::{DecisionId, Outcome, Record};
 use crate::audit::summary::Decided;
@@ -269,6 +269,22 @@ impl Store {
     /// When they could not be read.
     pub async fn writers(&self) -> Result<Vec<(i64, String)>, StoreError> {
         self.read(entries::writers).await
+    }
+
+    /// Numbers of all chains that have entries, also of those that nobody claims.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn chains(&self) -> Result<Vec<i64>, StoreError> {
+        self.read(entries::numbers).await
+    }
+
+    /// What earlier processes found out of migrations, oldest first; of many the newest.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn attributions(&self) -> Result<Vec<Attribution>, StoreError> {
+        self.read(entries::attributions).await
     }
 
     /// The next entries of one chain, so many at most; none behind the last.

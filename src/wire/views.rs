@@ -40,6 +40,15 @@ pub fn execute_in_full(body: &[u8]) -> Option<(&[u8], u32)> {
 /// Bind: its parameters as integers, each `None` where it is NULL or none.
 #[must_use]
 pub fn bind_integers(body: &[u8]) -> Option<Vec<Option<i64>>> {
+    Some(bind_values(body)?.into_iter().map(|value| value.and_then(|(format, value)| integer(value, format))).collect())
+}
+
+/// A parameter with its format (0 is text, 1 is binary); `None` is NULL.
+pub type Bound<'a> = Option<(u16, &'a [u8])>;
+
+/// Bind: its parameters.
+#[must_use]
+pub fn bind_values(body: &[u8]) -> Option<Vec<Bound<'_>>> {
     let (_, rest) = c_string(body)?;
     let (_, mut rest) = c_string(rest)?;
     let formats: Vec<u16> = (0..u16_of(&mut rest)?).map(|_| u16_of(&mut rest)).collect::<Option<_>>()?;
@@ -47,12 +56,24 @@ pub fn bind_integers(body: &[u8]) -> Option<Vec<Option<i64>>> {
     values
         .map(|at| {
             // One format is that of all; none is text.
-            let format = formats.get(at).or(formats.first()).copied().unwrap_or(0);
+            let format = if formats.len() == 1 { formats.first() } else { formats.get(at) }.copied().unwrap_or(0);
             let (length, behind) = rest.split_first_chunk::<4>()?;
             let length = usize::try_from(i32::from_be_bytes(*length)).ok();
             let (value, behind) = length.map_or(Some((None, behind)), |length| Some((Some(behind.get(..length)?), behind.get(length..)?)))?;
             rest = behind;
-            Some(value.and_then(|value| integer(value, format)))
+            Some(value.map(|value| (format, value)))
+        })
+        .collect()
+}
+
+/// The end of Parse: the numbers of the types that it names for its parameters.
+#[must_use]
+pub fn parameter_types(mut types: &[u8]) -> Option<Vec<u32>> {
+    (0..u16_of(&mut types)?)
+        .map(|_| {
+            let (oid, behind) = types.split_first_chunk::<4>()?;
+            types = behind;
+            Some(u32::from_be_bytes(*oid))
         })
         .collect()
 }
@@ -141,6 +162,15 @@ mod tests {
         assert_eq!(target(b""), None);
         assert_eq!(first_column(b"\0\x01\0\0\0\x09hi"), None);
         assert_eq!(first_column(b"\0\x01\xff\xff\xff\xfe"), None);
+    }
+
+    #[test]
+    fn parameters_and_their_types_are_read() {
+        let mixed = b"p\0s\0\0\x02\0\x01\0\0\0\x03\0\0\0\x01\x07\0\0\0\x02ab\xff\xff\xff\xff\0\0";
+        assert_eq!(bind_values(mixed), Some(vec![Some((1, &b"\x07"[..])), Some((0, &b"ab"[..])), None]));
+        assert_eq!(parameter_types(b"\0\x02\0\0\0\x14\0\0\0\0"), Some(vec![20, 0]));
+        assert_eq!(parameter_types(b"\0\0"), Some(vec![]));
+        assert_eq!(parameter_types(b"\0\x01\0"), None);
     }
 
     #[test]

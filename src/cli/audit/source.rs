@@ -25,7 +25,15 @@ pub(super) trait Entries {
 
 impl Entries for Store {
     async fn writers(&self) -> Result<Vec<Writer>, Ended> {
-        Ok(Self::writers(self).await?.into_iter().map(|(number, writer)| Writer { writer, number }).collect())
+        let mut writers: Vec<Writer> = Self::writers(self).await?.into_iter().map(|(number, writer)| Writer { writer, number }).collect();
+        for number in self.chains().await?.into_iter().filter(|number| !writers.iter().any(|writer| writer.number == *number)).collect::<Vec<_>>() {
+            // Whose it is, its first entry says.
+            let first = Self::entries(self, DecisionId { writer: number, seq: 0 }, 1).await?;
+            let said = first.first().and_then(|entry| serde_json::from_str(&entry.body).ok());
+            let writer = if let Some(Event::Started(started)) = said { started.writer } else { String::new() };
+            writers.push(Writer { writer, number });
+        }
+        Ok(writers)
     }
 
     async fn anchors(&self) -> Result<Vec<String>, Ended> {

@@ -51,7 +51,8 @@ fn lone_call(stmt: &SelectStmt) -> Option<LoneCall> {
     Some(LoneCall { arguments: call.args.iter().map(argument).collect(), column, function })
 }
 
-fn argument(node: &Node) -> Argument {
+/// A value as far as it stands in the statement.
+pub(super) fn argument(node: &Node) -> Argument {
     match tree::kind(node) {
         Some(NodeEnum::ParamRef(parameter)) => usize::try_from(parameter.number).map_or(Argument::Other, Argument::Parameter),
         Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().map_or(Argument::Other, argument),
@@ -100,6 +101,7 @@ pub(super) fn explain(source: &Source<'_>, stmt: &ExplainStmt) -> Result<Stateme
         Statement::CreateTable(table) if !tree::switched_on(&stmt.options, "analyze") => {
             table.execute.map_or_else(plain, |name| Statement::Execute { name })
         }
+        Statement::Query(query) => Statement::Query(Query { write: None, ..query }),
         other => other,
     })
 }

@@ -1,20 +1,33 @@
 //! INSERT, UPDATE, DELETE and MERGE: which rows they write, as far as the text says.
 
-use pg_query::protobuf::{AExpr, AExprKind, BoolExprType, InsertStmt, RangeVar, SelectStmt, SubLink, SubLinkType};
+use pg_query::protobuf::{AExpr, AExprKind, BoolExprType, DeleteStmt, InsertStmt, RangeVar, SelectStmt, SubLink, SubLinkType, UpdateStmt};
 use pg_query::{Node, NodeEnum};
 
 use super::super::statement::{Query, Reach, Statement};
-use super::tree;
+use super::{tree, written};
 
 /// INSERT.
 pub(super) fn insert(stmt: &InsertStmt) -> Statement {
     let queried = matches!(tree::inner(stmt.select_stmt.as_deref()), Some(NodeEnum::SelectStmt(select)) if brings_rows(select));
     let reach = if queried { Reach::Queried } else { Reach::Given };
-    Statement::Query(Query { on_conflict: stmt.on_conflict_clause.is_some(), ..of(stmt.relation.as_ref(), reach) })
+    let write = written::inserted(stmt).map(Box::new);
+    Statement::Query(Query { on_conflict: stmt.on_conflict_clause.is_some(), write, ..of(stmt.relation.as_ref(), reach) })
 }
 
-/// UPDATE and DELETE; `joined` where other tables say which rows, too.
-pub(super) fn change(relation: Option<&RangeVar>, condition: Option<&Node>, joined: bool) -> Statement {
+/// UPDATE.
+pub(super) fn update(stmt: &UpdateStmt) -> Statement {
+    let change = change(stmt.relation.as_ref(), stmt.where_clause.as_deref(), !stmt.from_clause.is_empty());
+    Statement::Query(Query { write: written::updated(stmt).map(Box::new), ..change })
+}
+
+/// DELETE.
+pub(super) fn delete(stmt: &DeleteStmt) -> Statement {
+    let change = change(stmt.relation.as_ref(), stmt.where_clause.as_deref(), !stmt.using_clause.is_empty());
+    Statement::Query(Query { write: written::deleted(stmt).map(Box::new), ..change })
+}
+
+/// `joined` where other tables say which rows, too.
+fn change(relation: Option<&RangeVar>, condition: Option<&Node>, joined: bool) -> Query {
     let pins = condition.map(pinned);
     let reach = match (pins, joined) {
         (None, false) => Reach::All,
@@ -22,7 +35,7 @@ pub(super) fn change(relation: Option<&RangeVar>, condition: Option<&Node>, join
         (Some(Pins::Columns(columns)), false) => Reach::Pinned(columns),
         (_, true) => Reach::Queried,
     };
-    Statement::Query(of(relation, reach))
+    of(relation, reach)
 }
 
 /// MERGE.

@@ -45,8 +45,8 @@ fn of_rows(node: &NodeEnum) -> Option<Statement> {
     Some(match node {
         NodeEnum::SelectStmt(stmt) => query::select(stmt),
         NodeEnum::InsertStmt(stmt) => rows::insert(stmt),
-        NodeEnum::UpdateStmt(stmt) => rows::change(stmt.relation.as_ref(), stmt.where_clause.as_deref(), !stmt.from_clause.is_empty()),
-        NodeEnum::DeleteStmt(stmt) => rows::change(stmt.relation.as_ref(), stmt.where_clause.as_deref(), !stmt.using_clause.is_empty()),
+        NodeEnum::UpdateStmt(stmt) => rows::update(stmt),
+        NodeEnum::DeleteStmt(stmt) => rows::delete(stmt),
         NodeEnum::MergeStmt(stmt) => rows::merge(stmt.relation.as_ref()),
         NodeEnum::DeclareCursorStmt(_) => query::declare(),
         NodeEnum::ClosePortalStmt(_) => query::plain(),

@@ -1,6 +1,7 @@
 mod alter;
 mod hostile;
 mod kinds;
+mod written;
 
 use super::*;
 use crate::sql::name::RelationName;
