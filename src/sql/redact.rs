@@ -353,7 +353,7 @@ mod tests {
                 "ALTER TABLE t ADD c numeric(10, 2) DEFAULT ?, ADD d varchar (20) CHECK (f(?) > c2)",
             ),
             ("DO $x$ BEGIN PERFORM f('a', 1); END $x$ -- 5\n", "DO $x$ BEGIN PERFORM f('***', ?); END $x$  \n"),
-            ("SELECT $1, E'a\\'', 'b', 7", "SELECT $?, E'***', ?"),
+            ("SELECT $1, E'a\\'', 'b', 7", "SELECT '***', ?"),
         ] {
             assert_eq!(redact(text, Literals::Redact), expected);
         }
