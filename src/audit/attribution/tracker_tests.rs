@@ -189,7 +189,7 @@ fn sessions_that_have_ended_already() {
 #[test]
 fn what_is_rolled_back_to_a_savepoint_does_not_hold() {
     let mut story = Story::of(&["a"]);
-    let mut notice = |story: &mut Story, noticed| assert!(story.tracker.noticed("a", noticed).is_empty());
+    let notice = |story: &mut Story, noticed| assert!(story.tracker.noticed("a", noticed).is_empty());
     story.decided("a", &[1]);
     notice(&mut story, Noticed::Savepoint("s".into()));
     story.decided("a", &[2]);
