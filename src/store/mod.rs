@@ -89,12 +89,12 @@ impl Store {
     /// # Errors
     /// Also when there is no such file.
     pub fn open_existing(place: &Place) -> Result<Self, StoreError> {
-        match place {
-            Place::File(path) if !path.exists() => {
-                Err(StoreError::Open(format!("{}: {}", path.display(), std::io::Error::from(std::io::ErrorKind::NotFound))))
-            }
-            Place::File(_) | Place::Fleet(_) => Self::open(place),
+        if let Place::File(path) = place
+            && let Err(error) = std::fs::metadata(path)
+        {
+            return Err(StoreError::Open(format!("{}: {error}", path.display())));
         }
+        Self::open(place)
     }
 
     /// Runs it on threads of its own; also what opens it, which may have a runtime of its own.
@@ -197,14 +197,6 @@ impl Store {
     /// When they could not be read.
     pub async fn pending(&self, wanted: Wanted) -> Result<Vec<Pending>, StoreError> {
         self.read(move |backend| promises::pending(backend, &wanted)).await
-    }
-
-    /// Whether that would change anything.
-    ///
-    /// # Errors
-    /// When it could not be read.
-    pub async fn is_open(&self, id: PromiseId, progress: Progress) -> Result<bool, StoreError> {
-        self.read(move |backend| promises::is_open(backend, id, &progress)).await
     }
 
     /// Decisions in the order in which they were taken, a page of them; an empty one is behind the last.

@@ -68,15 +68,6 @@ pub(super) fn update(PromiseId(id): PromiseId, progress: &Progress) -> Write {
     }
 }
 
-/// Whether it would change anything: a person hears when it would not.
-pub(super) fn is_open(backend: &mut dyn Backend, PromiseId(id): PromiseId, progress: &Progress) -> Result<bool, StoreError> {
-    let open = match progress {
-        Progress::Dropped { .. } => backend.query("SELECT 1 FROM announced WHERE id = $1 AND state IN ('promised', 'committed')", &[id.into()])?,
-        _ => backend.query("SELECT 1 FROM announced WHERE id = $1", &[id.into()])?,
-    };
-    Ok(!open.is_empty())
-}
-
 pub(super) fn pending(backend: &mut dyn Backend, wanted: &Wanted) -> Result<Vec<Pending>, StoreError> {
     const COLUMNS: &str = "SELECT id, at_unix_micros, session, system, database, role, xid, life, operations, whole, state, done, sqlstate, message, told, transaction_number";
     const OPEN: &str = "WHERE state IN ('promised', 'committed')";

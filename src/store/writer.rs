@@ -60,6 +60,14 @@ pub(super) struct Writer {
     is_behind: bool,
 }
 
+/// What the thread turns to.
+enum Next {
+    /// Somebody asks for something.
+    Asked(Request),
+    /// What is owed is tried again.
+    Again,
+}
+
 /// A commit of which nobody knows whether it was one.
 struct Doubt {
     /// The chain as it is if it was.
@@ -89,7 +97,7 @@ impl Writer {
         while let Some(first) = self.next(&mut inbox) {
             let mut group: Vec<Waiting> = self.owed.drain(..self.owed.len().min(GROUP)).collect();
             let mut close = None;
-            let mut next = first;
+            let mut next = if let Next::Asked(request) = first { Some(request) } else { None };
             while let Some(request) = next {
                 match request {
                     Request::Write(dated, reply) => group.push((*dated, reply)),
@@ -107,23 +115,22 @@ impl Writer {
         }
     }
 
-    /// The next request; `None` within when only what is owed is to be tried again, and without when nobody is left.
-    #[allow(clippy::option_option, reason = "it is said above what each means")]
-    fn next(&mut self, inbox: &mut mpsc::Receiver<Request>) -> Option<Option<Request>> {
+    /// What there is to do; none when nobody is left.
+    fn next(&mut self, inbox: &mut mpsc::Receiver<Request>) -> Option<Next> {
         if self.owed.is_empty() && self.doubt.is_none() {
-            return inbox.blocking_recv().map(Some);
+            return inbox.blocking_recv().map(Next::Asked);
         }
         if std::mem::take(&mut self.is_back) {
-            return Some(inbox.try_recv().ok());
+            return Some(inbox.try_recv().map_or(Next::Again, Next::Asked));
         }
         for _ in 0..AGAIN.as_millis() / LOOK.as_millis() {
             match inbox.try_recv() {
-                Ok(request) => return Some(Some(request)),
+                Ok(request) => return Some(Next::Asked(request)),
                 Err(TryRecvError::Disconnected) => return None,
                 Err(TryRecvError::Empty) => std::thread::sleep(LOOK),
             }
         }
-        Some(None)
+        Some(Next::Again)
     }
 
     /// Writes what was asked for before the close, then closes the store.
