@@ -36,10 +36,14 @@ pub(super) fn anchors(backend: &mut dyn Backend) -> Result<Vec<String>, StoreErr
     Ok(backend.query("SELECT body FROM anchors ORDER BY number", &[])?.iter().map(|row| row.text(0)).collect())
 }
 
-/// Chains whose last entries have nothing derived: from where on. Their process died just then, or is about to.
+/// Chains whose last entries have nothing derived: from where on. Their process died just then, or is about to. The next entry may be missing, where
+/// the store was replaced by a copy of a moment before.
 pub(super) fn underived(backend: &mut dyn Backend) -> Result<Vec<DecisionId>, StoreError> {
-    let rows = backend
-        .query("SELECT number, derived FROM writers w WHERE EXISTS (SELECT 1 FROM entries e WHERE e.id = (w.number << 40) + w.derived + 1)", &[])?;
+    let rows = backend.query(
+        "SELECT number, derived FROM writers w
+         WHERE EXISTS (SELECT 1 FROM entries e WHERE e.id > (w.number << 40) + w.derived AND e.id < (w.number + 1) << 40)",
+        &[],
+    )?;
     Ok(rows.iter().map(|row| DecisionId { writer: row.int(0), seq: row.int(1) }).collect())
 }
 

@@ -430,6 +430,22 @@ async fn a_copy_in_the_place_of_the_store_is_taken_up() {
 }
 
 #[tokio::test]
+async fn what_a_copy_lacks_keeps_nothing_behind_it_from_being_found() {
+    let (_directory, path) = place();
+    let store = open(&path);
+    let first = store.record(record("one")).await.unwrap();
+    store.outcome(first, outcome()).await.unwrap();
+    derived(&store).await;
+    // As in a copy of the moment before the outcome.
+    let gone = "DELETE FROM entries WHERE id = (SELECT max(id) FROM entries); UPDATE writers SET derived = derived - 1";
+    reader(&path).execute_batch(gone).unwrap();
+    let second = store.record(record("two")).await.unwrap();
+    store.outcome(second, outcome()).await.unwrap();
+    derived(&store).await;
+    assert_eq!(text(&reader(&path), "SELECT outcome_tag FROM records ORDER BY id DESC LIMIT 1"), "CREATE INDEX");
+}
+
+#[tokio::test]
 async fn a_deleted_log_loses_nothing() {
     let (_directory, path) = place();
     let store = open(&path);

@@ -153,17 +153,18 @@ impl Writer {
     /// Writes what follows from the entries. What fails is made again from them.
     fn derive(&mut self) {
         let mut writes = std::mem::take(&mut self.derived);
-        let Some(last) = self.derived_to.take().filter(|_| !self.is_behind) else {
-            if self.is_behind && derive::catch_up(self.backend.as_mut()).is_ok() {
-                self.is_behind = false;
-                self.derived_from = self.chain.as_ref().map_or(0, |chain| chain.head().seq);
+        if let Some(last) = self.derived_to.take()
+            && !self.is_behind
+        {
+            writes.push(derive::derived_to(last, self.derived_from));
+            match self.backend.commit_lazily(&writes) {
+                Ok(changed) if changed.last() == Some(&1) => self.derived_from = last.seq,
+                _ => self.is_behind = true,
             }
-            return;
-        };
-        writes.push(derive::derived_to(last, self.derived_from));
-        match self.backend.commit_lazily(&writes) {
-            Ok(changed) if changed.last() == Some(&1) => self.derived_from = last.seq,
-            _ => self.is_behind = true,
+        }
+        if self.is_behind && derive::catch_up(self.backend.as_mut()).is_ok() {
+            self.is_behind = false;
+            self.derived_from = self.chain.as_ref().map_or(0, |chain| chain.head().seq);
         }
     }
 
