@@ -200,6 +200,9 @@ fn the_proxys_policy_is_read() {
     let config = "[[listener]]\nname = \"m\"\naddress = \"127.0.0.1:6432\"\n[[upstream]]\nname = \"m\"\nhosts = [\"127.0.0.1:5432\"]\n[rules]\ndrop-table = \"warn\"\n[[exempt]]\ntable = \"t\"\nrules = [\"create-index-blocking\"]\nreason = \"small\"\n";
     let files = Files::of(&[("p.toml", config), ("x.sql", "CREATE INDEX i ON t (a);\nDROP TABLE t;\n")]);
     assert_eq!(files.decisions(&["--config", "p.toml", "x.sql"]), ["pass", "pass"]);
+    let approvable = format!("{}[[approval]]\nrules = [\"drop-table\"]\n", config.replace("drop-table = \"warn\"\n", ""));
+    let asked = Files::of(&[("p.toml", &approvable), ("x.sql", "DROP TABLE t;\n")]);
+    assert_eq!(asked.decisions(&["--config", "p.toml", "x.sql"]), ["approval"]);
     let findings = files.json(&["--config", "p.toml", "x.sql"])["files"][0]["statements"].clone();
     assert_eq!((findings[0]["findings"][0]["policy"].as_str(), findings[1]["findings"][0]["policy"].as_str()), (Some("exempt"), Some("warn")));
 }

@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use pgairlock::audit::approval::{Approval, RecordedApproval, Use, UseEnded};
 use pgairlock::audit::chain::{Digest, Entry};
 use pgairlock::audit::event::{Event, Trail};
 use pgairlock::audit::record::{DecisionId, Outcome, Record};
@@ -43,6 +44,7 @@ fn record(session: &str) -> Record {
         commit_is_announced: false,
         facts: Vec::new(),
         server_version: 150_000,
+        approval: None,
         tls: None,
     }
 }
@@ -179,4 +181,94 @@ async fn broken_connections_neither_lose_nor_double() {
     assert_eq!(seen.len(), all, "none is there twice");
     assert!(answered.iter().all(|session| seen.contains(session)), "what was answered is there");
     assert!(broken > 5 && !answered.is_empty(), "{broken} sessions were ended, {} records were answered", answered.len());
+}
+
+fn approved(fingerprint: &str, by: &str, uses: i64) -> Approval {
+    Approval { fingerprint: fingerprint.into(), by: by.into(), known_by: "command".into(), reason: "r".into(), expires_unix_micros: i64::MAX, uses }
+}
+
+fn using(fingerprint: &str, session: &str) -> Use {
+    Use { fingerprint: fingerprint.into(), approvals: Vec::new(), session: session.into(), transaction: 1, commit_is_announced: true }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_replica_hears_approved_each_use_is_taken_once_among_all() {
+    for cluster in clusters() {
+        let (_database, place) = place(cluster).await;
+        let stores = [open(&place).await.unwrap(), open(&place).await.unwrap(), open(&place).await.unwrap()];
+        let fingerprint = "ab".repeat(32);
+        assert_eq!(stores[0].reserve(using(&fingerprint, "s"), 1).await.unwrap(), None);
+        stores[0].approve(approved(&fingerprint, "ann", 5)).await.unwrap();
+        let tries = (0..30).map(|number| {
+            let (store, fingerprint) = (stores[number % 3].clone(), fingerprint.clone());
+            tokio::spawn(async move { store.reserve(using(&fingerprint, &format!("s{number}")), 1).await.unwrap() })
+        });
+        let mut taken = Vec::new();
+        for tried in tries {
+            taken.extend(tried.await.unwrap());
+        }
+        assert_eq!(taken.len(), 5, "{taken:?}");
+        assert!(taken.iter().all(|reserved| reserved.given[0].by == "ann"));
+        // Used at one, given back at another.
+        stores[1].event(Event::ApprovalUseEnded(UseEnded { of: taken[0].id, consumed: true })).await.unwrap();
+        stores[2].event(Event::ApprovalUseEnded(UseEnded { of: taken[1].id, consumed: false })).await.unwrap();
+        stores[2].event(Event::ApprovalUseEnded(UseEnded { of: taken[1].id, consumed: false })).await.unwrap();
+        assert!(stores[0].reserve(using(&fingerprint, "again"), 1).await.unwrap().is_some());
+        assert_eq!(stores[1].reserve(using(&fingerprint, "more"), 1).await.unwrap(), None);
+        // A second person at another replica.
+        stores[2].approve(approved(&fingerprint, "ann", 1)).await.unwrap();
+        assert_eq!(stores[0].reserve(using(&fingerprint, "two"), 2).await.unwrap(), None);
+        stores[1].approve(approved(&fingerprint, "bob", 1)).await.unwrap();
+        assert!(stores[0].is_approved(fingerprint.clone(), 2).await.unwrap());
+        let two = stores[0].reserve(using(&fingerprint, "two"), 2).await.unwrap().unwrap();
+        assert_eq!(two.given.iter().map(|given| given.by.as_str()).collect::<BTreeSet<_>>(), BTreeSet::from(["ann", "bob"]));
+        for store in stores {
+            store.close().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_heard_is_used_or_given_back_with_what_is_found_out() {
+    for cluster in clusters() {
+        let (_database, place) = place(cluster).await;
+        let store = open(&place).await.unwrap();
+        for (number, (progress, is_free)) in
+            [(Progress::Settled, false), (Progress::Aborted, true), (Progress::Unknown, false)].into_iter().enumerate()
+        {
+            let fingerprint = format!("{number}").repeat(64);
+            let session = format!("lost{number}");
+            store.approve(approved(&fingerprint, "ann", 1)).await.unwrap();
+            store.reserve(using(&fingerprint, &session), 1).await.unwrap().unwrap();
+            let promise = store.promise(promise(&session), Trail::default()).await.unwrap();
+            assert!(!store.is_approved(fingerprint.clone(), 1).await.unwrap());
+            store.progress(promise, progress, "next").await.unwrap();
+            assert_eq!(store.is_approved(fingerprint, 1).await.unwrap(), is_free, "{number}");
+        }
+        store.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wanted_is_listed_once_with_what_was_said() {
+    for cluster in clusters() {
+        let (_database, place) = place(cluster).await;
+        let store = open(&place).await.unwrap();
+        let fingerprint = "c4".repeat(32);
+        let approval =
+            RecordedApproval { fingerprint: fingerprint.clone(), rules: vec!["drop-table".into()], people: 1, given: Vec::new(), used: None };
+        for session in ["one", "two"] {
+            store.record(Record { approval: Some(approval.clone()), decision: "refuse".into(), ..record(session) }).await.unwrap();
+        }
+        while store.underived().await.unwrap() > 0 {
+            tokio::task::yield_now().await;
+        }
+        store.approve(approved(&fingerprint, "ann", 1)).await.unwrap();
+        for found in [store.requests(10).await.unwrap(), store.request(fingerprint[..12].to_owned()).await.unwrap()] {
+            let [request] = found.as_slice() else { panic!("{found:?}") };
+            assert_eq!((request.times, request.rules.as_str(), request.words.len(), request.is_approved(1)), (2, "drop-table", 1, true));
+        }
+        assert_eq!(store.request("ffff".into()).await.unwrap(), []);
+        store.close().await.unwrap();
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::approval::{Approval, Revocation, Use, UseEnded};
 use super::chain::{Digest, Head};
 use super::record::{DecisionId, Outcome, Record};
 
@@ -27,6 +28,14 @@ pub enum Event {
     Deferred(DeferredStep),
     /// What became of a decision whose outcome nobody had written down.
     Settled(Settled),
+    /// A person lets a refused statement through.
+    Approval(Approval),
+    /// A person takes that back.
+    Revocation(Revocation),
+    /// A statement takes what persons have let through.
+    ApprovalUse(Use),
+    /// What became of that.
+    ApprovalUseEnded(UseEnded),
     /// Entries that were older than the retention were taken away; the anchor stands for them.
     Retention(Retention),
     /// Of a later version.

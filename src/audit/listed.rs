@@ -74,6 +74,12 @@ pub enum Standing {
 /// A lost connection: what the statement did by then, nobody heard.
 const UNHEARD: [&str; 2] = ["08006", "57P01"];
 
+/// Whether an error of this code tells only that nobody heard how the statement ended.
+#[must_use]
+pub fn is_unheard(sqlstate: &str) -> bool {
+    UNHEARD.contains(&sqlstate)
+}
+
 impl Standing {
     /// From what the store has. It shares its transaction with others; the session is over, or the process that wrote for it is.
     #[must_use]

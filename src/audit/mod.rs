@@ -1,6 +1,7 @@
 //! The audit record, what holds the records together, and what many of them come to.
 
 pub mod anchor;
+pub mod approval;
 pub mod attribution;
 pub mod chain;
 pub mod checkpoint;

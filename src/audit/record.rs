@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::approval::RecordedApproval;
+
 /// A decision, before it is acted upon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -24,7 +26,7 @@ pub struct Record {
     pub application_name: Option<String>,
     /// The SQL as the client sent it, secrets redacted.
     pub sql: String,
-    /// `pass`, `rewrite`, `defer`, `settle`, `gate`, `refuse`, or in warn mode `would-rewrite`, `would-defer`, `would-gate`, `would-refuse`.
+    /// `pass`, `rewrite`, `defer`, `settle`, `gate`, `refuse`, `await` (persons are waited for), or in warn mode `would-rewrite`, `would-defer`, `would-gate`, `would-refuse`.
     pub decision: String,
     /// Its findings.
     pub findings: Vec<RecordedFinding>,
@@ -41,6 +43,9 @@ pub struct Record {
     /// `server_version_num`.
     #[serde(default)]
     pub server_version: u32,
+    /// Persons may let it through, or have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<RecordedApproval>,
     /// The client's certificate: its subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<String>,

@@ -126,6 +126,9 @@ impl<'a> Course<'a> {
             prepared: &Nobody,
             extended: false,
             allowance: &Allowance::default(),
+            // Not known: whether it may be approved does not hang on it.
+            system: Some(""),
+            granted: None,
         };
         let foreseen = foresee(&read.script, facts, &situation, asking.basis, &mut self.so_far);
         let reports = foreseen.into_iter().zip(&read.script.statements).map(|(foreseen, parsed)| {
@@ -137,6 +140,7 @@ impl<'a> Course<'a> {
                 plan: foreseen.plan,
                 findings: foreseen.findings,
                 in_transaction: foreseen.in_transaction,
+                approvable: foreseen.approvable,
                 prefix: compose::prefix(&parsed.statement),
             }
         });

@@ -33,6 +33,8 @@ pub struct StatementReport {
     pub findings: Vec<Judged>,
     /// It stands in a transaction.
     pub in_transaction: bool,
+    /// It is refused, and persons may lift that.
+    pub approvable: bool,
     /// `ALTER TABLE t`, where it is one: stands before a command that takes the place of one of its own.
     pub prefix: String,
 }
@@ -114,7 +116,16 @@ impl StatementReport {
             Plan::Pass => Outcome::Pass,
             Plan::Edit(_) | Plan::Rewrite(_) | Plan::Settle { .. } => Outcome::Rewrite,
             Plan::Defer(_) | Plan::Split | Plan::Enclose | Plan::Gate => Outcome::Defer,
-            Plan::Refuse(_) | Plan::TakeBack(_) => Outcome::Refuse,
+            Plan::Await(_) | Plan::Refuse(_) | Plan::TakeBack(_) => Outcome::Refuse,
+        }
+    }
+
+    /// The same as scripts read it, where also `approval` is a word: refused until persons let it through.
+    #[must_use]
+    pub fn decision(&self) -> &'static str {
+        match self.outcome() {
+            Outcome::Refuse if self.approvable => "approval",
+            outcome => outcome.word(),
         }
     }
 

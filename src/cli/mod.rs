@@ -1,5 +1,6 @@
 //! The command line.
 
+mod approve;
 mod audit;
 mod check;
 mod deferred;
@@ -27,6 +28,8 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// Judges files of migrations as the proxy would, without running them
     Check(Box<check::CheckArgs>),
+    /// Lets one refused statement through, with a reason, or lists those that may be
+    Approve(approve::ApproveArgs),
     /// Shows and settles what migrations left to be done after their COMMIT
     Deferred(Box<deferred::DeferredArgs>),
     /// Reads the log: what was decided, why, what ran, and what came of it
@@ -53,6 +56,7 @@ pub fn run() -> ExitCode {
     ExitCode::from(match command {
         Command::Serve(args) => serve::run(*args),
         Command::Check(args) => check::run(*args),
+        Command::Approve(args) => approve::run(args),
         Command::Deferred(args) => deferred::run(*args),
         Command::Audit(args) => audit::run(*args),
         Command::Report(args) => report::run(args),

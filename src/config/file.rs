@@ -28,6 +28,7 @@ pub(super) struct File {
     pub(super) thresholds: Maybe<BTreeMap<Spanned<String>, Written<SizeText>>>,
     pub(super) exempt: Maybe<Vec<Spanned<Exempt>>>,
     pub(super) directive: Maybe<Vec<Spanned<Directive>>>,
+    pub(super) approval: Maybe<Vec<Spanned<Approval>>>,
     pub(super) protect: Maybe<Vec<Spanned<Protect>>>,
     pub(super) after_commit: Maybe<AfterCommit>,
     pub(super) store: Maybe<Store>,
@@ -109,6 +110,18 @@ pub(super) struct Directive {
     pub(super) database: Maybe<String>,
     pub(super) application_name: Maybe<String>,
     pub(super) rules: Maybe<Vec<Spanned<String>>>,
+}
+
+/// `[[approval]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Approval {
+    pub(super) role: Maybe<String>,
+    pub(super) database: Maybe<String>,
+    pub(super) application_name: Maybe<String>,
+    pub(super) rules: Maybe<Vec<Spanned<String>>>,
+    pub(super) people: Maybe<u32>,
+    pub(super) wait: Maybe<DurationText>,
 }
 
 /// `[[protect]]`.

@@ -128,6 +128,19 @@ fn everything_that_is_written_is_used() {
 }
 
 #[test]
+fn what_persons_may_approve_is_checked() {
+    let settings = with("[[approval]]\nrole = \"r\"\nrules = [\"drop-table\"]\npeople = 2\nwait = \"10min\"\n").unwrap();
+    let [terms] = settings.policy.approvals.as_slice() else { panic!("{:?}", settings.policy.approvals) };
+    assert_eq!((terms.role.as_deref(), terms.people, terms.wait_ms), (Some("r"), 2, 600_000));
+    let [terms] = &*with("[[approval]]\nrules = [\"drop-table\"]\n").unwrap().policy.approvals else { panic!("one") };
+    assert_eq!((terms.people, terms.wait_ms), (1, 0));
+    assert_eq!(problem("[[approval]]\nrole = \"r\"\n"), "pgairlock.toml:7: [[approval]] needs \"rules\"");
+    assert!(problem("[[approval]]\nrules = [\"protected-setting\"]\n").contains("no approval lifts it"));
+    assert!(problem("[[approval]]\nrules = [\"drop-table\"]\npeople = 3\n").ends_with("people: 3; one person approves, or two do"));
+    assert!(problem("[[approval]]\nrules = [\"drop-table\"]\nwait = \"2h\"\n").contains("wait: at most 1h"));
+}
+
+#[test]
 fn who_may_use_directives_is_checked() {
     let settings = with("[[directive]]\nrole = \"r\"\ndatabase = \"d\"\napplication_name = \"n\"\nrules = [\"drop-table\"]\n").unwrap();
     let some = |text: &str| Some(text.to_owned());

@@ -42,6 +42,7 @@ pub(super) fn settings(written: File, context: &Context<'_>, problems: &mut Prob
     let exceptions = policy::Exceptions {
         exemptions: sections(written.exempt, "exempt", problems),
         directives: sections(written.directive, "directive", problems),
+        approvals: sections(written.approval, "approval", problems),
         protected: sections(written.protect, "protect", problems),
     };
     let mut written_store = table(written.store, "store", problems).unwrap_or_default();

@@ -13,6 +13,7 @@ use crate::sql::statement::{Copy, Parsed, Script, Statement};
 
 use super::advisory::AdvisoryLock;
 use super::allowance::Allowance;
+use super::approval::{self, Granted, Wanted};
 use super::by_itself::ByItself;
 use super::directives::Requests;
 use super::judge::{self, Found};
@@ -52,6 +53,10 @@ pub struct Situation<'a> {
     pub extended: bool,
     /// What `pgairlock.allow` is set to.
     pub allowance: &'a Allowance,
+    /// The cluster, where it is known: persons let something through there and nowhere else.
+    pub system: Option<&'a str>,
+    /// What persons have let through for this very string.
+    pub granted: Option<&'a Granted>,
 }
 
 /// What the session does about lock_timeout around a string.
@@ -98,6 +103,8 @@ pub struct Outcome {
     pub lock_timeout: LockTimeoutCare,
     /// It belongs into the audit log.
     pub record: bool,
+    /// It is refused, and persons may lift that.
+    pub wanted: Option<Wanted>,
 }
 
 /// Judges every statement of `script` and says what happens with the whole.
@@ -108,6 +115,12 @@ pub fn decide(script: &Script, facts: &Facts, situation: &Situation<'_>) -> Outc
     let judged = rule_on_all(script, judgement.found, situation);
     let acting: Vec<&Found> = judged.iter().filter(|(_, ruling)| ruling.verdict == Verdict::Enforced).map(|(found, _)| found).collect();
     let plan = with_directives(plan(script, facts, situation, &acting), &judged);
+    let wanted =
+        matches!((&plan, situation.mode), (Plan::Refuse(_), Mode::Enforce)).then(|| approval::wanted(script, facts, situation, &acting)).flatten();
+    let plan = match (plan, &wanted) {
+        (Plan::Refuse(refusal), Some(wanted)) => Plan::Refuse(approval::refusal(refusal, wanted)),
+        (plan, _) => plan,
+    };
     let effects = if plan == Plan::Gate { ungated(judgement.effects, facts, &acting) } else { judgement.effects };
     // It is decided again, and recorded then: the statements of a string one by one.
     let taken_apart = situation.mode == Mode::Enforce && matches!(plan, Plan::Split | Plan::Enclose);
@@ -124,14 +137,14 @@ pub fn decide(script: &Script, facts: &Facts, situation: &Situation<'_>) -> Outc
         (Mode::Enforce, plan) => {
             let notices = notices(&judged, &acting, &plan);
             let decision = Decision { notices: with_held(notices, &held, &plan), plan: held_plan(plan, &held), findings: findings(Mode::Enforce) };
-            Outcome { decision, would: None, effects, lock_timeout: care, record }
+            Outcome { decision, would: None, effects, lock_timeout: care, record, wanted }
         }
         (Mode::Warn | Mode::Off, plan) => {
             let notices = would_notices(&judged, &acting, &plan);
             let decision =
                 Decision { notices: with_held(notices, &held, &Plan::Pass), plan: held_plan(Plan::Pass, &held), findings: findings(situation.mode) };
             let would = (plan != Plan::Pass).then_some(plan);
-            Outcome { decision, would, effects, lock_timeout: care, record }
+            Outcome { decision, would, effects, lock_timeout: care, record, wanted: None }
         }
     }
 }
@@ -163,17 +176,21 @@ pub fn not_understood(error: &ParseError, situation: &Situation<'_>) -> Outcome 
         (Verdict::Enforced, Mode::Enforce) => (refusal, None, Vec::new()),
         (Verdict::Enforced, Mode::Warn | Mode::Off) => (Plan::Pass, Some(refusal), vec![message::would("refuse it", finding, "")]),
         (Verdict::Warned, _) => (Plan::Pass, None, vec![message::warning(finding)]),
-        (Verdict::Off | Verdict::Exempted(_) | Verdict::Allowed(_), _) => (Plan::Pass, None, Vec::new()),
+        (Verdict::Off | Verdict::Exempted(_) | Verdict::Allowed(_) | Verdict::Approved(_), _) => (Plan::Pass, None, Vec::new()),
     };
     let decision = Decision { plan, findings: vec![report(&found, &ruling, situation.mode)], notices };
     // What it does to lock_timeout is not known either.
-    Outcome { decision, would, effects: Vec::new(), lock_timeout: LockTimeoutCare::ReapplyAfter, record: true }
+    Outcome { decision, would, effects: Vec::new(), lock_timeout: LockTimeoutCare::ReapplyAfter, record: true, wanted: None }
 }
 
 /// What policy would say where it is enforced: warn mode needs to know as well.
 pub(super) fn rule_on(found: &Found, requests: &Requests, situation: &Situation<'_>) -> Ruling {
     let (settings, principal) = (situation.settings, situation.principal);
-    verdict::of(found, settings, principal, || requests.answer(found, settings, principal))
+    let ruling = verdict::of(found, settings, principal, || requests.answer(found, settings, principal));
+    match approval::granted(found, situation) {
+        Some(told) if ruling.verdict == Verdict::Enforced => Ruling { verdict: Verdict::Approved(told), not_honoured: None },
+        _ => ruling,
+    }
 }
 
 fn rule_on_all(script: &Script, found: Vec<Found>, situation: &Situation<'_>) -> Vec<(Found, Ruling)> {
@@ -318,7 +335,8 @@ fn warnings(judged: &[(Found, Ruling)], without_directives: bool) -> Vec<Notice>
         match &ruling.verdict {
             Verdict::Warned => notices.push(message::warning(&found.finding)),
             Verdict::Allowed(reason) if !without_directives => notices.push(message::allowed(&found.finding, reason)),
-            Verdict::Allowed(_) | Verdict::Enforced | Verdict::Off | Verdict::Exempted(_) => {}
+            Verdict::Approved(told) if !without_directives => notices.push(message::approved(&found.finding, told)),
+            Verdict::Allowed(_) | Verdict::Approved(_) | Verdict::Enforced | Verdict::Off | Verdict::Exempted(_) => {}
         }
         if let Some(why) = ruling.not_honoured.as_deref().filter(|_| !without_directives) {
             notices.push(message::not_honoured(&found.finding, why));
@@ -335,7 +353,7 @@ fn would_notices(judged: &[(Found, Ruling)], acting: &[&Found], plan: &Plan) -> 
         Plan::Split => ("run the string statement by statement", String::new()),
         Plan::Enclose => ("run what it can at once, and the rest at the end of the batch", String::new()),
         Plan::Gate => ("look at what it locks before the COMMIT", String::new()),
-        Plan::Settle { .. } | Plan::Pass | Plan::Edit(_) | Plan::Refuse(_) | Plan::TakeBack(_) => ("refuse it", String::new()),
+        Plan::Settle { .. } | Plan::Pass | Plan::Edit(_) | Plan::Await(_) | Plan::Refuse(_) | Plan::TakeBack(_) => ("refuse it", String::new()),
     };
     notices.extend(acting.iter().map(|found| message::would(what, &found.finding, &rest)));
     notices

@@ -11,6 +11,7 @@ use crate::rules::rule::Certainty;
 use crate::sql::statement::{Script, Statement, TransactionControl};
 
 use super::allowance::Allowance;
+use super::approval;
 use super::decide::{self, Situation};
 use super::directives::Requests;
 use super::judge::{Found, Judge};
@@ -26,6 +27,8 @@ pub struct Foreseen {
     pub findings: Vec<Judged>,
     /// It stands in a transaction.
     pub in_transaction: bool,
+    /// It is refused, and persons may lift that.
+    pub approvable: bool,
 }
 
 /// What the facts are worth.
@@ -73,11 +76,11 @@ pub fn foresee(script: &Script, facts: &Facts, situation: &Situation<'_>, basis:
         let found = found.into_iter().map(|found| Found { statement: index, ..found }).collect();
         let here = Situation { in_transaction: in_block, in_block, promises: in_block, overlay: &overlay, ..*situation };
         let one = Script { text: script.text.clone(), statements: vec![parsed.clone()] };
-        let (plan, findings) = plan(&one, &of_scope(facts, scope), &here, found, (&requests, basis));
+        let (plan, findings, approvable) = plan(&one, &of_scope(facts, scope), &here, found, (&requests, basis));
         if let Plan::Defer(form) = &plan {
             judge.overlay.apply(&waiting(form, &findings));
         }
-        foreseen.push(Foreseen { plan, findings, in_transaction: in_block });
+        foreseen.push(Foreseen { plan, findings, in_transaction: in_block, approvable });
         in_block = is_in_block(&parsed.statement, in_block);
         allowance.completed(parsed);
         if !in_block {
@@ -102,11 +105,13 @@ fn of_scope(facts: &Facts, scope: Scope) -> Facts {
     }
 }
 
-fn plan(one: &Script, facts: &Facts, here: &Situation<'_>, found: Vec<Found>, (requests, basis): (&Requests, Basis)) -> (Plan, Vec<Judged>) {
+fn plan(one: &Script, facts: &Facts, here: &Situation<'_>, found: Vec<Found>, (requests, basis): (&Requests, Basis)) -> (Plan, Vec<Judged>, bool) {
     let judged: Vec<(Found, Ruling)> = found.into_iter().map(|found| (found.clone(), decide::rule_on(&found, requests, here))).collect();
     let enforced = judged.iter().filter(|(_, ruling)| ruling.verdict == Verdict::Enforced);
     let acting: Vec<Found> = enforced.map(|(found, _)| Found { statement: 0, ..taken(found, basis) }).collect();
-    let plan = decide::plan(one, facts, here, &acting.iter().collect::<Vec<_>>());
+    let acting: Vec<&Found> = acting.iter().collect();
+    let plan = decide::plan(one, facts, here, &acting);
+    let approvable = matches!(plan, Plan::Refuse(_)) && approval::wanted(one, facts, here, &acting).is_some();
     let report = |(found, ruling): (Found, Ruling)| Judged {
         finding: found.finding,
         statement: found.statement,
@@ -114,7 +119,7 @@ fn plan(one: &Script, facts: &Facts, here: &Situation<'_>, found: Vec<Found>, (r
         not_honoured: ruling.not_honoured,
         inner: found.inner,
     };
-    (plan, judged.into_iter().map(report).collect())
+    (plan, judged.into_iter().map(report).collect(), approvable)
 }
 
 /// Of what was assumed for want of a server it is assumed that a server would know it.

@@ -40,7 +40,7 @@ pub fn judge(ungated: &Ungated, now: &Held, at_commit: bool, situation: &Situati
     let refusal = message::gated(&first.finding);
     let plan = if at_commit { Plan::TakeBack(refusal) } else { Plan::Refuse(refusal) };
     let decision = Decision { plan, findings: judged, notices: Vec::new() };
-    Some(Outcome { decision, would: None, effects: Vec::new(), lock_timeout: LockTimeoutCare::None, record: true })
+    Some(Outcome { decision, would: None, effects: Vec::new(), lock_timeout: LockTimeoutCare::None, record: true, wanted: None })
 }
 
 fn protected(protected: &[Protection], table: RelationName) -> Option<Protected> {

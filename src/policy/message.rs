@@ -5,6 +5,7 @@ use crate::deferred::step::Step;
 use crate::rules::rule::{Certainty, Finding, Remedy, Rewrite};
 use crate::sql::parse::ParseError;
 
+use super::approval::Wanted;
 use super::expected::{self, size};
 use super::judge::{Found, Protected};
 use super::plan::{Notice, Operation, Refusal, SafeForm};
@@ -179,6 +180,17 @@ pub(super) fn warning(finding: &Finding) -> Notice {
 /// The NOTICE of a finding that a directive lifts.
 pub(super) fn allowed(finding: &Finding, reason: &str) -> Notice {
     notice("NOTICE", "00000", format!("{}; allowed by the directive in its SQL: {reason}", sentence(finding)), finding)
+}
+
+/// The NOTICE of a finding that persons lift.
+pub(super) fn approved(finding: &Finding, told: &str) -> Notice {
+    notice("NOTICE", "00000", format!("{}; approved by {told}", sentence(finding)), finding)
+}
+
+/// A refusal, and how persons let exactly this statement through.
+pub(super) fn may_be_approved(refusal: &str, wanted: &Wanted) -> String {
+    let who = if wanted.people > 1 { format!("{} persons, each with:", wanted.people) } else { "somebody with:".to_owned() };
+    format!("{refusal} Or have exactly this statement approved, by {who} pgairlock approve {} --reason \"…\"; then run it again.", wanted.short())
 }
 
 /// The NOTICE of a directive that lifts nothing.

@@ -2,6 +2,7 @@
 
 pub mod advisory;
 pub mod allowance;
+pub mod approval;
 pub mod by_itself;
 pub mod compose;
 pub mod decide;

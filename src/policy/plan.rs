@@ -46,6 +46,8 @@ pub enum Verdict {
     Exempted(String),
     /// A directive in the SQL lifts it: its reason.
     Allowed(String),
+    /// Persons have approved the statement: who, and why.
+    Approved(String),
 }
 
 /// What happens with the statement.
@@ -74,6 +76,8 @@ pub enum Plan {
     Gate,
     /// It is a COMMIT: roll back, and answer with an error.
     TakeBack(Refusal),
+    /// Wait for persons who may let it through; where they do not, answer with an error.
+    Await(Refusal),
     /// Answer with an error; the server's transaction, if any, fails with it.
     Refuse(Refusal),
 }

@@ -29,6 +29,8 @@ pub struct PolicySettings {
     pub protected: Vec<Protection>,
     /// Who may lift what by a directive in the SQL. Default nobody, nothing.
     pub directives: Vec<Grant>,
+    /// Refusals that a person may lift. Default none.
+    pub approvals: Vec<Approvable>,
     /// What becomes of values in what is recorded. Default they stay.
     pub literals: Literals,
 }
@@ -74,6 +76,23 @@ pub struct Grant {
     pub rules: Vec<String>,
 }
 
+/// `[[approval]]`: what a person may let through, one statement at a time. All given fields must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approvable {
+    /// The role that logged in.
+    pub role: Option<String>,
+    /// The database.
+    pub database: Option<String>,
+    /// application_name as sent at start-up.
+    pub application_name: Option<String>,
+    /// The rules that may be lifted; never empty, and none that guards the proxy.
+    pub rules: Vec<String>,
+    /// How many persons have to say so: 1 or 2. Default 1.
+    pub people: u32,
+    /// How long a statement waits for them where its transaction holds nothing, in milliseconds. Default 0: it fails at once.
+    pub wait_ms: u64,
+}
+
 /// Who is asking, as far as policy looks at it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Principal {
@@ -109,6 +128,7 @@ impl Default for PolicySettings {
             exemptions: Vec::new(),
             directives: Vec::new(),
             protected: Vec::new(),
+            approvals: Vec::new(),
             literals: Literals::Keep,
         }
     }

@@ -18,7 +18,7 @@ use crate::audit::record::Record;
 use crate::config::settings::{Pooler, Settings};
 use crate::deferred::promise::{Progress, Promise, PromiseId};
 use crate::policy::settings::{Mode, Principal};
-use crate::session::effects::{Close, Effects, Event as SessionEvent, Observed};
+use crate::session::effects::{ApprovalAnswer, ApprovalQuestion, Close, Effects, Event as SessionEvent, Observed};
 use crate::session::{Identity, Session};
 use crate::store::{Store, StoreError, Wanted};
 use crate::telemetry::{
@@ -362,6 +362,9 @@ impl Connection {
             let wanted = Wanted::Of(place, self.identity.principal.role.clone());
             self.asking = Some(Box::pin(look_up(self.shared.clone(), self.identity.id.clone(), wanted)));
         }
+        if let Some(question) = self.effects.approval.take() {
+            self.asking = Some(Box::pin(ask_for_approval(self.shared.clone(), self.identity.id.clone(), question)));
+        }
         if std::mem::take(&mut self.effects.quiet_siblings) {
             let quiet = self.membership.quiet();
             self.asking = Some(Box::pin(async move {
@@ -396,6 +399,9 @@ impl Connection {
         }
         for transaction in std::mem::take(&mut self.effects.transactions) {
             self.log(Logged::Transaction(transaction), "transaction");
+        }
+        for ended in std::mem::take(&mut self.effects.uses) {
+            self.log(Logged::ApprovalUseEnded(ended), "approval");
         }
         let noticed = std::mem::take(&mut self.effects.noticed);
         for attribution in self.follower.noticed(noticed) {
@@ -529,6 +535,19 @@ async fn make_note(shared: Shared, session: String, id: PromiseId, progress: Pro
 /// Looks up what earlier sessions of a role were promised.
 async fn look_up(shared: Shared, session: String, wanted: Wanted) -> SessionEvent {
     SessionEvent::Pending(within_deadline(&shared, &session, "pending", shared.store.pending(wanted)).await)
+}
+
+/// Takes a use of what persons have said, or only looks.
+async fn ask_for_approval(shared: Shared, session: String, question: ApprovalQuestion) -> SessionEvent {
+    let answer = match question {
+        ApprovalQuestion::Reserve(using, people) => {
+            within_deadline(&shared, &session, "approval", shared.store.reserve(using, people)).await.map(ApprovalAnswer::Reserved)
+        }
+        ApprovalQuestion::Look(fingerprint, people) => {
+            within_deadline(&shared, &session, "approval", shared.store.is_approved(fingerprint, people)).await.map(ApprovalAnswer::Looked)
+        }
+    };
+    SessionEvent::Approval(answer)
 }
 
 /// Writes down what becomes of promises, one after the other. A failed write is told in the log: the next run finds out by looking.

@@ -38,6 +38,10 @@ impl Session {
         }
         match std::mem::replace(&mut outcome.decision.plan, Plan::Pass) {
             Plan::Refuse(refusal) => self.refuse(&subject, &refusal, decided, out),
+            Plan::Await(refusal) => {
+                let now = decided.map_or(subject.since, |decided| decided.at);
+                self.await_approval(subject, outcome, refusal, decided, now, out);
+            }
             Plan::Rewrite(form) => self.rewrite(subject, &outcome, form, decided, out),
             Plan::Split => self.split_up(&subject),
             Plan::Enclose => self.enclose(subject, out),

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
+use crate::audit::approval::UseEnded;
 use crate::audit::event::{Fate, LockHeld, SessionEnded, Trail, Transaction};
-use crate::audit::record::RecordedFact;
+use crate::audit::listed::is_unheard;
+use crate::audit::record::{DecisionId, Outcome, RecordedFact};
 use crate::catalog::facts::{Facts, RelationFacts};
 use crate::catalog::footprint::Footprint;
 use crate::catalog::overlay::Overlay;
@@ -36,6 +38,19 @@ pub(super) struct Chronicle {
     ended: Vec<Transaction>,
     /// How many statements of each kind have completed.
     kinds: BTreeMap<String, u64>,
+    /// What persons have let through, taken and not yet told to be used or given back.
+    taken: Vec<Taken>,
+    given_back: Vec<UseEnded>,
+}
+
+/// A use of an approval.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    id: DecisionId,
+    /// It is used when the transaction is committed; otherwise when its statement has succeeded.
+    in_transaction: bool,
+    /// That statement, once it is on disk.
+    decision: Option<DecisionId>,
 }
 
 impl Chronicle {
@@ -50,6 +65,8 @@ impl Chronicle {
             facts: Vec::new(),
             ended: Vec::new(),
             kinds: BTreeMap::new(),
+            taken: Vec::new(),
+            given_back: Vec::new(),
         }
     }
 
@@ -64,6 +81,32 @@ impl Chronicle {
         if in_transaction {
             self.since.get_or_insert(now);
         }
+    }
+
+    /// A use of an approval is taken for the statement that is decided next.
+    pub(super) fn approval_taken(&mut self, id: DecisionId, in_transaction: bool) {
+        self.taken.push(Taken { id, in_transaction, decision: None });
+    }
+
+    /// Its decision is on disk, or will never be.
+    pub(super) fn approval_recorded(&mut self, decision: Option<DecisionId>) {
+        let Some(place) = self.taken.iter().position(|taken| taken.decision.is_none()) else { return };
+        match (decision, self.taken.get_mut(place)) {
+            (Some(decision), Some(taken)) => taken.decision = Some(decision),
+            _ => self.given_back.push(UseEnded { of: self.taken.remove(place).id, consumed: false }),
+        }
+    }
+
+    /// What became of uses: with the end of their transactions, or with these outcomes.
+    pub(super) fn take_uses(&mut self, outcomes: &[(DecisionId, Outcome)]) -> Vec<UseEnded> {
+        let mut ended = std::mem::take(&mut self.given_back);
+        self.taken.retain(|taken| {
+            let outcome = outcomes.iter().find(|(id, _)| !taken.in_transaction && Some(*id) == taken.decision);
+            let heard = outcome.filter(|(_, outcome)| !outcome.sqlstate.as_deref().is_some_and(is_unheard));
+            ended.extend(heard.map(|(_, outcome)| UseEnded { of: taken.id, consumed: outcome.sqlstate.is_none() }));
+            outcome.is_none()
+        });
+        ended
     }
 
     /// What is known of tables before a statement touches them.
@@ -115,6 +158,9 @@ impl Chronicle {
                 duration_micros: micros(now, since),
             });
         }
+        let (of_it, others): (Vec<Taken>, Vec<Taken>) = self.taken.iter().partition(|taken| taken.in_transaction);
+        self.taken = others;
+        self.given_back.extend(of_it.iter().map(|taken| UseEnded { of: taken.id, consumed: committed }));
         self.begin_anew();
     }
 

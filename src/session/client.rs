@@ -404,6 +404,8 @@ impl Session {
             prepared: &self.registry,
             extended,
             allowance: &self.allowance,
+            system: self.place.as_ref().map(|place| place.system.as_str()),
+            granted: self.grant.as_ref().map(|grant| &grant.granted),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::audit::approval::{Reserved, Use, UseEnded};
 use crate::audit::attribution::{Decision, Noticed};
 use crate::audit::event::{Trail, Transaction};
 use crate::audit::record::{DecisionId, Outcome, Record};
@@ -48,6 +49,8 @@ pub enum Event {
     Tick,
     /// What the monitor has seen of this session; `None` where it could not look.
     Seen(Option<Box<Sight>>),
+    /// What the store says of persons' approvals; or why it does not.
+    Approval(Result<ApprovalAnswer, String>),
     /// The settings that decide were replaced.
     Policy(Arc<PolicySettings>),
     /// The process is about to end: finish what runs, take nothing new.
@@ -73,6 +76,10 @@ pub struct Effects {
     pub note: Option<(PromiseId, Progress)>,
     /// Look up what is pending there for this role, then answer with [`Event::Pending`].
     pub pending: Option<Place>,
+    /// Ask the store about persons' approvals, then answer with [`Event::Approval`].
+    pub approval: Option<ApprovalQuestion>,
+    /// What became of uses that were taken.
+    pub uses: Vec<UseEnded>,
     /// Ask the other sessions of the database to be quiet, then answer with [`Event::SiblingsQuiet`].
     pub quiet_siblings: bool,
     /// What this session asked them for has come to its end: they may go on.
@@ -97,6 +104,24 @@ pub struct Effects {
     pub close: Option<Close>,
     /// What the client was told about it, for the log.
     pub farewell: Option<String>,
+}
+
+/// What the store is asked about approvals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApprovalQuestion {
+    /// Take a use of the words of so many persons.
+    Reserve(Use, usize),
+    /// Whether so many have let the statement of this fingerprint through.
+    Look(String, usize),
+}
+
+/// And what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApprovalAnswer {
+    /// A use, or that there is none.
+    Reserved(Option<Reserved>),
+    /// Whether they have.
+    Looked(bool),
 }
 
 /// What is looked at from outside.

@@ -38,7 +38,8 @@ impl Session {
         let rewriting = if let Work::Running(rewriting) = &self.work { Some(rewriting) } else { None };
         let waiting = self.replies.latest_first().filter_map(decision).chain(rewriting.and_then(|rewriting| rewriting.decided));
         let tried = if let Work::Trying(trying) = &self.work { trying.decided() } else { None };
-        for decided in waiting.chain(tried) {
+        let approving = if let Work::Approving(approving) = &self.work { approving.decided() } else { None };
+        for decided in waiting.chain(tried).chain(approving) {
             let duration_micros = micros(now, decided.at);
             out.outcomes.push((decided.id, Recorded { tag: None, sqlstate: Some(sqlstate.to_owned()), duration_micros, ..Default::default() }));
         }

@@ -131,6 +131,10 @@ impl Session {
             self.gauge(subject, facts, out);
             return Ok(());
         }
+        if let Some(wanted) = outcome.wanted.clone().filter(|_| self.grant.is_none()) {
+            self.seek_approval(subject, facts, wanted, outcome, out);
+            return Ok(());
+        }
         self.decided(subject, outcome, out)
     }
 
@@ -142,6 +146,7 @@ impl Session {
         }
         self.note_decision(&subject, &outcome, out);
         let record = Box::new(self.record(&subject, &outcome));
+        self.grant_ends(&outcome);
         out.record = Some(record);
         self.work = Work::Recording(Box::new(subject), Box::new(outcome));
         Ok(())
@@ -153,6 +158,7 @@ impl Session {
         if result.is_ok() {
             self.chronicle.decided(subject.in_transaction, now);
         }
+        self.chronicle.approval_recorded(result.as_ref().ok().copied());
         match result {
             Ok(id) if self.client_gone => {
                 // Nobody waits for it any more: as if it had never been sent.

@@ -17,6 +17,7 @@
 //! * a refusal inside a transaction fails the transaction on the server too.
 
 mod act;
+mod approving;
 mod asking;
 mod batch;
 mod chronicle;
@@ -72,6 +73,7 @@ use crate::sql::statement::Script;
 use crate::wire::errors::{self, Report};
 use crate::wire::frames::{FrameError, Inbox};
 
+use approving::Grant;
 use asking::Questions;
 use batch::Batch;
 use chronicle::Chronicle;
@@ -141,6 +143,8 @@ pub struct Session {
     bound_keys: Option<(Vec<u8>, Vec<Option<i64>>)>,
     overlay: Overlay,
     allowance: Allowance,
+    /// What persons have let through of the string that is being worked off.
+    grant: Option<Grant>,
     shadows: Shadows,
     /// Functions may have come since the shadows were asked for.
     shadows_stale: bool,
@@ -230,6 +234,7 @@ impl Session {
             bound_keys: None,
             overlay: Overlay::default(),
             allowance: Allowance::default(),
+            grant: None,
             shadows: Shadows::default(),
             shadows_stale: false,
             status: Status::Idle,
@@ -322,7 +327,13 @@ impl Session {
             Event::Built => self.sibling_builds = false,
             Event::CancelRequested => self.cancel_requested(now, out),
             Event::Policy(settings) => self.settings = settings,
-            Event::Drain => self.draining = true,
+            Event::Approval(answer) => self.approval_answered(answer, now, out)?,
+            Event::Drain => {
+                self.draining = true;
+                if self.waits_for_persons() {
+                    self.stop_waiting(None, out);
+                }
+            }
         }
         self.note_end_of_build(out);
         self.read_client(now, out)?;
@@ -331,6 +342,7 @@ impl Session {
         self.tell_noticed(out);
         self.maybe_end(now, out);
         out.transactions.extend(self.chronicle.take_ended());
+        out.uses.extend(self.chronicle.take_uses(&out.outcomes));
         Ok(())
     }
 

@@ -17,6 +17,7 @@ use crate::policy::plan::Refusal;
 use crate::wire::startup_settings::{milliseconds, strictest};
 use crate::wire::{messages, views};
 
+use super::approving;
 use super::batch::Batch;
 use super::completion::Completion;
 use super::effects::Effects;
@@ -180,6 +181,12 @@ impl Session {
                 }
             }
             Work::Trying(trying) => self.try_cancelled(trying, now, out),
+            Work::Approving(approving) => {
+                self.work = Work::Approving(approving);
+                if self.waits_for_persons() {
+                    self.stop_waiting(Some(approving::cancelled()), out);
+                }
+            }
             mut other => {
                 other.cancel_requested();
                 self.work = other;

@@ -34,6 +34,7 @@ impl Session {
             commit_is_announced: self.announces_commits(),
             facts,
             server_version: self.parameters.server_version,
+            approval: self.recorded_approval(outcome),
             tls: self.identity.tls.clone(),
         }
     }
@@ -42,6 +43,7 @@ impl Session {
 fn label(outcome: &Outcome) -> &'static str {
     match (&outcome.decision.plan, &outcome.would) {
         (Plan::Refuse(_) | Plan::TakeBack(_), _) => "refuse",
+        (Plan::Await(_), _) => "await",
         (Plan::Gate, _) => "gate",
         (Plan::Rewrite(_) | Plan::Edit(_) | Plan::Split | Plan::Enclose, _) => "rewrite",
         (Plan::Defer(_), _) => "defer",
@@ -49,7 +51,7 @@ fn label(outcome: &Outcome) -> &'static str {
         (Plan::Pass, Some(Plan::Defer(_))) => "would-defer",
         (Plan::Pass, Some(Plan::Rewrite(_) | Plan::Edit(_) | Plan::Split | Plan::Enclose)) => "would-rewrite",
         (Plan::Pass, Some(Plan::Gate)) => "would-gate",
-        (Plan::Pass, Some(Plan::Refuse(_) | Plan::TakeBack(_))) => "would-refuse",
+        (Plan::Pass, Some(Plan::Await(_) | Plan::Refuse(_) | Plan::TakeBack(_))) => "would-refuse",
         (Plan::Pass, Some(Plan::Pass | Plan::Settle { .. }) | None) => "pass",
     }
 }
@@ -58,7 +60,9 @@ fn steps(plan: &Plan, text: &str, literals: Literals) -> Vec<String> {
     match plan {
         Plan::Rewrite(form) | Plan::Defer(form) => form.steps().iter().map(|step| redact(&step.sql, literals)).collect(),
         Plan::Edit(edits) => vec![redact(&rewrite::apply(text, edits), literals)],
-        Plan::Pass | Plan::Split | Plan::Enclose | Plan::Settle { .. } | Plan::Gate | Plan::TakeBack(_) | Plan::Refuse(_) => Vec::new(),
+        Plan::Pass | Plan::Split | Plan::Enclose | Plan::Settle { .. } | Plan::Gate | Plan::Await(_) | Plan::TakeBack(_) | Plan::Refuse(_) => {
+            Vec::new()
+        }
     }
 }
 
@@ -73,6 +77,7 @@ fn finding(judged: &Judged, text: &str, literals: Literals) -> RecordedFinding {
             Verdict::Off => "off".to_owned(),
             Verdict::Exempted(reason) => format!("exempted: {reason}"),
             Verdict::Allowed(reason) => format!("allowed: {reason}"),
+            Verdict::Approved(told) => format!("approved: {told}"),
         },
         certainty: match finding.certainty {
             Certainty::Proven => "proven",

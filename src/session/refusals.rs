@@ -96,5 +96,5 @@ fn refused(sqlstate: &'static str, message: &str, mode: Mode) -> Outcome {
         Mode::Warn | Mode::Off => (Plan::Pass, Some(refusal), vec![warning()]),
     };
     let decision = Decision { plan, findings: Vec::new(), notices };
-    Outcome { decision, would, effects: Vec::new(), lock_timeout: LockTimeoutCare::None, record: true }
+    Outcome { decision, would, effects: Vec::new(), lock_timeout: LockTimeoutCare::None, record: true, wanted: None }
 }

@@ -128,6 +128,7 @@ impl Session {
             }
             Work::Quieting => self.is_quiet(out),
             Work::Closing => Ok(()),
+            Work::Approving(approving) => self.locks_are_known(approving, &exchange, out),
             Work::Splitting => {
                 self.split_own_finished(exchange.error.as_ref(), out);
                 Ok(())

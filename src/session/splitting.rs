@@ -234,6 +234,7 @@ impl Session {
     }
 
     fn end_split(&mut self, out: &mut Effects) {
+        self.grant = None;
         let held = self.split.take().filter(|split| !split.failed).and_then(|split| split.held);
         if let Some(frame) = held {
             self.say(frame, out);

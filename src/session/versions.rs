@@ -185,7 +185,7 @@ impl Session {
     pub(super) fn note_decision(&mut self, subject: &Subject, outcome: &Outcome, out: &mut Effects) {
         self.versions.busy = true;
         out.deciding = Decision {
-            refused: matches!(outcome.decision.plan, Plan::Refuse(_) | Plan::TakeBack(_)),
+            refused: matches!(outcome.decision.plan, Plan::Await(_) | Plan::Refuse(_) | Plan::TakeBack(_)),
             housekeeping: recognise::is_housekeeping(&subject.script),
         };
     }

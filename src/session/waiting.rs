@@ -25,6 +25,7 @@ impl Session {
         match &self.work {
             Work::Polling(polling) => return polling.next(),
             Work::Trying(trying) => return trying.next(),
+            Work::Approving(approving) => return approving.next(),
             _ => {}
         }
         let ticks = self.ticks()?;
@@ -33,6 +34,7 @@ impl Session {
 
     pub(super) fn tick(&mut self, now: Instant, out: &mut Effects) {
         self.pause_over(now, out);
+        self.wait_for_approval(now, out);
         let (watched, step) = (self.watched(), self.waits_for());
         let beside = self.runner().map(Runner::in_the_way).unwrap_or_default();
         let Some(ticks) = self.ticks_mut() else { return };

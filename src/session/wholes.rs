@@ -52,7 +52,9 @@ impl Session {
         let goes_on_with = |plan: &Plan| match plan {
             Plan::Pass | Plan::Rewrite(_) => true,
             Plan::Refuse(_) => self.cut_off.as_ref().is_some_and(|pending| is_refused_by_its_own_rule(&outcome, pending)),
-            Plan::Edit(_) | Plan::Defer(_) | Plan::Split | Plan::Enclose | Plan::Settle { .. } | Plan::Gate | Plan::TakeBack(_) => false,
+            Plan::Edit(_) | Plan::Defer(_) | Plan::Split | Plan::Enclose | Plan::Settle { .. } | Plan::Gate | Plan::Await(_) | Plan::TakeBack(_) => {
+                false
+            }
         };
         if !goes_on_with(&outcome.decision.plan) || !self.cut_off.as_ref().is_some_and(is_it) {
             self.cut_off = None;

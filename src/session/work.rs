@@ -13,6 +13,7 @@ use crate::policy::plan::{Refusal, SafeForm};
 use crate::sql::name::RelationName;
 use crate::sql::statement::Script;
 
+use super::approving::Approving;
 use super::committing::Committing;
 use super::completion::Decided;
 use super::deferring::Deferring;
@@ -49,6 +50,8 @@ pub(super) enum Work {
     Gauging(Box<Subject>, Box<Facts>),
     /// That question failed inside a block: back to the savepoint before it.
     Ungauging(Box<Subject>, Box<Facts>),
+    /// A refusal that persons may lift, or have.
+    Approving(Box<Approving>),
     /// A decision is being made durable.
     Recording(Box<Subject>, Box<Outcome>),
     /// lock_timeout is being lifted for the statement.
@@ -159,6 +162,7 @@ impl Work {
         match self {
             Self::Running(_) | Self::Recording(..) | Self::Resuming(_) | Self::TakingCommitBack(..) => false,
             Self::Committing(committing) => committing.may_be_abandoned(),
+            Self::Approving(approving) => approving.may_be_abandoned(),
             Self::Enclosing(enclosing) => !enclosing.is_asked_for(),
             _ => true,
         }

@@ -6,6 +6,7 @@ use super::backend::{Backend, Dialect, Value, Write};
 use super::error::StoreError;
 use super::plan::key;
 use super::{entries, search};
+use crate::audit::approval::RecordedApproval;
 use crate::audit::event::{Attribution, DeferredStep, Ended, Event, Fate, Settled, Transaction};
 use crate::audit::record::{DecisionId, Record};
 use crate::audit::words;
@@ -32,6 +33,12 @@ pub(super) fn derive(event: &Event, entry: DecisionId, at: i64, dialect: Dialect
             derived.follows(*decision, entry);
         }
         Event::Deferred(step) => derived.deferred(step, entry),
+        // What is written with them is no row of a search.
+        Event::Approval(_) | Event::Revocation(_) | Event::ApprovalUse(_) => {}
+        Event::ApprovalUseEnded(ended) => derived.push(
+            "INSERT INTO follows (id, entry) SELECT id, CAST($1 AS BIGINT) FROM follows WHERE entry = $2 ON CONFLICT DO NOTHING",
+            [key(entry).into(), key(ended.of).into()],
+        ),
         Event::Started(_) | Event::Committing(_) | Event::Retention(_) | Event::Unknown => {}
     }
     derived.writes
@@ -104,9 +111,25 @@ impl Derived {
                 joined(&relations).into(),
             ],
         );
+        if let Some(approval) = &record.approval {
+            self.approval(approval, entry, at);
+        }
         let marks = rules.iter().map(|rule| words::of_rule(rule)).chain(relations.iter().map(|relation| words::of_relation(relation)));
         for mark in marks.collect::<BTreeSet<_>>() {
             self.push("INSERT INTO marks (mark, at_unix_micros, id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", [mark.into(), at.into(), id.into()]);
+        }
+    }
+
+    /// Refused, it is wanted; let through, it stands on words.
+    fn approval(&mut self, approval: &RecordedApproval, entry: DecisionId, at: i64) {
+        if approval.used.is_none() {
+            self.push(
+                "INSERT INTO wants (id, at_unix_micros, fingerprint, people, rules) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING",
+                [key(entry).into(), at.into(), (&approval.fingerprint).into(), approval.people.into(), approval.rules.join(", ").into()],
+            );
+        }
+        for word in approval.given.iter().map(|given| given.id).chain(approval.used) {
+            self.follows(entry, word);
         }
     }
 

@@ -5,6 +5,7 @@
 //!
 //! What has happened is an entry of a chain (`audit::chain`); entries are only added. Everything else follows from them, for who searches.
 
+mod approvals;
 mod backend;
 mod decisions;
 mod derive;
@@ -27,6 +28,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::audit::approval;
 use crate::audit::chain::{Entry, Head};
 use crate::audit::event::{Attribution, Ended, Event, Trail};
 use crate::audit::listed::{Listed, Search, Story};
@@ -42,6 +44,9 @@ use writer::{Request, Writer};
 
 /// Waiting requests. Beyond it callers wait in line, under their own deadline.
 const QUEUE: usize = 1024;
+
+/// How often a use is tried that others take meanwhile.
+const RESERVE_TRIES: usize = 5;
 
 /// A handle on the store; clones share it.
 #[derive(Debug, Clone)]
@@ -237,6 +242,71 @@ impl Store {
     /// When it could not be read.
     pub async fn of_migration(&self, version: String, most: u32) -> Result<Vec<(Listed, Event)>, StoreError> {
         self.read(move |backend| search::of_migration(backend, &version, most, unix_micros())).await
+    }
+
+    /// The statements that persons may let through, those refused last first, so many at most.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn requests(&self, most: u32) -> Result<Vec<approval::Request>, StoreError> {
+        self.read(move |backend| approvals::requests(backend, most)).await
+    }
+
+    /// Those whose fingerprint begins so; two where there are more of them.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn request(&self, fingerprint: String) -> Result<Vec<approval::Request>, StoreError> {
+        self.read(move |backend| approvals::request(backend, &fingerprint)).await
+    }
+
+    /// Writes down that a person lets a statement through.
+    ///
+    /// # Errors
+    /// When it could not be written: then it is not so.
+    pub async fn approve(&self, approval: approval::Approval) -> Result<DecisionId, StoreError> {
+        self.event(Event::Approval(approval)).await
+    }
+
+    /// Writes down that a person takes such a word back. What has used it is not undone.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn revoke(&self, revocation: approval::Revocation) -> Result<DecisionId, StoreError> {
+        self.event(Event::Revocation(revocation)).await
+    }
+
+    /// Takes one use of the words of so many persons for a statement; none where there are not enough of them.
+    ///
+    /// # Errors
+    /// When it could not be read or written: then none is taken, or it is given back.
+    pub async fn reserve(&self, wanted: approval::Use, people: usize) -> Result<Option<approval::Reserved>, StoreError> {
+        // Another process may take the same one in between.
+        for _ in 0..RESERVE_TRIES {
+            let (fingerprint, now) = (wanted.fingerprint.clone(), unix_micros());
+            let words = self.read(move |backend| approvals::words(backend, &fingerprint, now)).await?;
+            let chosen = approval::choose(&words, people, now);
+            if chosen.len() < people || chosen.is_empty() {
+                return Ok(None);
+            }
+            let given = chosen.iter().map(|word| approval::Given { id: word.id, by: word.by.clone(), reason: word.reason.clone() }).collect();
+            let approvals = chosen.iter().map(|word| word.id).collect();
+            let id = self.event(Event::ApprovalUse(approval::Use { approvals, ..wanted.clone() })).await?;
+            if self.read(move |backend| approvals::taken(backend, id)).await? == people {
+                return Ok(Some(approval::Reserved { id, given }));
+            }
+            self.event(Event::ApprovalUseEnded(approval::UseEnded { of: id, consumed: false })).await?;
+        }
+        Ok(None)
+    }
+
+    /// Whether so many persons let a statement through now.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn is_approved(&self, fingerprint: String, people: usize) -> Result<bool, StoreError> {
+        let now = unix_micros();
+        self.read(move |backend| Ok(approval::choose(&approvals::words(backend, &fingerprint, now)?, people, now).len() >= people.max(1))).await
     }
 
     /// The last entry of every chain.

@@ -3,7 +3,7 @@
 use super::backend::{Dialect, Value, Write};
 use super::derive::derive;
 use super::error::StoreError;
-use super::promises;
+use super::{approvals, promises};
 use crate::audit::chain::{Chain, Entry};
 use crate::audit::event::{Committing, DeferredStep, Event, Operation, Started, Trail};
 use crate::audit::record::DecisionId;
@@ -28,7 +28,8 @@ impl Change {
     /// It is written later where the store is away now: what it tells of has happened, and cannot be refused any more.
     pub(super) fn must_be_kept(&self) -> bool {
         match self {
-            Self::Event(Event::Decision(_)) | Self::Promise(..) | Self::Ready | Self::Alive => false,
+            Self::Event(Event::Decision(_) | Event::Approval(_) | Event::Revocation(_) | Event::ApprovalUse(_)) => false,
+            Self::Promise(..) | Self::Ready | Self::Alive => false,
             Self::Event(_) | Self::Progress(..) => true,
         }
     }
@@ -98,7 +99,11 @@ impl<'a> Planner<'a> {
     fn one(&mut self, change: &Change, at: i64) -> Result<Part, StoreError> {
         let writer = self.chain.head().number;
         match change {
-            Change::Event(event) => Ok(Part { entry: Some(self.append(event, at)?), must_change: None }),
+            Change::Event(event) => {
+                let entry = self.append(event, at)?;
+                self.plan.writes.extend(approvals::writes(event, entry, at));
+                Ok(Part { entry: Some(entry), must_change: None })
+            }
             Change::Promise(promise, trail) => {
                 let entry = self.append(&Event::Committing(committing(promise, trail)), at)?;
                 self.plan.writes.push(promises::insert(promise, key(entry), at)?);
@@ -108,6 +113,7 @@ impl<'a> Planner<'a> {
                 let entry = self.append(&Event::Deferred(deferred_step(*id, progress, session)), at)?;
                 let must_change = Some(self.plan.writes.len());
                 self.plan.writes.push(promises::update(*id, progress));
+                self.plan.writes.extend(approvals::settled(*id, progress));
                 Ok(Part { entry: Some(entry), must_change })
             }
             Change::Ready => self.write("UPDATE health SET checks = checks + 1", []),

@@ -101,6 +101,41 @@ CREATE TABLE migrations (
 );
 CREATE INDEX migrations_version ON migrations (version, tool);
 CREATE INDEX migrations_of ON migrations (database_name, version_table, at_unix_micros);
+CREATE TABLE wants (
+    id BIGINT PRIMARY KEY,
+    at_unix_micros BIGINT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    people BIGINT NOT NULL,
+    rules TEXT NOT NULL
+);
+CREATE INDEX wants_at ON wants (at_unix_micros, id);
+CREATE INDEX wants_fingerprint ON wants (fingerprint, at_unix_micros, id);
+CREATE TABLE words (
+    id BIGINT PRIMARY KEY,
+    at_unix_micros BIGINT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    by_whom TEXT NOT NULL,
+    known_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    uses BIGINT NOT NULL,
+    revoked_by BIGINT
+);
+CREATE INDEX words_fingerprint ON words (fingerprint, id);
+-- One row for each time that a word may be used.
+CREATE TABLE uses (
+    word BIGINT NOT NULL,
+    slot BIGINT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'free' CHECK (state IN ('free', 'reserved', 'consumed')),
+    entry BIGINT,
+    session TEXT,
+    transaction_number BIGINT,
+    -- 1: the COMMIT of its transaction is announced.
+    announced BIGINT,
+    PRIMARY KEY (word, slot)
+);
+CREATE INDEX uses_entry ON uses (entry) WHERE entry IS NOT NULL;
+CREATE INDEX uses_reserved ON uses (session, transaction_number) WHERE state = 'reserved';
 CREATE TABLE health (
     id BIGINT PRIMARY KEY,
     checks BIGINT NOT NULL

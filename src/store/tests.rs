@@ -55,6 +55,7 @@ fn record(session: &str) -> Record {
         commit_is_announced: false,
         facts: Vec::new(),
         server_version: 150_000,
+        approval: None,
         tls: None,
     }
 }

@@ -10,6 +10,7 @@ use super::backend::{Backend, Write};
 use super::error::StoreError;
 use super::plan::{self, Change, Dated, Plan, Planner};
 use super::{derive, entries, promises};
+use crate::audit::approval::UseEnded;
 use crate::audit::chain::Chain;
 use crate::audit::event::{Ended, Event, Started};
 use crate::audit::record::{DecisionId, Outcome};
@@ -260,8 +261,10 @@ impl Writer {
                 (_, entry) => Ok(entry.map_or(0, plan::key)),
             };
             let gave_up = reply.send(result).is_err();
-            if let (true, Change::Event(Event::Decision(_)), Some(entry)) = (gave_up, &dated.change, part.entry) {
-                self.owe_not_run(entry);
+            match (&dated.change, part.entry) {
+                (Change::Event(Event::Decision(_)), Some(entry)) if gave_up => self.owe_not_run(entry),
+                (Change::Event(Event::ApprovalUse(_)), Some(entry)) if gave_up => self.owe_back(entry),
+                _ => {}
             }
         }
     }
@@ -271,6 +274,12 @@ impl Writer {
         let outcome = Outcome { tag: None, sqlstate: Some("PA005".into()), ..Outcome::default() };
         let dated = Dated { change: Change::Event(Event::Outcome(Ended { decision, outcome })), at_unix_micros: now() };
         self.owed.push_back((dated, oneshot::channel().0));
+    }
+
+    /// The statement that it was taken for has failed for want of an answer.
+    fn owe_back(&mut self, of: DecisionId) {
+        let change = Change::Event(Event::ApprovalUseEnded(UseEnded { of, consumed: false }));
+        self.owed.push_back((Dated { change, at_unix_micros: now() }, oneshot::channel().0));
     }
 
     /// What may be refused is refused; what has happened waits for the store.

@@ -76,6 +76,7 @@ fn record(findings: Vec<RecordedFinding>) -> Record {
         commit_is_announced: false,
         facts: Vec::new(),
         server_version: 150_000,
+        approval: None,
         tls: None,
     }
 }

@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::line::Line;
+use crate::audit::approval::{Approval, RecordedApproval, UseEnded};
 use crate::audit::event::{Attribution, Committing, DeferredStep, Event, LockHeld, Settled, Transaction};
 use crate::audit::listed::Story;
 use crate::audit::record::{Outcome, Record, RecordedFact, RecordedFinding};
 use crate::cli::deferred::{one_line, utc_micros};
+use crate::policy::approval::short;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -46,6 +48,9 @@ pub(super) fn text(story: &Story) -> String {
             Event::Deferred(step) => deferred(step, *at, &mut out),
             Event::Transaction(transaction) => ended(transaction, *at, &mut out),
             Event::Settled(settled) => settle(settled, *at, &mut out),
+            Event::Approval(approval) => approved(approval, *at, &mut out),
+            Event::ApprovalUseEnded(ended) => approval_used(ended, *at, &mut out),
+            Event::ApprovalUse(_) | Event::Revocation(_) => {}
             Event::Started(_) | Event::Session(_) | Event::Retention(_) | Event::Unknown => {}
         }
     }
@@ -81,11 +86,41 @@ fn decision(record: &Record, at: i64, story: &Story, out: &mut String) {
         *out += "ran instead:\n";
         record.steps.iter().for_each(|step| indented(out, &format!("{step};")));
     }
+    if let Some(approval) = &record.approval {
+        wanted(approval, out);
+    }
     record.findings.iter().for_each(|found| finding(found, out));
     if !record.facts.is_empty() {
         let _ = writeln!(out, "\nknown of it then (server_version_num {}):", record.server_version);
         record.facts.iter().for_each(|known| fact(known, out));
     }
+}
+
+fn wanted(approval: &RecordedApproval, out: &mut String) {
+    let rules = approval.rules.join(", ");
+    let told = match approval.given.as_slice() {
+        [] => format!("may be approved by {} ({rules}): pgairlock approve {}", people(approval.people), short(&approval.fingerprint)),
+        given => {
+            let who: Vec<String> = given.iter().map(|given| format!("{} (entry {}): {}", given.by, given.id, given.reason)).collect();
+            format!("{rules} lifted by {}", who.join("; and by "))
+        }
+    };
+    field(out, "approval", &told);
+}
+
+fn people(people: i64) -> String {
+    if people == 1 { "a person".into() } else { format!("{people} persons") }
+}
+
+fn approved(approval: &Approval, at: i64, out: &mut String) {
+    let known = if approval.known_by == "command" { "by their own word" } else { &approval.known_by };
+    let _ = writeln!(out, "\n{} approved by {} (known by: {known}): {}", utc_micros(at), one_line(&approval.by), one_line(&approval.reason));
+    field(out, "good for", &format!("{} uses, until {}", approval.uses, utc_micros(approval.expires_unix_micros)));
+}
+
+fn approval_used(ended: &UseEnded, at: i64, out: &mut String) {
+    let what = if ended.consumed { "is used" } else { "was not used: it is there for the next run" };
+    let _ = writeln!(out, "\n{} the approval {what}", utc_micros(at));
 }
 
 fn finding(finding: &RecordedFinding, out: &mut String) {

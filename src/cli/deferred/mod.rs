@@ -42,7 +42,7 @@ enum Command {
 const BY_A_PERSON: &str = "";
 
 /// Where the store is.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Place {
     /// The store of `serve`: its SQLite file, or postgres://role@host:port/database; the password may stand in PGPASSWORD [default: pgairlock.db]
     #[arg(long, env = "PGAIRLOCK_STORE", value_name = "PATH|URL", hide_env_values = true)]

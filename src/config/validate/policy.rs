@@ -1,4 +1,4 @@
-//! `[rules]`, `[thresholds]`, `[[exempt]]`, `[[directive]]`, `[[protect]]`, `[after_commit]`, `[limits]`.
+//! `[rules]`, `[thresholds]`, `[[exempt]]`, `[[directive]]`, `[[approval]]`, `[[protect]]`, `[after_commit]`, `[limits]`.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::super::file::{self, Maybe, Written};
+use super::super::file::{self, DurationText, Maybe, Written};
 use super::super::keys::suggestion;
 use super::super::problem::Problems;
 use super::super::settings::Settings;
 use super::{Context, optional, required, take, text};
-use crate::policy::settings::{Exemption, Grant, PolicySettings, Protection, Severity, goes_by_size, guards_the_proxy};
+use crate::policy::settings::{Approvable, Exemption, Grant, PolicySettings, Protection, Severity, goes_by_size, guards_the_proxy};
 
 /// `[limits]` with its defaults filled in.
 pub(super) struct Limits {
@@ -59,6 +59,7 @@ pub(super) struct ByRule {
 pub(super) struct Exceptions {
     pub(super) exemptions: Vec<(file::Exempt, Range<usize>)>,
     pub(super) directives: Vec<(file::Directive, Range<usize>)>,
+    pub(super) approvals: Vec<(file::Approval, Range<usize>)>,
     pub(super) protected: Vec<(file::Protect, Range<usize>)>,
 }
 
@@ -81,6 +82,7 @@ pub(super) fn settings(
         rules: by_rule.severities.into_iter().filter_map(|(id, severity)| rule(&id, severity, context, problems)).collect(),
         exemptions: exceptions.exemptions.into_iter().filter_map(|(exempt, at)| exemption(exempt, &at, context, problems)).collect(),
         directives: exceptions.directives.into_iter().filter_map(|(directive, at)| grant(directive, &at, context, problems)).collect(),
+        approvals: exceptions.approvals.into_iter().filter_map(|(approval, at)| approvable(approval, &at, context, problems)).collect(),
         protected: exceptions.protected.into_iter().filter_map(|(protect, at)| protection(protect, &at, problems)).collect(),
         literals: default.literals,
     }
@@ -157,18 +159,57 @@ fn named_rules(
 
 fn grant(written: file::Directive, at: &Range<usize>, context: &Context<'_>, problems: &mut Problems<'_>) -> Option<Grant> {
     const SECTION: &str = "[[directive]]";
-    let rules = named_rules(written.rules, SECTION, at, context, problems);
-    for rule in rules.iter().flatten().filter(|rule| guards_the_proxy(rule.get_ref())) {
-        let name = rule.get_ref();
-        problems.at(
-            &rule.span(),
-            format!("{SECTION} rules: {name} guards what pgairlock itself stands on: no directive lifts it; [[exempt]] or [rules] would"),
-        );
-    }
+    let rules = liftable_rules(written.rules, SECTION, "directive", at, context, problems);
     let mut condition = |written, key: &str| optional(written, &format!("{SECTION} {key}"), problems).map(|(value, _)| value);
     let (role, database) = (condition(written.role, "role"), condition(written.database, "database"));
     let application_name = condition(written.application_name, "application_name");
-    Some(Grant { role, database, application_name, rules: rules?.into_iter().map(Spanned::into_inner).collect() })
+    Some(Grant { role, database, application_name, rules: rules? })
+}
+
+fn approvable(written: file::Approval, at: &Range<usize>, context: &Context<'_>, problems: &mut Problems<'_>) -> Option<Approvable> {
+    const SECTION: &str = "[[approval]]";
+    let rules = liftable_rules(written.rules, SECTION, "approval", at, context, problems);
+    let mut condition = |written, key: &str| optional(written, &format!("{SECTION} {key}"), problems).map(|(value, _)| value);
+    let (role, database) = (condition(written.role, "role"), condition(written.database, "database"));
+    let application_name = condition(written.application_name, "application_name");
+    let people = optional(written.people, "[[approval]] people", problems);
+    if let Some((people, span)) = &people
+        && !(1..=2).contains(people)
+    {
+        problems.at(span, format!("{SECTION} people: {people}; one person approves, or two do"));
+    }
+    let wait = optional(written.wait, "[[approval]] wait", problems);
+    if let Some((DurationText(wait), span)) = &wait
+        && *wait > LONGEST_WAIT
+    {
+        problems.at(span, format!("{SECTION} wait: at most 1h: a deploy that waits longer for its reviewer is better run again"));
+    }
+    let people = people.map_or(1, |(people, _)| people);
+    let wait_ms = wait.map_or(0, |(DurationText(wait), _)| milliseconds(wait));
+    Some(Approvable { role, database, application_name, rules: rules?, people, wait_ms })
+}
+
+/// How long a statement may wait for persons at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+
+/// Rules of which none guards the proxy.
+fn liftable_rules(
+    written: Maybe<Vec<Spanned<String>>>,
+    section: &str,
+    what: &str,
+    at: &Range<usize>,
+    context: &Context<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<Vec<String>> {
+    let rules = named_rules(written, section, at, context, problems)?;
+    for rule in rules.iter().filter(|rule| guards_the_proxy(rule.get_ref())) {
+        let name = rule.get_ref();
+        problems.at(
+            &rule.span(),
+            format!("{section} rules: {name} guards what pgairlock itself stands on: no {what} lifts it; [[exempt]] or [rules] would"),
+        );
+    }
+    Some(rules.into_iter().map(Spanned::into_inner).collect())
 }
 
 impl From<file::Severity> for Severity {

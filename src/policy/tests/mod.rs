@@ -1,5 +1,6 @@
 //! Whole decisions, from SQL text on a make-believe server.
 
+mod approvals;
 mod columns;
 mod comments;
 mod decisions;
@@ -50,6 +51,7 @@ struct Ask {
     cap: u64,
     extended: bool,
     allowance: Allowance,
+    granted: Option<crate::policy::approval::Granted>,
     prepared: Vec<(&'static str, &'static str)>,
 }
 
@@ -67,6 +69,7 @@ fn ask() -> Ask {
         cap: 2_000,
         extended: false,
         allowance: Allowance::default(),
+        granted: None,
         prepared: Vec::new(),
     }
 }
@@ -118,6 +121,8 @@ impl Ask {
             prepared,
             extended: self.extended,
             allowance: &self.allowance,
+            system: Some("system"),
+            granted: self.granted.as_ref(),
         }
     }
 

@@ -39,6 +39,12 @@ pub fn all(text: &str) -> Vec<Comment> {
     lexer.comments
 }
 
+/// Everything of `text` but its comments and the white space around them, in pieces: two texts that PostgreSQL reads alike letter by letter have the
+/// same ones.
+pub fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    Lexer::new(text).filter_map(|span| text.get(span))
+}
+
 /// Pieces of text that are neither comment nor white space: words, strings and signs, just fine enough to tell them apart.
 struct Lexer<'a> {
     bytes: &'a [u8],
