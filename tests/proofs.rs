@@ -177,6 +177,8 @@ async fn decision(session: &Session, sql: &str) -> Decision {
         prepared: &NothingPrepared,
         extended: false,
         allowance: &pgairlock::policy::allowance::Allowance::default(),
+        system: None,
+        granted: None,
     };
     decide(&script(sql), &facts, &situation).decision
 }

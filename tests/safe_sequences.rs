@@ -213,6 +213,8 @@ async fn plan(session: &Session, sql: &str) -> Plan {
         prepared: &NothingPrepared,
         extended: false,
         allowance: &pgairlock::policy::allowance::Allowance::default(),
+        system: None,
+        granted: None,
     };
     decide(&script(sql), &facts(session, sql).await, &situation).decision.plan
 }
