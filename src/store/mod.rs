@@ -16,6 +16,7 @@ mod plan;
 mod postgres;
 mod promises;
 mod reader;
+mod retention;
 mod schema;
 mod search;
 mod sqlite;
@@ -38,6 +39,7 @@ pub use error::StoreError;
 pub use place::Place;
 use plan::{Change, Dated};
 use reader::Question;
+pub use retention::{Aged, RetentionError};
 use writer::{Request, Writer};
 
 /// Waiting requests. Beyond it callers wait in line, under their own deadline.
@@ -301,6 +303,14 @@ impl Store {
     /// When they could not be read.
     pub async fn differences(&self, number: i64, page: Vec<(Entry, Option<Event>)>) -> Result<Vec<(i64, String)>, StoreError> {
         self.read(move |backend| differences::of(backend, number, &page)).await
+    }
+
+    /// What is read from now on is what stands there now, whatever is written meanwhile; for who reads much, and closes it then.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn pin(&self) -> Result<(), StoreError> {
+        self.read(|backend| backend.pin()).await
     }
 
     /// Proves by a durable write that a decision could be recorded now.

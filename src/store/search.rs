@@ -9,7 +9,7 @@ use crate::audit::record::DecisionId;
 use crate::audit::words;
 
 /// A writer that has said nothing for so long is taken for dead; it says that it lives some six times in that.
-const SILENT: i64 = 60_000_000;
+pub(super) const SILENT: i64 = 60_000_000;
 
 const COLUMNS: &str =
     "d.id, d.at_unix_micros, d.session, d.transaction_number, d.client, d.role, d.database_name, d.application_name, d.head, d.decision,

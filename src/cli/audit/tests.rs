@@ -25,6 +25,10 @@ struct Memory {
 }
 
 impl Entries for Memory {
+    async fn pin(&self) -> Result<(), Ended> {
+        Ok(())
+    }
+
     async fn writers(&self) -> Result<Vec<Writer>, Ended> {
         Ok(self.chains.iter().map(|(chain, _)| chain.clone()).collect())
     }
