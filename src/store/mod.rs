@@ -3,7 +3,8 @@
 //! One thread owns the connection that writes, another the one that reads; callers wait for an answer and may stop waiting at any time (every future
 //! here is cancel safe). So a disk that hangs, or a database that does not answer, holds up these threads, never a session.
 //!
-//! What has happened is an entry of a chain (`audit::chain`); entries are only added. Everything else follows from them, for who searches.
+//! What has happened is an entry of a chain (`audit::chain`); entries are only added, and taken away by `retention` alone. Everything else follows from
+//! them, for who searches.
 
 mod backend;
 mod decisions;

@@ -22,7 +22,7 @@ use crate::audit::signed::Unwritable;
 /// So many entries go in one transaction: what a decision that comes meanwhile waits for.
 const PAGE: u32 = 500;
 /// So many pages of a chain are looked at before they go; what is behind them goes in the next turn.
-const PAGES: usize = 2_000;
+const PAGES: usize = 1_000;
 /// Between two pages the store is left to others for so many times as long as a page took: another process that waits for an SQLite file gets it.
 const REST: u32 = 4;
 /// And never for less.

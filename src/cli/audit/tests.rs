@@ -132,6 +132,19 @@ fn what_cannot_be_read_ends_with_2() {
 }
 
 #[test]
+fn a_file_of_checkpoints_that_is_empty_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let (memory, good) = log(directory.path());
+    let empty = directory.path().join("empty");
+    for text in ["", "\n"] {
+        std::fs::write(&empty, text).unwrap();
+        let (printed, code) = printed(&memory, &args(good.public_keys.clone(), vec![empty.clone()]));
+        let note = format!("note: {} has no line: no checkpoint was written to it, or all were taken away\n", empty.display());
+        assert!(code == 0 && printed.contains(&note) && printed.contains("there is no checkpoint that is believed"), "{printed}");
+    }
+}
+
+#[test]
 fn keys_are_made_followed_and_never_written_over() {
     let directory = tempfile::tempdir().unwrap();
     let [first, second, third] = ["first", "second", "third"].map(|name| directory.path().join(name));
