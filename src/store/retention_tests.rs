@@ -271,12 +271,17 @@ async fn an_open_promise_keeps_what_it_stands_on() {
 async fn what_something_young_follows_stays() {
     let (_directory, path) = place();
     let store = open(&path);
+    let promised = store.record(record("p")).await.unwrap();
+    store.outcome(promised, outcome()).await.unwrap();
+    let promise = store.promise(promise("p"), Trail::default()).await.unwrap();
+    store.event(over("p")).await.unwrap();
     let first = told(&store, "a").await;
     let second = store.record(record("b")).await.unwrap();
     store.outcome(second, outcome()).await.unwrap();
     store.event(over("b")).await.unwrap();
     let third = told(&store, "c").await;
     derived(&store).await;
+    reader(&path).execute("UPDATE announced SET state = 'settled'", []).unwrap();
     let limit = unix_micros();
     let settled = |decision| Event::Settled(Settled { decision, fate: Fate::Committed, by: "pg_xact_status".into() });
     store.event(settled(third)).await.unwrap();
@@ -294,6 +299,9 @@ async fn what_something_young_follows_stays() {
     store.event(attribution(first)).await.unwrap();
     derived(&store).await;
     kept(first).await;
+    store.progress(promise, Progress::Told, "p").await.unwrap();
+    derived(&store).await;
+    kept(promised).await;
     assert_eq!(run(&store, limit).await, 1);
     intact(&store).await;
 }
