@@ -215,6 +215,59 @@ proptest! {
     }
 
     #[test]
+    fn what_retention_takes_is_stood_for_at_each_step(log in logs(), first in 0_i64..80, second in 0_i64..80, lives: bool) {
+        let mut retained = log.clone();
+        let mut passed = retained.expire(first * 1_000_000, lives, 1);
+        passed.extend(retained.expire(second * 1_000_000, lives, 1));
+        passed.push(retained.clone());
+        for step in &passed {
+            let verdict = step.verified(&[1]);
+            prop_assert_eq!(&verdict.findings, &vec![]);
+            let removed: i64 = verdict.chains.iter().filter_map(|chain| chain.removed.as_ref()).map(|removed| removed.entries).sum();
+            prop_assert_eq!(verdict.entries() + u64::try_from(removed).unwrap(), log.verified(&[1]).entries());
+        }
+        // A chain of which nothing is left need not be called one any more.
+        retained.chains.retain(|(_, entries)| !entries.is_empty());
+        prop_assert_eq!(&retained.verified(&[1]).findings, &vec![]);
+    }
+
+    #[test]
+    fn what_retention_has_left_is_held_as_before(log in logs(), limit in 10_i64..60, lives: bool, chain: Index, entry: Index, what in 0_u8..5) {
+        let mut after = log;
+        let passed = after.expire(limit * 1_000_000, lives, 1);
+        prop_assume!(!passed.is_empty());
+        let before = after.clone();
+        let (chain, place) = (chain.index(after.chains.len()), entry.index(before.anchors.len()));
+        match what {
+            // The anchor of a chain, or of an earlier time; and one that is another's.
+            0 => drop(after.anchors.remove(place)),
+            1 => after.anchors = passed[entry.index(passed.len())].anchors.clone(),
+            2 => {
+                let writer = before.chains[chain].0.writer.clone();
+                let other = before.anchors[place].clone();
+                prop_assume!(!other.contains(&writer));
+                after.anchors.retain(|line| !line.contains(&writer));
+                after.anchors.push(other.replace(&(0..WRITERS).map(log::writer).find(|name| other.contains(name)).unwrap(), &writer));
+            }
+            // More of the beginning, or all that is left.
+            3 => {
+                prop_assume!(!before.chains[chain].1.is_empty());
+                let more = 1 + entry.index(before.chains[chain].1.len());
+                drop(after.chains[chain].1.drain(..more));
+            }
+            _ => {
+                prop_assume!(!before.chains[chain].1.is_empty());
+                let place = entry.index(before.chains[chain].1.len());
+                after.chains[chain].1[place].body.push(' ');
+            }
+        }
+        prop_assume!(after.anchors != before.anchors || after.chains != before.chains);
+        let named = before.vouched(&before.chains[chain].0.writer);
+        let gone = what == 3 && after.chains[chain].1.is_empty() && before.chains[chain].1.first().unwrap().seq > named;
+        prop_assert!(found(&after) || gone && declared(&before, chain, before.chains[chain].1[0].seq), "{:?}", after.anchors);
+    }
+
+    #[test]
     fn checkpoints_of_another_key(happenings in prop::collection::vec(happening(), 4..60)) {
         let forged = log(&happenings, 2, "!");
         prop_assume!(!forged.checkpoints.is_empty());

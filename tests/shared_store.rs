@@ -9,6 +9,8 @@ use pgairlock::audit::approval::{Approval, RecordedApproval, Use, UseEnded};
 use pgairlock::audit::chain::{Digest, Entry};
 use pgairlock::audit::event::{Event, Trail};
 use pgairlock::audit::record::{DecisionId, Outcome, Record};
+use pgairlock::audit::retention::Sealer;
+use pgairlock::audit::verify::{Verifier, Writer};
 use pgairlock::config::settings::{FleetPlace, StorePlace};
 use pgairlock::deferred::promise::{Place as At, Progress, Promise};
 use pgairlock::store::{Place, Store, StoreError, Wanted};
@@ -270,5 +272,108 @@ async fn what_is_wanted_is_listed_once_with_what_was_said() {
         }
         assert_eq!(store.request("ffff".into()).await.unwrap(), []);
         store.close().await.unwrap();
+    }
+}
+
+/// Each goes by itself, as if nobody took turns: what the one has taken the other neither takes nor undoes.
+async fn retain(store: &Store) -> u64 {
+    let (mut removed, sealer) = (0, Sealer::default());
+    loop {
+        let Ok(aged) = store.aged(i64::MAX).await else { continue };
+        let mut left = false;
+        for chain in aged.iter().filter(|chain| chain.number == 1) {
+            match store.expire(chain, i64::MAX, &sealer).await {
+                Ok(0) => {}
+                Ok(gone) => (removed, left) = (removed + gone, true),
+                Err(_) => left = true,
+            }
+        }
+        if !left && store.aged(i64::MAX).await.is_ok_and(|aged| aged.iter().all(|chain| chain.number != 1)) {
+            return removed;
+        }
+    }
+}
+
+async fn intact(store: &Store) {
+    let mut verifier = Verifier::new(&[], &[]);
+    store.pin().await.unwrap();
+    store.anchors().await.unwrap().iter().for_each(|line| verifier.anchor(line));
+    for (number, writer) in store.writers().await.unwrap() {
+        verifier.begin(Writer { writer, number });
+        let entries = store.entries(DecisionId { writer: number, seq: 0 }, 100_000).await.unwrap();
+        let page: Vec<_> = entries.into_iter().map(|entry| (entry.clone(), verifier.entry(&entry))).collect();
+        store.differences(number, page).await.unwrap().into_iter().for_each(|(seq, what)| verifier.differs(seq, what));
+    }
+    let verdict = verifier.finish();
+    assert_eq!(verdict.findings, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_take_away_at_once_goes_once() {
+    for cluster in clusters() {
+        for broken in [false, true] {
+            let (database, place) = place(cluster).await;
+            let direct = cluster.connect(&database).await;
+            let dead = open(&place).await.unwrap();
+            let told: Vec<_> = (0..1_500)
+                .map(|number| {
+                    let store = dead.clone();
+                    tokio::spawn(async move {
+                        let id = store.record(record(&format!("s{number}"))).await.unwrap();
+                        store.outcome(id, Outcome { tag: Some("CREATE TABLE".into()), ..Outcome::default() }).await.unwrap();
+                    })
+                })
+                .collect();
+            for told in told {
+                told.await.unwrap();
+            }
+            dead.close().await.unwrap();
+            direct.batch_execute("UPDATE pgairlock.writers SET seen_at = 0").await.unwrap();
+            let stores = [open(&place).await.unwrap(), open(&place).await.unwrap()];
+            let retaining: Vec<_> = stores.iter().cloned().map(|store| tokio::spawn(async move { retain(&store).await })).collect();
+            let entries = "SELECT count(*)::text FROM pgairlock.entries WHERE id < 2::bigint << 40";
+            let mut left = 3_001;
+            while !retaining.iter().all(tokio::task::JoinHandle::is_finished) {
+                let now: i64 = direct.value(entries).await.parse().unwrap();
+                if broken && now < left {
+                    left = now;
+                    let end = "SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity
+                               WHERE application_name = 'pgairlock store' AND datname = current_database()";
+                    direct.value(end).await;
+                }
+                if !broken {
+                    intact(&open(&place).await.unwrap()).await;
+                }
+            }
+            let mut removed = 0;
+            for retaining in retaining {
+                removed += retaining.await.unwrap();
+            }
+            assert!(broken || removed == 3_001, "{removed}");
+            assert_eq!((direct.value(entries).await, direct.value("SELECT count(*)::text FROM pgairlock.decisions").await), ("0".into(), "0".into()));
+            assert_eq!(direct.value("SELECT string_agg(seq::text, ' ') FROM pgairlock.anchors").await, "3001");
+            intact(&open(&place).await.unwrap()).await;
+        }
+    }
+}
+
+/// Who reads at one moment is told where that is lost, and not shown another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moment_that_is_lost_is_not_another_one() {
+    for cluster in clusters() {
+        let (database, place) = place(cluster).await;
+        let (store, looking) = (open(&place).await.unwrap(), open(&place).await.unwrap());
+        let id = store.record(record("a")).await.unwrap();
+        looking.pin().await.unwrap();
+        store.record(record("b")).await.unwrap();
+        let behind = DecisionId { seq: 0, ..id };
+        assert_eq!((looking.entries(behind, 9).await.unwrap().len(), store.entries(behind, 9).await.unwrap().len()), (2, 3));
+        let end = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity
+                   WHERE application_name = 'pgairlock store' AND datname = current_database() AND backend_xmin IS NOT NULL AND pid <> pg_backend_pid()";
+        let direct = cluster.connect(&database).await;
+        assert_eq!(direct.column(end).await, ["true"]);
+        for _ in 0..2 {
+            assert!(matches!(looking.entries(behind, 9).await, Err(StoreError::Lost(_))));
+        }
     }
 }

@@ -36,7 +36,7 @@ pub enum Event {
     ApprovalUse(Use),
     /// What became of that.
     ApprovalUseEnded(UseEnded),
-    /// Entries that were older than the retention were taken away; the anchor stands for them.
+    /// Entries that are older than the retention are about to be taken away; an anchor stands for those that are.
     Retention(Retention),
     /// Of a later version.
     #[serde(other)]
@@ -285,7 +285,7 @@ pub struct Settled {
     pub by: String,
 }
 
-/// The beginning of a chain was taken away.
+/// The beginning of a chain is taken away, from now on and in steps: where the process dies meanwhile, less of it is gone, and the next run says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retention {
     /// Whose.
@@ -294,7 +294,7 @@ pub struct Retention {
     pub seq: i64,
     /// Its hash: the next one stands on it.
     pub hash: Digest,
-    /// How many entries went.
+    /// How many entries go.
     pub removed: i64,
 }
 

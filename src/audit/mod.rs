@@ -9,6 +9,7 @@ pub mod event;
 pub mod keys;
 pub mod listed;
 pub mod record;
+pub mod retention;
 pub mod signed;
 pub mod starting;
 pub mod summary;

@@ -15,6 +15,9 @@ pub struct Endorsement {
     pub at_unix_micros: i64,
     /// The new key: its public half as PEM.
     pub successor: String,
+    /// The one that says so, as PEM: for who has the new key and not the old one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<String>,
 }
 
 /// The line with which the old key endorses the new one.
@@ -22,7 +25,8 @@ pub struct Endorsement {
 /// # Errors
 /// When it cannot be written.
 pub fn endorse(old: &SigningKey, new: &PublicKey, at_unix_micros: i64) -> Result<String, Unwritable> {
-    seal(Statement::Endorsement(Endorsement { at_unix_micros, successor: new.to_pem() }), Some(old))
+    let endorsement = Endorsement { at_unix_micros, successor: new.to_pem(), predecessor: Some(old.public().to_pem()) };
+    seal(Statement::Endorsement(endorsement), Some(old))
 }
 
 /// Why what a line says is not believed.
@@ -57,6 +61,21 @@ impl Trust {
     #[must_use]
     pub fn in_keys(keys: &[PublicKey]) -> Self {
         Self { keys: keys.iter().map(|key| (key.id(), *key)).collect() }
+    }
+
+    /// The key of a process and those that it follows, by the lines that stand beside it, the oldest first. Back along them: only for who has these lines
+    /// from where he has the key.
+    #[must_use]
+    pub fn following(key: &PublicKey, endorsements: &[String]) -> Self {
+        let mut trust = Self::in_keys(&[*key]);
+        for sealed in endorsements.iter().rev().filter_map(|line| Sealed::read(line).ok()) {
+            let Statement::Endorsement(Endorsement { successor, predecessor: Some(predecessor), .. }) = &sealed.statement else { continue };
+            let (Ok(successor), Ok(predecessor)) = (PublicKey::from_pem(successor), PublicKey::from_pem(predecessor)) else { continue };
+            if trust.keys.contains_key(&successor.id()) && Self::in_keys(&[predecessor]).check(&sealed).is_ok() {
+                trust.keys.insert(predecessor.id(), predecessor);
+            }
+        }
+        trust
     }
 
     /// Nobody is believed: signatures are not looked at.

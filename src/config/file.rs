@@ -141,6 +141,7 @@ pub(super) struct Store {
     pub(super) password_file: Maybe<PathBuf>,
     pub(super) signing_key: Maybe<PathBuf>,
     pub(super) checkpoints: Maybe<PathBuf>,
+    pub(super) retention: Maybe<DurationText>,
     pub(super) literals: Maybe<Literals>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where decisions and promises are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,4 +63,6 @@ pub struct AuditSettings {
     pub signing_key: Option<PathBuf>,
     /// Where checkpoints are added, apart from the store.
     pub checkpoints: Option<PathBuf>,
+    /// Entries that are older go; without it they are kept for ever.
+    pub retention: Option<Duration>,
 }

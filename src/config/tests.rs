@@ -82,6 +82,7 @@ fn everything_that_is_written_is_used() {
         [store]
         path = "x.db"
         literals = "redact"
+        retention = "400d"
         [admin]
         address = "127.0.0.1:3"
         [monitor]
@@ -121,6 +122,7 @@ fn everything_that_is_written_is_used() {
     assert_eq!((exemption.rules.len(), exemption.reason.as_str()), (2, "because"));
     assert_eq!((settings.policy.defers, settings.policy.hold_ms, settings.policy.search_ms), (false, 120_000, 3_000));
     assert_eq!((settings.store, settings.policy.literals), (StorePlace::File("etc/x.db".into()), Literals::Redact));
+    assert_eq!(settings.audit.retention, Some(Duration::from_secs(400 * 86_400)));
     assert_eq!(settings.admin, "127.0.0.1:3".parse().unwrap());
     let monitor = MonitorSettings { user: "watcher".into(), password_file: Some("etc/watcher.password".into()) };
     assert_eq!(settings.monitor, Some(monitor));
@@ -198,7 +200,7 @@ fn unknown_keys_are_told_with_their_nearest_name() {
     assert_eq!(problem("tls = { cert = \"x\" }\n"), r#"pgairlock.toml:7: unknown key "cert" in tls of [[upstream]]; known are: mode, ca"#);
     assert_eq!(
         problem("[store]\nzzzzzz = 1\n"),
-        r#"pgairlock.toml:8: unknown key "zzzzzz" in [store]; known are: path, url, password_file, signing_key, checkpoints, literals"#
+        r#"pgairlock.toml:8: unknown key "zzzzzz" in [store]; known are: path, url, password_file, signing_key, checkpoints, retention, literals"#
     );
 }
 
@@ -329,6 +331,9 @@ fn limits_and_timeouts_that_would_break_everything_are_refused() {
     assert!(problem("[store]\nurl = \"mysql://db/x\"\n").contains(":8: [store] url: is no URL of PostgreSQL"));
     assert!(problem("[store]\npath = \"x\"\nurl = \"postgres://a@db/x\"\n").contains(":9: [store] url: path is set too"));
     assert!(problem("[store]\npath = \"\"\n").contains(":8: [store] path: is empty"));
+    assert!(problem("[store]\nretention = \"0d\"\n").contains(":8: [store] retention: 0 would keep nothing"));
+    assert!(problem("[store]\nretention = \"400\"\n").contains(":8: [store] retention: \"400\" is not a duration"));
+    assert_eq!(with("").unwrap().audit.retention, None);
 }
 
 #[test]

@@ -118,6 +118,7 @@ fn store(mut written: file::Store, context: &Context<'_>, problems: &mut Problem
 fn audit(written: &mut file::Store, context: &Context<'_>, problems: &mut Problems<'_>) -> AuditSettings {
     let key = optional(written.signing_key.take(), "[store] signing_key", problems);
     let checkpoints = optional(written.checkpoints.take(), "[store] checkpoints", problems);
+    let retention = retention(written.retention.take(), problems);
     match (&key, &checkpoints) {
         (Some((_, span)), None) => problems.at(span, "[store] signing_key: it signs checkpoints; say with checkpoints = \"FILE\" where they go"),
         (None, Some((_, span))) => {
@@ -127,7 +128,15 @@ fn audit(written: &mut file::Store, context: &Context<'_>, problems: &mut Proble
         _ => {}
     }
     let within = |path: Option<(PathBuf, Range<usize>)>| path.map(|(path, _)| context.directory.join(path));
-    AuditSettings { signing_key: within(key), checkpoints: within(checkpoints) }
+    AuditSettings { signing_key: within(key), checkpoints: within(checkpoints), retention }
+}
+
+fn retention(written: Maybe<DurationText>, problems: &mut Problems<'_>) -> Option<Duration> {
+    let (DurationText(retention), span) = optional(written, "[store] retention", problems)?;
+    if retention.is_zero() {
+        problems.at(&span, "[store] retention: 0 would keep nothing; give a time, such as \"400d\", or leave the key out to keep everything");
+    }
+    Some(retention)
 }
 
 fn place(written: file::Store, context: &Context<'_>, problems: &mut Problems<'_>) -> StorePlace {

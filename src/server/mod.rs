@@ -14,6 +14,7 @@ mod monitor;
 mod outbox;
 mod presence;
 mod relay;
+mod retention;
 mod run;
 mod siblings;
 pub mod signer;

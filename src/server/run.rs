@@ -23,6 +23,7 @@ use super::descriptors;
 use super::listener::{self, Front};
 use super::login_error::LoginError;
 use super::migrations::Migrations;
+use super::retention;
 use super::siblings::Siblings;
 use super::speeds::Speeds;
 use super::witness;
@@ -64,6 +65,9 @@ pub enum ServeError {
     /// The key or the file of the checkpoints.
     #[error("checkpoints of the log: {0}")]
     Checkpoints(String),
+    /// The key of the anchors.
+    #[error("retention of the log: {0}")]
+    Retention(String),
     /// Signals cannot be received.
     #[error("signals: {0}")]
     Signals(io::Error),
@@ -87,6 +91,7 @@ pub async fn run(
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
     let store = Store::open(&store::Place::read(&settings.store).map_err(StoreError::Open)?)?;
     let checkpoints = witness::begin(&settings.audit, &store).map_err(ServeError::Checkpoints)?;
+    let retention = retention::begin(&settings.audit).map_err(ServeError::Retention)?;
     let (readiness, failing) = (Readiness::default(), admin::Failing::default());
     let admin = admin::bind(settings.admin).await?;
     register(&settings);
@@ -115,6 +120,8 @@ pub async fn run(
     tokio::spawn(live(store.clone()));
     let stopping = watch::Sender::new(false);
     let witness = checkpoints.map(|checkpoints| tokio::spawn(witness::tell(checkpoints, store.clone(), failing, stopping.subscribe())));
+    let resting = watch::Sender::new(false);
+    let retention = retention.map(|retention| tokio::spawn(retention::keep(retention, store.clone(), resting.subscribe())));
     let sessions = TaskTracker::new();
     let fronts = listen(&shared, &sessions).await?;
     readiness.set_listening();
@@ -140,6 +147,11 @@ pub async fn run(
     let deadline = settings_source.borrow().timeouts.drain;
     drain(&draining, &sessions, deadline, &mut signals).await;
     let limit = settings_source.borrow().timeouts.store;
+    // Before the last checkpoint: it may be writing an entry.
+    resting.send_replace(true);
+    if let Some(retention) = retention {
+        let _ = timeout(limit, retention).await;
+    }
     stopping.send_replace(true);
     if let Some(witness) = witness {
         let _ = timeout(limit, witness).await;

@@ -119,6 +119,9 @@ pub(crate) trait Backend: Send {
     /// Rows, in one statement.
     fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError>;
 
+    /// All questions from now on see this moment, until it is closed: what others write meanwhile is not seen.
+    fn pin(&mut self) -> Result<(), StoreError>;
+
     /// Ends it, with all that is to be done then.
     fn close(&mut self) -> Result<(), StoreError>;
 

@@ -22,9 +22,13 @@ pub(super) fn of(backend: &mut dyn Backend, number: i64, page: &[(Entry, Option<
     let between = [at(first.seq).into(), at(last.seq).into()];
     let rows = backend.query(&format!("SELECT {OF_DECISION} FROM decisions WHERE id BETWEEN $1 AND $2"), &between)?;
     let listed: BTreeMap<i64, Row> = rows.into_iter().map(|row| (id(row.int(0)).seq, row)).collect();
+    let derived = derived(backend, number)?;
     let mut differences = Vec::new();
     for (entry, event) in page {
         let what = match event {
+            // Its rows come a moment later.
+            Some(Event::Decision(_)) if entry.seq > derived && !listed.contains_key(&entry.seq) => None,
+            Some(Event::Outcome(_)) if entry.seq > derived => None,
             Some(event @ Event::Decision(_)) => {
                 decision(backend, listed.get(&entry.seq), event, DecisionId { writer: number, seq: entry.seq }, entry)
             }
@@ -35,6 +39,12 @@ pub(super) fn of(backend: &mut dyn Backend, number: i64, page: &[(Entry, Option<
         differences.extend(what.map(|what| (entry.seq, what)));
     }
     Ok(differences)
+}
+
+/// Up to that entry everything is listed. Where nobody says so, all of it should be.
+fn derived(backend: &mut dyn Backend, number: i64) -> Result<i64, StoreError> {
+    let rows = backend.query("SELECT derived FROM writers WHERE number = $1", &[number.into()])?;
+    Ok(rows.first().map_or(i64::MAX, |row| row.int(0)))
 }
 
 fn decision(backend: &dyn Backend, row: Option<&Row>, event: &Event, id: DecisionId, entry: &Entry) -> Option<String> {

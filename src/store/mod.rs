@@ -3,7 +3,8 @@
 //! One thread owns the connection that writes, another the one that reads; callers wait for an answer and may stop waiting at any time (every future
 //! here is cancel safe). So a disk that hangs, or a database that does not answer, holds up these threads, never a session.
 //!
-//! What has happened is an entry of a chain (`audit::chain`); entries are only added. Everything else follows from them, for who searches.
+//! What has happened is an entry of a chain (`audit::chain`); entries are only added, and taken away by `retention` alone. Everything else follows from
+//! them, for who searches.
 
 mod approvals;
 mod backend;
@@ -17,6 +18,7 @@ mod plan;
 mod postgres;
 mod promises;
 mod reader;
+mod retention;
 mod schema;
 mod search;
 mod sqlite;
@@ -40,6 +42,7 @@ pub use error::StoreError;
 pub use place::Place;
 use plan::{Change, Dated};
 use reader::Question;
+pub use retention::{Aged, RetentionError};
 use writer::{Request, Writer};
 
 /// Waiting requests. Beyond it callers wait in line, under their own deadline.
@@ -371,6 +374,14 @@ impl Store {
     /// When they could not be read.
     pub async fn differences(&self, number: i64, page: Vec<(Entry, Option<Event>)>) -> Result<Vec<(i64, String)>, StoreError> {
         self.read(move |backend| differences::of(backend, number, &page)).await
+    }
+
+    /// What is read from now on is what stands there now, whatever is written meanwhile; for who reads much, and closes it then.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn pin(&self) -> Result<(), StoreError> {
+        self.read(|backend| backend.pin()).await
     }
 
     /// Proves by a durable write that a decision could be recorded now.

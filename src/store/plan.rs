@@ -28,7 +28,7 @@ impl Change {
     /// It is written later where the store is away now: what it tells of has happened, and cannot be refused any more.
     pub(super) fn must_be_kept(&self) -> bool {
         match self {
-            Self::Event(Event::Decision(_) | Event::Approval(_) | Event::Revocation(_) | Event::ApprovalUse(_)) => false,
+            Self::Event(Event::Decision(_) | Event::Retention(_) | Event::Approval(_) | Event::Revocation(_) | Event::ApprovalUse(_)) => false,
             Self::Promise(..) | Self::Ready | Self::Alive => false,
             Self::Event(_) | Self::Progress(..) => true,
         }

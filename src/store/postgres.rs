@@ -31,6 +31,8 @@ pub(super) struct Fleet {
     url: DatabaseUrl,
     runtime: Runtime,
     session: Option<Session>,
+    /// All questions see one moment, which goes with the session.
+    pinned: bool,
 }
 
 struct Session {
@@ -45,16 +47,19 @@ impl Fleet {
         let runtime = runtime.map_err(|error| StoreError::Open(format!("no runtime for it: {error}")))?;
         let url = url.clone().named(APPLICATION_NAME);
         let session = runtime.block_on(Session::begin(&url))?;
-        Ok(Self { url, runtime, session: Some(session) })
+        Ok(Self { url, runtime, session: Some(session), pinned: false })
     }
 
     /// Runs it on the session, which is made anew where it is lost.
     fn with<T>(&mut self, ask: impl AsyncFnOnce(&mut Session) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let Self { url, runtime, session } = self;
+        let Self { url, runtime, session, pinned } = self;
         let result = runtime.block_on(async {
             // A connection that was lost since is noticed here, before anything is sent on it.
             tokio::task::yield_now().await;
             if session.as_ref().is_none_or(|session| session.client.raw().is_closed()) {
+                if *pinned {
+                    return Err(StoreError::Lost("while it was read; begin again".into()));
+                }
                 *session = Some(Session::begin(url).await?);
             }
             let Some(session) = session else { return Err(StoreError::Closed) };
@@ -87,6 +92,12 @@ impl Backend for Fleet {
             Err(StoreError::Lost(_)) => ask(),
             answered => answered,
         }
+    }
+
+    fn pin(&mut self) -> Result<(), StoreError> {
+        self.with(async |session| session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1 FROM store").await)?;
+        self.pinned = true;
+        Ok(())
     }
 
     fn close(&mut self) -> Result<(), StoreError> {

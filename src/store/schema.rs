@@ -74,21 +74,26 @@ CREATE TABLE marks (
     id BIGINT NOT NULL,
     PRIMARY KEY (mark, at_unix_micros, id)
 );
+-- As the indexes on entry below: by them a row goes with its entry.
+CREATE INDEX marks_id ON marks (id);
 CREATE TABLE follows (
     id BIGINT NOT NULL,
     entry BIGINT NOT NULL,
     PRIMARY KEY (id, entry)
 );
+CREATE INDEX follows_entry ON follows (entry);
 CREATE TABLE transactions (
     session TEXT NOT NULL,
     transaction_number BIGINT NOT NULL,
     entry BIGINT NOT NULL,
     PRIMARY KEY (session, transaction_number)
 );
+CREATE INDEX transactions_entry ON transactions (entry);
 CREATE TABLE sessions (
     session TEXT PRIMARY KEY,
     entry BIGINT NOT NULL
 );
+CREATE INDEX sessions_entry ON sessions (entry);
 CREATE TABLE migrations (
     entry BIGINT PRIMARY KEY,
     at_unix_micros BIGINT NOT NULL,
@@ -136,6 +141,12 @@ CREATE TABLE uses (
 );
 CREATE INDEX uses_entry ON uses (entry) WHERE entry IS NOT NULL;
 CREATE INDEX uses_reserved ON uses (session, transaction_number) WHERE state = 'reserved';
+-- What one process of several does for all: until then it is that one's.
+CREATE TABLE turns (
+    what TEXT PRIMARY KEY,
+    writer TEXT NOT NULL,
+    until BIGINT NOT NULL
+);
 CREATE TABLE health (
     id BIGINT PRIMARY KEY,
     checks BIGINT NOT NULL
@@ -166,6 +177,7 @@ CREATE TABLE announced (
     dropped_at_unix_micros INTEGER
 ) STRICT;
 CREATE INDEX announced_session ON announced (session, transaction_number);
+CREATE INDEX announced_entry ON announced (entry);
 CREATE INDEX announced_open ON announced (system, database, role) WHERE state IN ('promised', 'committed');
 CREATE VIEW promises AS SELECT * FROM announced WHERE operations_count > 0 OR whole IS NOT NULL;
 CREATE VIEW records AS
@@ -199,6 +211,7 @@ CREATE TABLE announced (
     dropped_at_unix_micros BIGINT
 );
 CREATE INDEX announced_session ON announced (session, transaction_number);
+CREATE INDEX announced_entry ON announced (entry);
 CREATE INDEX announced_open ON announced (system, database, role) WHERE state IN ('promised', 'committed');
 CREATE VIEW promises AS SELECT * FROM announced WHERE operations_count > 0 OR whole IS NOT NULL;
 CREATE VIEW records AS

@@ -27,6 +27,8 @@ pub(super) struct Database {
     path: PathBuf,
     busy: Duration,
     probing: bool,
+    /// All questions see one moment: another file is not taken up.
+    pinned: bool,
     open: Option<Open>,
 }
 
@@ -42,12 +44,15 @@ impl Database {
     /// Opens or creates the file and brings it to the newest schema.
     pub(super) fn open(path: &Path, busy: Duration) -> Result<Self, StoreError> {
         create_private(path)?;
-        Ok(Self { path: path.to_owned(), busy, probing: false, open: Some(Open::new(path, busy)?) })
+        Ok(Self { path: path.to_owned(), busy, probing: false, pinned: false, open: Some(Open::new(path, busy)?) })
     }
 
     /// The connection, if it still is what the path leads to. SQLite itself would go on writing to a file that nobody can open any more.
     fn connection(&mut self) -> Result<&mut Connection, StoreError> {
         if self.open.as_ref().is_none_or(|open| files(&self.path) != Some(open.files)) {
+            if self.pinned {
+                return Err(gone(&self.path));
+            }
             self.reopen()?;
         }
         self.open.as_mut().map(|open| &mut open.connection).ok_or_else(|| gone(&self.path))
@@ -97,6 +102,13 @@ impl Backend for Database {
             found.push(Row((0..columns).map(|column| row.get_ref(column).map(read)).collect::<Result<_, _>>()?));
         }
         Ok(found)
+    }
+
+    fn pin(&mut self) -> Result<(), StoreError> {
+        // The moment is that of the first question.
+        self.connection()?.execute_batch("BEGIN; SELECT count(*) FROM store")?;
+        self.pinned = true;
+        Ok(())
     }
 
     fn close(&mut self) -> Result<(), StoreError> {

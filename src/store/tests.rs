@@ -14,13 +14,13 @@ use crate::audit::record::RecordedFinding;
 /// Long enough for any machine; reached only by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn place() -> (TempDir, PathBuf) {
+pub(super) fn place() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store.db");
     (directory, path)
 }
 
-fn open(path: &Path) -> Store {
+pub(super) fn open(path: &Path) -> Store {
     Store::open(&Place::File(path.to_owned())).unwrap()
 }
 
@@ -28,7 +28,7 @@ fn start(path: &Path, database: Database) -> Store {
     Store::start(move || Ok(Box::new(database)), Place::File(path.to_owned())).unwrap()
 }
 
-fn record(session: &str) -> Record {
+pub(super) fn record(session: &str) -> Record {
     Record {
         transaction: 1,
         session: session.into(),
@@ -60,23 +60,23 @@ fn record(session: &str) -> Record {
     }
 }
 
-fn outcome() -> Outcome {
+pub(super) fn outcome() -> Outcome {
     Outcome { tag: Some("CREATE INDEX".into()), sqlstate: None, duration_micros: 17, ..Default::default() }
 }
 
 /// The store's file as another program reads it.
-fn reader(path: &Path) -> Connection {
+pub(super) fn reader(path: &Path) -> Connection {
     Connection::open(path).unwrap()
 }
 
 /// What follows from entries comes a moment later than they do.
-async fn derived(store: &Store) {
+pub(super) async fn derived(store: &Store) {
     while store.underived().await.unwrap() > 0 {
         tokio::task::yield_now().await;
     }
 }
 
-fn text(connection: &Connection, query: &str) -> String {
+pub(super) fn text(connection: &Connection, query: &str) -> String {
     connection.query_row(query, [], |row| row.get(0)).unwrap()
 }
 

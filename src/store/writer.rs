@@ -33,6 +33,8 @@ pub(super) type Reply = oneshot::Sender<Result<i64, StoreError>>;
 #[derive(Debug)]
 pub(super) enum Request {
     Write(Box<Dated>, Reply),
+    /// In a transaction of their own, which nobody's decision waits for, and which need not be on disk; how many rows each has changed.
+    Apart(Vec<Write>, oneshot::Sender<Result<Vec<u64>, StoreError>>),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
@@ -97,18 +99,24 @@ impl Writer {
     pub(super) fn serve(mut self, mut inbox: mpsc::Receiver<Request>) {
         while let Some(first) = self.next(&mut inbox) {
             let mut group: Vec<Waiting> = self.owed.drain(..self.owed.len().min(GROUP)).collect();
-            let mut close = None;
+            let (mut close, mut apart) = (None, None);
             let mut next = if let Next::Asked(request) = first { Some(request) } else { None };
             while let Some(request) = next {
                 match request {
                     Request::Write(dated, reply) => group.push((*dated, reply)),
+                    Request::Apart(writes, reply) => apart = Some((writes, reply)),
                     Request::Close(reply) => close = Some(reply),
                 }
-                next = if group.len() < GROUP && close.is_none() { inbox.try_recv().ok() } else { None };
+                next = if group.len() < GROUP && close.is_none() && apart.is_none() { inbox.try_recv().ok() } else { None };
             }
             self.run(group);
             if inbox.is_empty() || self.derived.len() > DERIVED {
                 self.derive();
+            }
+            if let Some((writes, reply)) = apart.filter(|(_, reply)| !reply.is_closed()) {
+                // Decisions wait behind it: it does not wait long for another process.
+                self.backend.hurry(true);
+                let _ = reply.send(self.backend.commit_lazily(&writes));
             }
             if let Some(close) = close {
                 return self.finish(inbox, close);

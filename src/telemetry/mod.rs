@@ -8,6 +8,7 @@ mod decision;
 mod names;
 mod process;
 mod promise;
+mod retention;
 mod session;
 mod sink;
 
@@ -26,6 +27,7 @@ pub use decision::{Decision, DecisionEnded, RewriteFinished, StoreFailed, StoreW
 pub use names::{Labels, register};
 pub use process::{ConfigRejected, ConfigReloaded, Draining, Listening, Panicked, RestartNeeded, Stopped, TooFewFiles};
 pub use promise::{PromiseProgress, Promised};
+pub use retention::{EntriesRemoved, RetentionFailed, RetentionRan};
 pub use session::{LoginFailed, SessionClosed, SessionOpened, UpstreamError};
 use sink::Sink;
 

@@ -15,6 +15,8 @@ pub(super) const LOG_LINES_DROPPED_TOTAL: &str = "pgairlock_log_lines_dropped_to
 pub(super) const PANICS_TOTAL: &str = "pgairlock_panics_total";
 pub(super) const CONFIG_RELOADS_TOTAL: &str = "pgairlock_config_reloads_total";
 pub(super) const CHECKPOINTS_TOTAL: &str = "pgairlock_audit_checkpoints_total";
+pub(super) const ENTRIES_REMOVED_TOTAL: &str = "pgairlock_audit_entries_removed_total";
+pub(super) const RETENTION_TOTAL: &str = "pgairlock_audit_retention_total";
 
 /// The `rule` label of a decision without findings.
 pub(super) const NO_RULE: &str = "none";
@@ -55,6 +57,8 @@ pub(super) fn describe() {
     describe_counter!(LOG_LINES_DROPPED_TOTAL, "Log lines that were not written, because nobody read stderr fast enough.");
     describe_counter!(PANICS_TOTAL, "Tasks that a bug ended.");
     describe_counter!(CONFIG_RELOADS_TOTAL, "Reloads of the config, by result.");
+    describe_counter!(ENTRIES_REMOVED_TOTAL, "Entries of the audit log that were older than [store] retention and are gone.");
+    describe_counter!(RETENTION_TOTAL, "Runs of the retention of the audit log, by result; without [store] retention there are none.");
     describe_counter!(CHECKPOINTS_TOTAL, "Checkpoints of the audit log, by result; without a key there are none.");
 }
 
@@ -88,5 +92,7 @@ pub fn register(labels: Labels<'_>) {
     }
     for result in ["ok", "failed"] {
         counter!(CHECKPOINTS_TOTAL, "result" => result).increment(0);
+        counter!(RETENTION_TOTAL, "result" => result).increment(0);
     }
+    counter!(ENTRIES_REMOVED_TOTAL).increment(0);
 }

@@ -210,6 +210,21 @@ fn a_filter_that_cannot_be_read_is_told() {
 }
 
 #[test]
+fn what_retention_takes_is_told_and_counted() {
+    let (lines, metrics) = observe(|| {
+        EntriesRemoved { chain: 3, writer: "w", removed: 500 }.emit();
+        EntriesRemoved { chain: 4, writer: "v", removed: 20 }.emit();
+        RetentionRan.emit();
+        RetentionFailed { error: &"the store is away" }.emit();
+    });
+    assert_eq!((&lines[0]["event"], &lines[0]["chain"], &lines[0]["removed"]), (&json!("audit_entries_removed"), &json!(3), &json!(500)));
+    assert_eq!((&lines[3]["level"], &lines[3]["event"]), (&json!("ERROR"), &json!("audit_retention_failed")));
+    assert_has(&metrics, "pgairlock_audit_entries_removed_total 520");
+    assert_has(&metrics, "pgairlock_audit_retention_total{result=\"ok\"} 1");
+    assert_has(&metrics, "pgairlock_audit_retention_total{result=\"failed\"} 1");
+}
+
+#[test]
 fn a_checkpoint_is_in_the_log_letter_by_letter() {
     let line = r#"{"kind":"checkpoint","signature":"x"}"#;
     let (lines, metrics) = observe(|| {

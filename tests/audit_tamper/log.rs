@@ -6,6 +6,7 @@ use pgairlock::audit::checkpoint::Checkpointer;
 use pgairlock::audit::event::{Event, Fate, Settled, Started};
 use pgairlock::audit::keys::SigningKey;
 use pgairlock::audit::record::DecisionId;
+use pgairlock::audit::retention::{Expiring, Sealer};
 use pgairlock::audit::verify::{File, Verdict, Verifier, Writer};
 
 pub(crate) fn key(number: u8) -> SigningKey {
@@ -104,6 +105,36 @@ impl Log {
             newest_unix_micros: last.at_unix_micros,
         };
         self.anchors.push(anchor.line(signer.map(key).as_ref()).unwrap());
+    }
+
+    /// Retention as the proxy does it, of everything before that time; a chain that lives keeps its last entry. What it made of each chain before it was
+    /// through with it comes back, with the anchors of then.
+    pub(crate) fn expire(&mut self, before: i64, lives: bool, signer: u8) -> Vec<Self> {
+        let sealer = Sealer::new(Some(key(signer)), &[]);
+        let mut passed = Vec::new();
+        for chain in 0..self.chains.len() {
+            let (writer, entries) = self.chains[chain].clone();
+            let Some(last) = entries.last() else { continue };
+            let keep = if lives { last.seq } else { i64::MAX };
+            let place = self.anchors.iter().position(|line| line.contains(&writer.writer));
+            let anchor = place.map(|place| self.anchors[place].as_str());
+            let mut expiring = Expiring::begin((&writer.writer, writer.number), anchor, &sealer, before, 99).unwrap();
+            let mut rest = &entries[..];
+            while !rest.is_empty() {
+                let (page, behind) = rest.split_at(rest.len().min(3));
+                if !expiring.page(page, keep).unwrap() {
+                    break;
+                }
+                rest = behind;
+            }
+            for step in expiring.steps() {
+                passed.push(self.clone());
+                self.chains[chain].1.retain(|entry| entry.seq > step.anchor.seq);
+                self.anchors.retain(|line| !line.contains(&writer.writer));
+                self.anchors.push(sealer.seal(step.anchor).unwrap());
+            }
+        }
+        passed
     }
 
     /// Makes a chain sound in itself again from this entry on, as who can write the store can.

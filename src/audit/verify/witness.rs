@@ -66,6 +66,9 @@ impl Witnesses {
     fn lines(&mut self, files: &[File<'_>], findings: &mut Findings) -> Vec<Line> {
         let mut lines = Vec::new();
         for file in files {
+            if file.text.split('\n').all(str::is_empty) {
+                self.notes.push(format!("{} has no line: no checkpoint was written to it, or all were taken away", file.name));
+            }
             for (index, text) in file.text.split('\n').enumerate().filter(|(_, text)| !text.is_empty()) {
                 let place = Place { file: file.name.to_owned(), line: index + 1 };
                 match checkpoint(text) {

@@ -8,8 +8,11 @@ use crate::audit::verify::Writer;
 use crate::cli::deferred::Ended;
 use crate::store::Store;
 
-/// A log that can be read. Where the store can, all of it in one snapshot: what retention takes away meanwhile would look as if it were missing.
+/// A log that can be read, all of it as it stands at one moment: what retention takes away meanwhile would look as if it were missing.
 pub(super) trait Entries {
+    /// What is read from now on is what there is now.
+    async fn pin(&self) -> Result<(), Ended>;
+
     /// Every chain; also one that has entries and nothing else.
     async fn writers(&self) -> Result<Vec<Writer>, Ended>;
 
@@ -24,6 +27,10 @@ pub(super) trait Entries {
 }
 
 impl Entries for Store {
+    async fn pin(&self) -> Result<(), Ended> {
+        Ok(Self::pin(self).await?)
+    }
+
     async fn writers(&self) -> Result<Vec<Writer>, Ended> {
         let mut writers: Vec<Writer> = Self::writers(self).await?.into_iter().map(|(number, writer)| Writer { writer, number }).collect();
         for number in self.chains().await?.into_iter().filter(|number| !writers.iter().any(|writer| writer.number == *number)).collect::<Vec<_>>() {

@@ -25,6 +25,10 @@ struct Memory {
 }
 
 impl Entries for Memory {
+    async fn pin(&self) -> Result<(), Ended> {
+        Ok(())
+    }
+
     async fn writers(&self) -> Result<Vec<Writer>, Ended> {
         Ok(self.chains.iter().map(|(chain, _)| chain.clone()).collect())
     }
@@ -125,6 +129,19 @@ fn what_cannot_be_read_ends_with_2() {
     assert!(code == 2 && text.contains("checkpoints holds no PEM"), "{text}");
     let (text, code) = printed(&memory, &args(good.public_keys, vec![directory.path().join("none")]));
     assert!(code == 2 && text.contains("none cannot be read"), "{text}");
+}
+
+#[test]
+fn a_file_of_checkpoints_that_is_empty_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let (memory, good) = log(directory.path());
+    let empty = directory.path().join("empty");
+    for text in ["", "\n"] {
+        std::fs::write(&empty, text).unwrap();
+        let (printed, code) = printed(&memory, &args(good.public_keys.clone(), vec![empty.clone()]));
+        let note = format!("note: {} has no line: no checkpoint was written to it, or all were taken away\n", empty.display());
+        assert!(code == 0 && printed.contains(&note) && printed.contains("there is no checkpoint that is believed"), "{printed}");
+    }
 }
 
 #[test]

@@ -49,7 +49,8 @@ pub(super) fn run(args: &VerifyArgs) -> u8 {
     })
 }
 
-/// What is printed, and the exit code. The files are read first: a checkpoint that comes later may name what the store did not have yet.
+/// What is printed, and the exit code. The files are read first: a checkpoint that comes later may name what the store did not have at the moment
+/// that is looked at.
 pub(super) async fn verified(source: &impl Entries, how: &How) -> Result<(String, u8), Ended> {
     let keys = how.public_keys.iter().map(|path| public_key(path)).collect::<Result<Vec<_>, _>>()?;
     let texts = how.checkpoints.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
@@ -65,6 +66,7 @@ pub(super) async fn verified(source: &impl Entries, how: &How) -> Result<(String
 
 /// Page by page: the store may be larger than memory.
 async fn verdict(source: &impl Entries, mut verifier: Verifier) -> Result<Verdict, Ended> {
+    source.pin().await?;
     source.anchors().await?.iter().for_each(|line| verifier.anchor(line));
     let chains = source.writers().await?;
     for chain in &chains {

@@ -70,7 +70,7 @@ fn ground(verdict: &Verdict) -> String {
              the file of checkpoints could have made all of it anew\n"
         ),
         Proof::Chain => {
-            "by the store alone, since no checkpoint was given that is believed (--checkpoints, --public-key): who can write the store could \
+            "by the store alone, since there is no checkpoint that is believed (--checkpoints, --public-key): who can write the store could \
                          have made all of it anew\n"
                 .to_owned()
         }
