@@ -194,7 +194,7 @@ fn page(backend: &mut dyn Backend, after: DecisionId, before: i64) -> Result<(Ve
 }
 
 /// In this order: what an open promise stands on, or an announced COMMIT of which nobody knows what became of it; what something young follows, directly or
-/// by its transaction; what is under way.
+/// by its transaction; what is under way; what persons have let through until later.
 const NEEDED: &str = "
     SELECT min(id) FROM (
       SELECT a.entry AS id FROM announced a WHERE a.entry BETWEEN $1 AND $2 AND a.state IN ('promised', 'committed')
@@ -215,6 +215,8 @@ const NEEDED: &str = "
       WHERE d.id BETWEEN $1 AND $2 AND d.fate IS NULL AND (d.shared > 0 OR (d.tag IS NULL AND d.sqlstate IS NULL))
         AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.session = d.session)
         AND EXISTS (SELECT 1 FROM writers w WHERE w.number = (d.id >> 40) AND w.seen_at > $4)
+      UNION ALL
+      SELECT p.id FROM words p WHERE p.id BETWEEN $1 AND $2 AND p.expires_at >= $3
     ) needed";
 
 /// Puts the anchor in the place of the one that was read; changes nothing where that is another by now.
@@ -247,7 +249,7 @@ macro_rules! removal {
 }
 
 /// What follows from the entries goes with them, and they themselves at last.
-const REMOVALS: [&str; 9] = [
+const REMOVALS: [&str; 12] = [
     removal!("marks", "id", ""),
     removal!("follows", "id", ""),
     removal!("follows", "entry", ""),
@@ -255,6 +257,9 @@ const REMOVALS: [&str; 9] = [
     removal!("sessions", "entry", ""),
     removal!("migrations", "entry", ""),
     removal!("announced", "entry", "AND state NOT IN ('promised', 'committed') "),
+    removal!("wants", "id", ""),
+    removal!("words", "id", ""),
+    removal!("uses", "word", ""),
     removal!("decisions", "id", ""),
     removal!("entries", "id", ""),
 ];
