@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::keys;
+use super::network::Network;
 use super::problem::Problems;
 use super::units;
 
@@ -44,6 +45,8 @@ pub(super) struct Listener {
     pub(super) address: Maybe<Address>,
     pub(super) mode: Maybe<Mode>,
     pub(super) tls: Maybe<ListenerTls>,
+    pub(super) proxy_protocol: Maybe<bool>,
+    pub(super) proxy_protocol_from: Maybe<Vec<NetworkText>>,
 }
 
 /// `tls` of a listener.
@@ -248,6 +251,19 @@ impl TryFrom<String> for Address {
     fn try_from(text: String) -> Result<Self, String> {
         let hint = || format!("\"{text}\" is not an address to listen on; write an IP address and a port, such as \"127.0.0.1:6432\"");
         text.parse().map(Self).map_err(|_| hint())
+    }
+}
+
+/// `10.0.0.0/8`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct NetworkText(pub(super) Network);
+
+impl TryFrom<String> for NetworkText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Network::read(&text).map(Self)
     }
 }
 

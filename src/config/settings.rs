@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::network::Network;
 use crate::policy::settings::{Mode, PolicySettings};
 use crate::policy::strong::Patience;
 
@@ -43,6 +44,21 @@ pub struct ListenerSettings {
     pub mode: Mode,
     /// TLS towards clients.
     pub tls: ClientTls,
+    /// Whether load balancers stand in front of it.
+    pub proxy_protocol: ProxyProtocol,
+}
+
+/// Whether each connection begins with a header that says whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ProxyProtocol {
+    /// Its address says whose it is.
+    #[default]
+    Off,
+    /// A connection without the header (version 2) is refused.
+    Required {
+        /// Who may connect; empty is anyone.
+        from: Vec<Network>,
+    },
 }
 
 /// TLS towards clients.

@@ -1,8 +1,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::network::Network;
 use super::settings::StorePlace;
-use super::settings::{ClientTls, Identity, MonitorSettings, Pooler, ServerTls};
+use super::settings::{ClientTls, Identity, MonitorSettings, Pooler, ProxyProtocol, ServerTls};
 use super::*;
 use crate::policy::settings::{Grant, Literals, Mode, Protection, Severity};
 
@@ -42,6 +43,8 @@ fn everything_that_is_written_is_used() {
         address = "127.0.0.1:1"
         mode = "warn"
         tls = { mode = "prefer", certificate = "s.crt", key = "/abs/s.key" }
+        proxy_protocol = true
+        proxy_protocol_from = ["10.0.0.0/8", "::1"]
         [[listener]]
         name = "b"
         address = "[::1]:2"
@@ -101,6 +104,9 @@ fn everything_that_is_written_is_used() {
     assert_eq!(settings.listeners[0].tls, ClientTls::Prefer(identity("/abs/s.key")));
     assert_eq!(settings.listeners[1].mode, Mode::Off);
     assert_eq!(settings.listeners[1].tls, ClientTls::Require(identity("etc/s.key")));
+    let from = ["10.0.0.0/8", "::1"].map(|text| Network::read(text).unwrap()).to_vec();
+    assert_eq!(settings.listeners[0].proxy_protocol, ProxyProtocol::Required { from });
+    assert_eq!(settings.listeners[1].proxy_protocol, ProxyProtocol::Off);
     assert_eq!(settings.upstreams[0].tls, ServerTls::VerifyFull(Some("etc/ca.crt".into())));
     assert_eq!((settings.upstreams[0].pooler, settings.upstreams[1].pooler), (Pooler::Session, Pooler::None));
     assert_eq!(settings.upstreams[1].tls, ServerTls::Disable);
@@ -125,6 +131,27 @@ fn everything_that_is_written_is_used() {
     let monitor = MonitorSettings { user: "watcher".into(), password_file: Some("etc/watcher.password".into()) };
     assert_eq!(settings.monitor, Some(monitor));
     assert_eq!((settings.policy.small_table_bytes, settings.policy.statement_bytes, settings.max_sessions), (8_192, 1 << 20, 7));
+}
+
+#[test]
+fn who_stands_in_front_of_a_listener_is_checked() {
+    let listener = |more: &str| LEAST.replace("[[upstream]]", &format!("{more}[[upstream]]"));
+    let found = |more: &str| match problems(&listener(more)).as_slice() {
+        [one] => one.clone(),
+        several => panic!("{several:#?}"),
+    };
+    let read = from_str(&listener("proxy_protocol = true\n"), "p.toml", &RULES).unwrap();
+    assert_eq!(read.listeners[0].proxy_protocol, ProxyProtocol::Required { from: vec![] });
+    for without in ["", "proxy_protocol = false\n"] {
+        let problem = found(&format!("{without}proxy_protocol_from = [\"::1\"]\n"));
+        assert!(problem.contains("proxy_protocol_from: counts only with proxy_protocol = true"), "{problem}");
+    }
+    let empty = found("proxy_protocol = true\nproxy_protocol_from = []\n");
+    assert!(empty.starts_with("pgairlock.toml:5: [[listener]] proxy_protocol_from: is empty"), "{empty}");
+    let none = found("proxy_protocol = true\nproxy_protocol_from = [\"balancer\"]\n");
+    assert!(none.contains("\"balancer\" is no range of addresses; write one such as \"10.0.0.0/8\""), "{none}");
+    let typo = found("proxy_protocoll = true\n");
+    assert!(typo.contains("unknown key \"proxy_protocoll\" in [[listener]]; did you mean \"proxy_protocol\"?"), "{typo}");
 }
 
 #[test]

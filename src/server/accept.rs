@@ -78,7 +78,7 @@ pub async fn accept(socket: TcpStream, listener: &ListenerSettings, tls: Option<
 }
 
 impl Client {
-    fn new(stream: Stream) -> Self {
+    pub(super) fn new(stream: Stream) -> Self {
         Self { stream, buffer: BytesMut::new() }
     }
 

@@ -61,24 +61,24 @@ pub struct Established {
     pub client_tls: bool,
 }
 
-/// Logs a client in where there is room, or passes its cancel request on, which needs none. One deadline (`timeouts.login`) covers all of it. Not cancel safe.
+/// Logs a client in where there is room, or passes its cancel request on, which needs none. Not cancel safe.
 ///
 /// # Errors
 /// The client has been told already, where it is told anything; the sockets are closed.
 pub async fn login(
     stream: TcpStream,
-    peer: SocketAddr,
+    address: SocketAddr,
     listener: &ListenerSettings,
     tls: Option<&Acceptor>,
     settings: &Settings,
+    deadline: Instant,
     room: Arc<Semaphore>,
 ) -> Result<Login, LoginError> {
-    let deadline = Instant::now() + settings.timeouts.login;
     let accepted = timeout_at(deadline, accept::accept(stream, listener, tls)).await;
     let (client, wish) = accepted.unwrap_or(Err(LoginError::ClientSilent))?;
     match wish {
         Wish::Cancel(request) => {
-            tracing::debug!(%peer, listener = listener.name, "cancel request");
+            tracing::debug!(client = %address, listener = listener.name, "cancel request");
             cancel::forward(&request, settings).await;
             let mut stream = client.stream;
             // libpq takes an end without close_notify for a failed cancel; a client that is gone already needs no answer.

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::{Cluster, Session, connect_to, directory, free_port};
 
 /// A running pgairlock. It is killed when this is dropped.
@@ -119,6 +121,31 @@ impl Proxy {
         let mut answer = String::new();
         socket.read_to_string(&mut answer).ok()?;
         Some(answer)
+    }
+
+    /// What the log has of each decision, oldest first.
+    pub fn exported(&self) -> Vec<Value> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pgairlock"));
+        let output = command.env_clear().args(["audit", "export", "--format", "jsonl", "--store"]).arg(&self.store).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The log lines of an event, as JSON.
+    pub fn events(&self, name: &str) -> Vec<Value> {
+        let lines: Vec<Value> = self.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        lines.into_iter().filter(|line| line["event"] == name).collect()
+    }
+
+    /// The first log line of an event with this text in it, once it is there.
+    pub async fn event(&self, name: &str, text: &str) -> Value {
+        let mut found = None;
+        super::until(&format!("a line {name} with {text}"), async || {
+            found = self.events(name).into_iter().find(|line| line.to_string().contains(text));
+            found.is_some()
+        })
+        .await;
+        found.unwrap()
     }
 
     /// What it has written to stderr so far.

@@ -37,13 +37,16 @@ impl RawClient {
 
     /// TLS from the first byte, with these application protocols. `None` when the handshake fails.
     pub async fn connect_tls(port: u16, alpn: &[&[u8]]) -> Option<Self> {
-        let socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        Self::handshake(socket, alpn).await
+        Self::handshake(TcpStream::connect(("127.0.0.1", port)).await.unwrap(), alpn).await
     }
 
     /// SSLRequest, and TLS when the answer is `S`.
     pub async fn connect_ssl_request(port: u16) -> Option<Self> {
-        let mut socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        Self::ask_for_tls(TcpStream::connect(("127.0.0.1", port)).await.unwrap()).await
+    }
+
+    /// The same on a socket that is there.
+    pub async fn ask_for_tls(mut socket: TcpStream) -> Option<Self> {
         socket.write_all(&pgairlock::wire::startup::SSL_REQUEST).await.unwrap();
         match timeout(PATIENCE, socket.read_u8()).await.unwrap().unwrap() {
             b'S' => Self::handshake(socket, &[b"postgresql"]).await,
@@ -52,7 +55,8 @@ impl RawClient {
         }
     }
 
-    async fn handshake(socket: TcpStream, alpn: &[&[u8]]) -> Option<Self> {
+    /// TLS from here on, on a socket that is there.
+    pub async fn handshake(socket: TcpStream, alpn: &[&[u8]]) -> Option<Self> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(&certificates().ca).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -64,7 +68,8 @@ impl RawClient {
         timeout(PATIENCE, connecting).await.unwrap().ok().map(Self::over)
     }
 
-    fn over(stream: impl Duplex + 'static) -> Self {
+    /// On a connection that is there.
+    pub fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
         Self { stream: Box::pin(stream), buffer: BytesMut::new() }
     }
 

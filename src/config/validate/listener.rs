@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use super::super::file::{self, ListenerTls, ListenerTlsMode, Maybe};
+use super::super::file::{self, ListenerTls, ListenerTlsMode, Maybe, NetworkText};
 use super::super::problem::Problems;
-use super::super::settings::{ClientTls, Identity, ListenerSettings};
+use super::super::settings::{ClientTls, Identity, ListenerSettings, ProxyProtocol};
 use super::{Context, optional, required, text};
 use crate::policy::settings::Mode;
 
@@ -38,7 +38,27 @@ fn one(
     let address = required(written.address, SECTION, "address", at, problems);
     let mode = optional(written.mode, "[[listener]] mode", problems).map_or(Mode::Enforce, |(mode, _)| mode.into());
     let tls = tls(written.tls, context, problems);
-    Some(ListenerSettings { name: name?.0, address: address?.0.0, mode, tls: tls? })
+    let proxy_protocol = proxy_protocol(written.proxy_protocol, written.proxy_protocol_from, problems);
+    Some(ListenerSettings { name: name?.0, address: address?.0.0, mode, tls: tls?, proxy_protocol })
+}
+
+/// A list that nobody looks at would be taken for protection.
+fn proxy_protocol(required: Maybe<bool>, from: Maybe<Vec<NetworkText>>, problems: &mut Problems<'_>) -> ProxyProtocol {
+    let required = optional(required, "[[listener]] proxy_protocol", problems).is_some_and(|(required, _)| required);
+    let from = optional(from, "[[listener]] proxy_protocol_from", problems);
+    match &from {
+        Some((_, span)) if !required => {
+            problems.at(span, "[[listener]] proxy_protocol_from: counts only with proxy_protocol = true; add it, or leave the key out");
+        }
+        Some((networks, span)) if networks.is_empty() => {
+            problems.at(span, "[[listener]] proxy_protocol_from: is empty, so nobody could connect; name the load balancers, or leave the key out");
+        }
+        _ => {}
+    }
+    if !required {
+        return ProxyProtocol::Off;
+    }
+    ProxyProtocol::Required { from: from.map(|(from, _)| from.into_iter().map(|network| network.0).collect()).unwrap_or_default() }
 }
 
 /// A port that is listened on twice would fail only at start, and on a reload too late.
