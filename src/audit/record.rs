@@ -41,7 +41,7 @@ pub struct Record {
     /// `server_version_num`.
     #[serde(default)]
     pub server_version: u32,
-    /// The client's certificate: its subject.
+    /// The subject of the client's certificate, which was verified (RFC 4514); where that is empty, its alternative names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<String>,
 }

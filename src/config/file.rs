@@ -56,6 +56,8 @@ pub(super) struct ListenerTls {
     pub(super) mode: Maybe<ListenerTlsMode>,
     pub(super) certificate: Maybe<PathBuf>,
     pub(super) key: Maybe<PathBuf>,
+    pub(super) client_ca: Maybe<PathBuf>,
+    pub(super) client_cert: Maybe<ClientCert>,
 }
 
 /// `[[upstream]]`.
@@ -181,6 +183,13 @@ pub(super) enum ListenerTlsMode {
     Disable,
     Prefer,
     Require,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ClientCert {
+    Optional,
+    Required,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

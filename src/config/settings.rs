@@ -79,6 +79,17 @@ pub struct Identity {
     pub certificate: PathBuf,
     /// PKCS#8, PKCS#1 or SEC1 key.
     pub key: PathBuf,
+    /// What clients are asked to show; nothing where there is none.
+    pub clients: Option<ClientCertificates>,
+}
+
+/// Certificates of clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificates {
+    /// The authorities that issue them, PEM.
+    pub ca: PathBuf,
+    /// Without one there is no session. A bad one is refused in either case.
+    pub required: bool,
 }
 
 /// `[[upstream]]`.

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::network::Network;
 use super::settings::StorePlace;
-use super::settings::{ClientTls, Identity, MonitorSettings, Pooler, ProxyProtocol, ServerTls};
+use super::settings::{ClientCertificates, ClientTls, Identity, MonitorSettings, Pooler, ProxyProtocol, ServerTls};
 use super::*;
 use crate::policy::settings::{Grant, Literals, Mode, Protection, Severity};
 
@@ -49,7 +49,7 @@ fn everything_that_is_written_is_used() {
         name = "b"
         address = "[::1]:2"
         mode = "off"
-        tls = { mode = "require", certificate = "s.crt", key = "s.key" }
+        tls = { mode = "require", certificate = "s.crt", key = "s.key", client_ca = "ca.crt", client_cert = "required" }
         [[upstream]]
         name = "x"
         databases = ["app", "shop"]
@@ -99,11 +99,14 @@ fn everything_that_is_written_is_used() {
         &RULES,
     )
     .unwrap();
-    let identity = |key: &str| Identity { certificate: "etc/s.crt".into(), key: key.into() };
+    let identity = |key: &str, clients| Identity { certificate: "etc/s.crt".into(), key: key.into(), clients };
     assert_eq!(settings.listeners[0].mode, Mode::Warn);
-    assert_eq!(settings.listeners[0].tls, ClientTls::Prefer(identity("/abs/s.key")));
+    assert_eq!(settings.listeners[0].tls, ClientTls::Prefer(identity("/abs/s.key", None)));
     assert_eq!(settings.listeners[1].mode, Mode::Off);
-    assert_eq!(settings.listeners[1].tls, ClientTls::Require(identity("etc/s.key")));
+    assert_eq!(
+        settings.listeners[1].tls,
+        ClientTls::Require(identity("etc/s.key", Some(ClientCertificates { ca: "etc/ca.crt".into(), required: true })))
+    );
     let from = ["10.0.0.0/8", "::1"].map(|text| Network::read(text).unwrap()).to_vec();
     assert_eq!(settings.listeners[0].proxy_protocol, ProxyProtocol::Required { from });
     assert_eq!(settings.listeners[1].proxy_protocol, ProxyProtocol::Off);
@@ -321,6 +324,18 @@ fn tls_says_what_it_does() {
     assert!(listener(r#"{ mode = "prefer" }"#).ends_with(r#":4: [[listener]] tls: TLS needs "certificate" and "key", paths of PEM files"#));
     assert!(listener(r#"{ mode = "require", certificate = "x" }"#).contains(r#"needs "certificate" and "key""#));
     assert!(listener(r#"{ certificate = "x", key = "y" }"#).contains("a certificate without a mode is not used"));
+    let clients = |mode: &str, more: &str| listener(&format!("{{ mode = \"{mode}\", certificate = \"x\", key = \"y\", {more} }}"));
+    let ca = clients("require", "client_ca = \"a\"");
+    assert!(ca.ends_with(r#":4: [[listener]] tls.client_ca: no certificate is asked for; add client_cert = "optional" or "required""#), "{ca}");
+    let by_whom = clients("require", "client_cert = \"optional\"");
+    assert!(by_whom.ends_with(":4: [[listener]] tls.client_cert: by whom is it issued? add client_ca, the path of a PEM file"), "{by_whom}");
+    for mode in ["prefer", "disable"] {
+        let plain = clients(mode, "client_ca = \"a\", client_cert = \"required\"");
+        assert!(plain.ends_with(r#"a plain connection shows no certificate; "required" needs mode = "require""#), "{plain}");
+    }
+    assert!(
+        clients("require", "client_ca = \"a\", client_cert = \"require\"").contains("unknown variant `require`, expected `optional` or `required`")
+    );
     assert!(listener(r#"{ mode = "verify-full" }"#).contains("unknown variant `verify-full`"));
     for mode in ["prefer", "require"] {
         let unchecked = problem(&format!("tls = {{ mode = \"{mode}\", ca = \"ca.crt\" }}\n"));

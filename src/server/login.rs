@@ -57,8 +57,8 @@ pub struct Established {
     pub upstream_address: String,
     /// What was put into the start-up packet; 0 is nothing.
     pub lock_timeout_ms: u64,
-    /// The client's leg is encrypted.
-    pub client_tls: bool,
+    /// The subject of the client's certificate, which has been verified.
+    pub certificate: Option<String>,
 }
 
 /// Logs a client in where there is room, or passes its cancel request on, which needs none. Not cancel safe.
@@ -111,9 +111,9 @@ impl Context<'_> {
 async fn session(mut client: Client, startup: StartupMessage, context: Context<'_>) -> Result<Box<Established>, LoginError> {
     match establish(&mut client, &startup, context).await {
         Ok((server, address, exchange, admitted)) => Ok(Box::new(Established {
-            client_tls: client.stream.is_tls(),
             client: client.stream,
             client_buffer: client.buffer,
+            certificate: client.certificate,
             server: server.stream,
             server_buffer: server.buffer,
             principal: admitted.principal,

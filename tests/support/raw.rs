@@ -8,13 +8,13 @@ use bytes::{Buf, Bytes, BytesMut};
 use pgairlock::wire::errors::field;
 use pgairlock::wire::startup::StartupMessage;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::certificates::certificates;
+use super::certificates::{Identity, certificates};
 
 /// An event that is waited for comes within this, or the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -57,12 +57,11 @@ impl RawClient {
 
     /// TLS from here on, on a socket that is there.
     pub async fn handshake(socket: TcpStream, alpn: &[&[u8]]) -> Option<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(&certificates().ca).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        Self::handshake_with(socket, tls_config(alpn, None)).await
+    }
+
+    /// The same with settings of its own.
+    pub async fn handshake_with(socket: TcpStream, config: ClientConfig) -> Option<Self> {
         let name = ServerName::try_from("localhost").unwrap();
         let connecting = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, socket);
         timeout(PATIENCE, connecting).await.unwrap().ok().map(Self::over)
@@ -163,6 +162,23 @@ impl RawClient {
     async fn read(&mut self) -> usize {
         timeout(PATIENCE, self.stream.read_buf(&mut self.buffer)).await.expect("nothing came").unwrap_or(0)
     }
+}
+
+/// TLS with these application protocols, and a certificate where there is one.
+pub fn tls_config(alpn: &[&[u8]], identity: Option<&Identity>) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(&certificates().ca).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let chain = CertificateDer::pem_file_iter(&identity.certificate).unwrap().map(Result::unwrap).collect();
+            builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(&identity.key).unwrap()).unwrap()
+        }
+    };
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    config
 }
 
 /// A StartupMessage of protocol 3.`minor`.

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::path::PathBuf;
 
-use super::super::file::{self, ListenerTls, ListenerTlsMode, Maybe, NetworkText};
+use super::super::file::{self, ClientCert, ListenerTls, ListenerTlsMode, Maybe, NetworkText};
 use super::super::problem::Problems;
-use super::super::settings::{ClientTls, Identity, ListenerSettings, ProxyProtocol};
+use super::super::settings::{ClientCertificates, ClientTls, Identity, ListenerSettings, ProxyProtocol};
 use super::{Context, optional, required, text};
 use crate::policy::settings::Mode;
 
@@ -75,15 +76,44 @@ pub(super) fn check_addresses(listeners: &[ListenerSettings], admin: SocketAddr,
 fn tls(written: Maybe<ListenerTls>, context: &Context<'_>, problems: &mut Problems<'_>) -> Option<ClientTls> {
     let Some((tls, at)) = optional(written, "[[listener]] tls", problems) else { return Some(ClientTls::Disable) };
     let mode = optional(tls.mode, "[[listener]] tls.mode", problems).map(|(mode, _)| mode);
+    let clients = client_certificates(tls.client_ca, tls.client_cert, mode, context, problems);
     let certificate = optional(tls.certificate, "[[listener]] tls.certificate", problems);
     let key = optional(tls.key, "[[listener]] tls.key", problems);
     let identity = match (certificate, key) {
         (Some((certificate, _)), Some((key, _))) => {
-            Some(Identity { certificate: context.directory.join(certificate), key: context.directory.join(key) })
+            Some(Identity { certificate: context.directory.join(certificate), key: context.directory.join(key), clients })
         }
         _ => None,
     };
     client_tls(mode, identity).map_err(|message| problems.at(&at, format!("[[listener]] tls: {message}"))).ok()
+}
+
+/// The one without the other would check nothing.
+fn client_certificates(
+    ca: Maybe<PathBuf>,
+    wanted: Maybe<ClientCert>,
+    mode: Option<ListenerTlsMode>,
+    context: &Context<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<ClientCertificates> {
+    let ca = optional(ca, "[[listener]] tls.client_ca", problems);
+    let wanted = optional(wanted, "[[listener]] tls.client_cert", problems);
+    match (ca, wanted) {
+        (None, None) => None,
+        (Some((_, span)), None) => {
+            problems.at(&span, "[[listener]] tls.client_ca: no certificate is asked for; add client_cert = \"optional\" or \"required\"");
+            None
+        }
+        (None, Some((_, span))) => {
+            problems.at(&span, "[[listener]] tls.client_cert: by whom is it issued? add client_ca, the path of a PEM file");
+            None
+        }
+        (Some(_), Some((ClientCert::Required, span))) if mode != Some(ListenerTlsMode::Require) => {
+            problems.at(&span, "[[listener]] tls.client_cert: a plain connection shows no certificate; \"required\" needs mode = \"require\"");
+            None
+        }
+        (Some((ca, _)), Some((wanted, _))) => Some(ClientCertificates { ca: context.directory.join(ca), required: wanted == ClientCert::Required }),
+    }
 }
 
 fn client_tls(mode: Option<ListenerTlsMode>, identity: Option<Identity>) -> Result<ClientTls, &'static str> {
