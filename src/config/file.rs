@@ -134,6 +134,7 @@ pub(super) struct Store {
     pub(super) signing_key: Maybe<PathBuf>,
     pub(super) checkpoints: Maybe<PathBuf>,
     pub(super) literals: Maybe<Literals>,
+    pub(super) record: Maybe<Record>,
 }
 
 /// `[admin]`.
@@ -213,6 +214,13 @@ pub(super) enum Pooler {
 pub(super) enum Literals {
     Keep,
     Redact,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Record {
+    Ddl,
+    All,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

@@ -5,7 +5,7 @@ use super::network::Network;
 use super::settings::StorePlace;
 use super::settings::{ClientCertificates, ClientTls, Identity, MonitorSettings, Pooler, ProxyProtocol, ServerTls};
 use super::*;
-use crate::policy::settings::{Grant, Literals, Mode, Protection, Severity};
+use crate::policy::settings::{Grant, Literals, Mode, Protection, Recorded, Severity};
 
 const RULES: [&str; 4] = ["create-index-blocking", "drop-column", "drop-table", "protected-setting"];
 
@@ -85,6 +85,7 @@ fn everything_that_is_written_is_used() {
         [store]
         path = "x.db"
         literals = "redact"
+        record = "all"
         [admin]
         address = "127.0.0.1:3"
         [monitor]
@@ -130,6 +131,7 @@ fn everything_that_is_written_is_used() {
     assert_eq!((exemption.rules.len(), exemption.reason.as_str()), (2, "because"));
     assert_eq!((settings.policy.defers, settings.policy.hold_ms, settings.policy.search_ms), (false, 120_000, 3_000));
     assert_eq!((settings.store, settings.policy.literals), (StorePlace::File("etc/x.db".into()), Literals::Redact));
+    assert_eq!(settings.policy.recorded, Recorded::All);
     assert_eq!(settings.admin, "127.0.0.1:3".parse().unwrap());
     let monitor = MonitorSettings { user: "watcher".into(), password_file: Some("etc/watcher.password".into()) };
     assert_eq!(settings.monitor, Some(monitor));
@@ -215,7 +217,7 @@ fn unknown_keys_are_told_with_their_nearest_name() {
     assert_eq!(problem("tls = { cert = \"x\" }\n"), r#"pgairlock.toml:7: unknown key "cert" in tls of [[upstream]]; known are: mode, ca"#);
     assert_eq!(
         problem("[store]\nzzzzzz = 1\n"),
-        r#"pgairlock.toml:8: unknown key "zzzzzz" in [store]; known are: path, url, password_file, signing_key, checkpoints, literals"#
+        r#"pgairlock.toml:8: unknown key "zzzzzz" in [store]; known are: path, url, password_file, signing_key, checkpoints, literals, record"#
     );
 }
 

@@ -13,6 +13,11 @@ use serde_json::Value;
 
 use super::{Cluster, Session, connect_to, directory, free_port};
 
+/// What is recorded where a test does not say it: PGAIRLOCK_TEST_RECORD=all runs any of them with every statement recorded.
+fn record() -> String {
+    std::env::var("PGAIRLOCK_TEST_RECORD").map_or_else(|_| String::new(), |record| format!("record = \"{record}\"\n"))
+}
+
 /// A running pgairlock. It is killed when this is dropped.
 pub struct Proxy {
     pub port: u16,
@@ -54,7 +59,7 @@ impl Proxy {
         )
     }
 
-    /// With this configuration, in which `{listen}` stands for an address to listen on. `[store]` and `[admin]` are added.
+    /// With this configuration, in which `{listen}` stands for an address to listen on. `[admin]` is added, and the path of `[store]`.
     pub fn start(config: &str) -> Self {
         Self::start_with(config, &[])
     }
@@ -65,8 +70,10 @@ impl Proxy {
         std::fs::create_dir_all(&home).unwrap();
         let (port, admin_port) = (free_port(), free_port());
         let (file, store) = (home.join("pgairlock.toml"), home.join("pgairlock.db"));
-        let ours = format!("\n[store]\npath = \"{}\"\n[admin]\naddress = \"127.0.0.1:{admin_port}\"\n", store.display());
-        std::fs::write(&file, config.replace("{listen}", &format!("127.0.0.1:{port}")) + &ours).unwrap();
+        let path = format!("[store]\npath = \"{}\"\n", store.display());
+        let config = config.replace("{listen}", &format!("127.0.0.1:{port}"));
+        let config = if config.contains("[store]\n") { config.replace("[store]\n", &path) } else { config + "\n" + &path + &record() };
+        std::fs::write(&file, format!("{config}\n[admin]\naddress = \"127.0.0.1:{admin_port}\"\n")).unwrap();
         Self::launch(port, admin_port, store, file, environment)
     }
 

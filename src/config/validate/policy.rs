@@ -83,6 +83,7 @@ pub(super) fn settings(
         directives: exceptions.directives.into_iter().filter_map(|(directive, at)| grant(directive, &at, context, problems)).collect(),
         protected: exceptions.protected.into_iter().filter_map(|(protect, at)| protection(protect, &at, problems)).collect(),
         literals: default.literals,
+        recorded: default.recorded,
     }
 }
 
