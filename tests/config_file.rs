@@ -89,7 +89,7 @@ fn every_key_with_a_default_is_in_effect() {
     // Only these have keys without a default.
     assert_eq!(
         sections,
-        BTreeSet::from(["approval", "directive", "exempt", "listener.tls", "monitor", "protect", "rules", "store", "thresholds", "upstream.tls"])
+        BTreeSet::from(["approval", "directive", "exempt", "listener", "listener.tls", "monitor", "protect", "rules", "store", "thresholds", "upstream.tls"])
     );
 }
 
@@ -98,6 +98,7 @@ fn the_examples_are_valid() {
     let modes = with_examples()
         .replace("mode = \"disable\"", "mode = \"require\"")
         .replace("mode = \"prefer\"", "mode = \"verify-full\"")
+        .replace("proxy_protocol = false", "proxy_protocol = true")
         .replace("path = \"pgairlock.db\"", "");
     let settings = read(&modes);
     assert_eq!((settings.policy.exemptions.len(), settings.policy.directives.len(), settings.policy.protected.len()), (1, 1, 1));

@@ -251,7 +251,7 @@ fn a_certificate_that_cannot_be_used_is_named() {
         (known.proxy.certificate.clone(), known.server.key.clone(), "does not fit"),
     ];
     for (certificate, key, expected) in cases {
-        let error = Acceptor::from_settings(&ClientTls::Prefer(Identity { certificate, key })).err().unwrap().to_string();
+        let error = Acceptor::from_settings(&ClientTls::Prefer(Identity { certificate, key, clients: None })).err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
     }
     assert!(Acceptor::from_settings(&ClientTls::Disable).unwrap().is_none());

@@ -51,6 +51,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("pgwire", &["wire/"]),
     ("rusqlite", &["store/"]),
     ("rustls", &["transport/"]),
+    ("x509_cert", &["transport/"]),
     ("axum", &["admin/"]),
     ("tokio_postgres", &["upstream/client.rs", "store/postgres.rs"]),
     ("clap", &["cli/"]),

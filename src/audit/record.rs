@@ -46,7 +46,7 @@ pub struct Record {
     /// Persons may let it through, or have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<RecordedApproval>,
-    /// The client's certificate: its subject.
+    /// The subject of the client's certificate, which was verified (RFC 4514); where that is empty, its alternative names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<String>,
 }

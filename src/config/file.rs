@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::keys;
+use super::network::Network;
 use super::problem::Problems;
 use super::units;
 
@@ -45,6 +46,8 @@ pub(super) struct Listener {
     pub(super) address: Maybe<Address>,
     pub(super) mode: Maybe<Mode>,
     pub(super) tls: Maybe<ListenerTls>,
+    pub(super) proxy_protocol: Maybe<bool>,
+    pub(super) proxy_protocol_from: Maybe<Vec<NetworkText>>,
 }
 
 /// `tls` of a listener.
@@ -54,6 +57,8 @@ pub(super) struct ListenerTls {
     pub(super) mode: Maybe<ListenerTlsMode>,
     pub(super) certificate: Maybe<PathBuf>,
     pub(super) key: Maybe<PathBuf>,
+    pub(super) client_ca: Maybe<PathBuf>,
+    pub(super) client_cert: Maybe<ClientCert>,
 }
 
 /// `[[upstream]]`.
@@ -143,6 +148,7 @@ pub(super) struct Store {
     pub(super) checkpoints: Maybe<PathBuf>,
     pub(super) retention: Maybe<DurationText>,
     pub(super) literals: Maybe<Literals>,
+    pub(super) record: Maybe<Record>,
 }
 
 /// `[admin]`.
@@ -195,6 +201,13 @@ pub(super) enum ListenerTlsMode {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ClientCert {
+    Optional,
+    Required,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum UpstreamTlsMode {
     Disable,
@@ -215,6 +228,13 @@ pub(super) enum Pooler {
 pub(super) enum Literals {
     Keep,
     Redact,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Record {
+    Ddl,
+    All,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -262,6 +282,19 @@ impl TryFrom<String> for Address {
     fn try_from(text: String) -> Result<Self, String> {
         let hint = || format!("\"{text}\" is not an address to listen on; write an IP address and a port, such as \"127.0.0.1:6432\"");
         text.parse().map(Self).map_err(|_| hint())
+    }
+}
+
+/// `10.0.0.0/8`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct NetworkText(pub(super) Network);
+
+impl TryFrom<String> for NetworkText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Network::read(&text).map(Self)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod file;
 mod keys;
+pub mod network;
 mod overrides;
 mod problem;
 pub mod settings;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::problem::Problems;
-use super::settings::{ClientTls, ListenerSettings, Pooler, ServerTls, UpstreamSettings};
+use super::settings::{ClientTls, ListenerSettings, Pooler, ProxyProtocol, ServerTls, UpstreamSettings};
 use crate::policy::settings::Mode;
 
 /// Values from outside the file; each replaces the file's.
@@ -55,7 +55,7 @@ impl Overrides {
 }
 
 fn default_listener(address: SocketAddr) -> ListenerSettings {
-    ListenerSettings { name: "default".into(), address, mode: Mode::Enforce, tls: ClientTls::Disable }
+    ListenerSettings { name: "default".into(), address, mode: Mode::Enforce, tls: ClientTls::Disable, proxy_protocol: ProxyProtocol::Off }
 }
 
 fn default_upstream(hosts: Vec<String>) -> UpstreamSettings {

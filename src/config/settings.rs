@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::network::Network;
 use crate::policy::settings::{Mode, PolicySettings};
 use crate::policy::strong::Patience;
 
@@ -43,6 +44,21 @@ pub struct ListenerSettings {
     pub mode: Mode,
     /// TLS towards clients.
     pub tls: ClientTls,
+    /// Whether load balancers stand in front of it.
+    pub proxy_protocol: ProxyProtocol,
+}
+
+/// Whether each connection begins with a header that says whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ProxyProtocol {
+    /// Its address says whose it is.
+    #[default]
+    Off,
+    /// A connection without the header (version 2) is refused.
+    Required {
+        /// Who may connect; empty is anyone.
+        from: Vec<Network>,
+    },
 }
 
 /// TLS towards clients.
@@ -63,6 +79,17 @@ pub struct Identity {
     pub certificate: PathBuf,
     /// PKCS#8, PKCS#1 or SEC1 key.
     pub key: PathBuf,
+    /// What clients are asked to show; nothing where there is none.
+    pub clients: Option<ClientCertificates>,
+}
+
+/// Certificates of clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificates {
+    /// The authorities that issue them, PEM.
+    pub ca: PathBuf,
+    /// Without one there is no session. A bad one is refused in either case.
+    pub required: bool,
 }
 
 /// `[[upstream]]`.

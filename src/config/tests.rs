@@ -1,10 +1,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::network::Network;
 use super::settings::StorePlace;
-use super::settings::{ClientTls, Identity, MonitorSettings, Pooler, ServerTls};
+use super::settings::{ClientCertificates, ClientTls, Identity, MonitorSettings, Pooler, ProxyProtocol, ServerTls};
 use super::*;
-use crate::policy::settings::{Grant, Literals, Mode, Protection, Severity};
+use crate::policy::settings::{Grant, Literals, Mode, Protection, Recorded, Severity};
 
 const RULES: [&str; 4] = ["create-index-blocking", "drop-column", "drop-table", "protected-setting"];
 
@@ -42,11 +43,13 @@ fn everything_that_is_written_is_used() {
         address = "127.0.0.1:1"
         mode = "warn"
         tls = { mode = "prefer", certificate = "s.crt", key = "/abs/s.key" }
+        proxy_protocol = true
+        proxy_protocol_from = ["10.0.0.0/8", "::1"]
         [[listener]]
         name = "b"
         address = "[::1]:2"
         mode = "off"
-        tls = { mode = "require", certificate = "s.crt", key = "s.key" }
+        tls = { mode = "require", certificate = "s.crt", key = "s.key", client_ca = "ca.crt", client_cert = "required" }
         [[upstream]]
         name = "x"
         databases = ["app", "shop"]
@@ -83,6 +86,7 @@ fn everything_that_is_written_is_used() {
         path = "x.db"
         literals = "redact"
         retention = "400d"
+        record = "all"
         [admin]
         address = "127.0.0.1:3"
         [monitor]
@@ -97,11 +101,17 @@ fn everything_that_is_written_is_used() {
         &RULES,
     )
     .unwrap();
-    let identity = |key: &str| Identity { certificate: "etc/s.crt".into(), key: key.into() };
+    let identity = |key: &str, clients| Identity { certificate: "etc/s.crt".into(), key: key.into(), clients };
     assert_eq!(settings.listeners[0].mode, Mode::Warn);
-    assert_eq!(settings.listeners[0].tls, ClientTls::Prefer(identity("/abs/s.key")));
+    assert_eq!(settings.listeners[0].tls, ClientTls::Prefer(identity("/abs/s.key", None)));
     assert_eq!(settings.listeners[1].mode, Mode::Off);
-    assert_eq!(settings.listeners[1].tls, ClientTls::Require(identity("etc/s.key")));
+    assert_eq!(
+        settings.listeners[1].tls,
+        ClientTls::Require(identity("etc/s.key", Some(ClientCertificates { ca: "etc/ca.crt".into(), required: true })))
+    );
+    let from = ["10.0.0.0/8", "::1"].map(|text| Network::read(text).unwrap()).to_vec();
+    assert_eq!(settings.listeners[0].proxy_protocol, ProxyProtocol::Required { from });
+    assert_eq!(settings.listeners[1].proxy_protocol, ProxyProtocol::Off);
     assert_eq!(settings.upstreams[0].tls, ServerTls::VerifyFull(Some("etc/ca.crt".into())));
     assert_eq!((settings.upstreams[0].pooler, settings.upstreams[1].pooler), (Pooler::Session, Pooler::None));
     assert_eq!(settings.upstreams[1].tls, ServerTls::Disable);
@@ -123,6 +133,7 @@ fn everything_that_is_written_is_used() {
     assert_eq!((settings.policy.defers, settings.policy.hold_ms, settings.policy.search_ms), (false, 120_000, 3_000));
     assert_eq!((settings.store, settings.policy.literals), (StorePlace::File("etc/x.db".into()), Literals::Redact));
     assert_eq!(settings.audit.retention, Some(Duration::from_secs(400 * 86_400)));
+    assert_eq!(settings.policy.recorded, Recorded::All);
     assert_eq!(settings.admin, "127.0.0.1:3".parse().unwrap());
     let monitor = MonitorSettings { user: "watcher".into(), password_file: Some("etc/watcher.password".into()) };
     assert_eq!(settings.monitor, Some(monitor));
@@ -140,6 +151,27 @@ fn what_persons_may_approve_is_checked() {
     assert!(problem("[[approval]]\nrules = [\"protected-setting\"]\n").contains("no approval lifts it"));
     assert!(problem("[[approval]]\nrules = [\"drop-table\"]\npeople = 3\n").ends_with("people: 3; one person approves, or two do"));
     assert!(problem("[[approval]]\nrules = [\"drop-table\"]\nwait = \"2h\"\n").contains("wait: at most 1h"));
+}
+
+#[test]
+fn who_stands_in_front_of_a_listener_is_checked() {
+    let listener = |more: &str| LEAST.replace("[[upstream]]", &format!("{more}[[upstream]]"));
+    let found = |more: &str| match problems(&listener(more)).as_slice() {
+        [one] => one.clone(),
+        several => panic!("{several:#?}"),
+    };
+    let read = from_str(&listener("proxy_protocol = true\n"), "p.toml", &RULES).unwrap();
+    assert_eq!(read.listeners[0].proxy_protocol, ProxyProtocol::Required { from: vec![] });
+    for without in ["", "proxy_protocol = false\n"] {
+        let problem = found(&format!("{without}proxy_protocol_from = [\"::1\"]\n"));
+        assert!(problem.contains("proxy_protocol_from: counts only with proxy_protocol = true"), "{problem}");
+    }
+    let empty = found("proxy_protocol = true\nproxy_protocol_from = []\n");
+    assert!(empty.starts_with("pgairlock.toml:5: [[listener]] proxy_protocol_from: is empty"), "{empty}");
+    let none = found("proxy_protocol = true\nproxy_protocol_from = [\"balancer\"]\n");
+    assert!(none.contains("\"balancer\" is no range of addresses; write one such as \"10.0.0.0/8\""), "{none}");
+    let typo = found("proxy_protocoll = true\n");
+    assert!(typo.contains("unknown key \"proxy_protocoll\" in [[listener]]; did you mean \"proxy_protocol\"?"), "{typo}");
 }
 
 #[test]
@@ -200,7 +232,7 @@ fn unknown_keys_are_told_with_their_nearest_name() {
     assert_eq!(problem("tls = { cert = \"x\" }\n"), r#"pgairlock.toml:7: unknown key "cert" in tls of [[upstream]]; known are: mode, ca"#);
     assert_eq!(
         problem("[store]\nzzzzzz = 1\n"),
-        r#"pgairlock.toml:8: unknown key "zzzzzz" in [store]; known are: path, url, password_file, signing_key, checkpoints, retention, literals"#
+        r#"pgairlock.toml:8: unknown key "zzzzzz" in [store]; known are: path, url, password_file, signing_key, checkpoints, retention, literals, record"#
     );
 }
 
@@ -309,6 +341,18 @@ fn tls_says_what_it_does() {
     assert!(listener(r#"{ mode = "prefer" }"#).ends_with(r#":4: [[listener]] tls: TLS needs "certificate" and "key", paths of PEM files"#));
     assert!(listener(r#"{ mode = "require", certificate = "x" }"#).contains(r#"needs "certificate" and "key""#));
     assert!(listener(r#"{ certificate = "x", key = "y" }"#).contains("a certificate without a mode is not used"));
+    let clients = |mode: &str, more: &str| listener(&format!("{{ mode = \"{mode}\", certificate = \"x\", key = \"y\", {more} }}"));
+    let ca = clients("require", "client_ca = \"a\"");
+    assert!(ca.ends_with(r#":4: [[listener]] tls.client_ca: no certificate is asked for; add client_cert = "optional" or "required""#), "{ca}");
+    let by_whom = clients("require", "client_cert = \"optional\"");
+    assert!(by_whom.ends_with(":4: [[listener]] tls.client_cert: by whom is it issued? add client_ca, the path of a PEM file"), "{by_whom}");
+    for mode in ["prefer", "disable"] {
+        let plain = clients(mode, "client_ca = \"a\", client_cert = \"required\"");
+        assert!(plain.ends_with(r#"a plain connection shows no certificate; "required" needs mode = "require""#), "{plain}");
+    }
+    assert!(
+        clients("require", "client_ca = \"a\", client_cert = \"require\"").contains("unknown variant `require`, expected `optional` or `required`")
+    );
     assert!(listener(r#"{ mode = "verify-full" }"#).contains("unknown variant `verify-full`"));
     for mode in ["prefer", "require"] {
         let unchecked = problem(&format!("tls = {{ mode = \"{mode}\", ca = \"ca.crt\" }}\n"));

@@ -14,7 +14,7 @@ use super::file::{self, DurationText, File, Maybe, Written};
 use super::overrides::Overrides;
 use super::problem::Problems;
 use super::settings::{AuditSettings, FleetPlace, MonitorSettings, Settings, StorePlace, Timeouts};
-use crate::policy::settings::{Literals, PolicySettings};
+use crate::policy::settings::{Literals, PolicySettings, Recorded};
 pub(super) use upstream::host;
 
 /// What a file is checked against.
@@ -47,8 +47,9 @@ pub(super) fn settings(written: File, context: &Context<'_>, problems: &mut Prob
     };
     let mut written_store = table(written.store, "store", problems).unwrap_or_default();
     let literals = literals(written_store.literals.take(), problems);
+    let recorded = recorded(written_store.record.take(), problems);
     let policy = policy::settings(&limits, after_commit, by_rule, exceptions, context, problems);
-    let policy = PolicySettings { literals, ..policy };
+    let policy = PolicySettings { literals, recorded, ..policy };
     let timeouts = timeouts(table(written.timeouts, "timeouts", problems), problems);
     let (store, audit) = store(written_store, context, problems);
     let admin = admin(table(written.admin, "admin", problems), context, problems);
@@ -106,6 +107,13 @@ fn literals(written: Maybe<file::Literals>, problems: &mut Problems<'_>) -> Lite
     match optional(written, "[store] literals", problems) {
         Some((file::Literals::Redact, _)) => Literals::Redact,
         Some((file::Literals::Keep, _)) | None => Literals::Keep,
+    }
+}
+
+fn recorded(written: Maybe<file::Record>, problems: &mut Problems<'_>) -> Recorded {
+    match optional(written, "[store] record", problems) {
+        Some((file::Record::All, _)) => Recorded::All,
+        Some((file::Record::Ddl, _)) | None => Recorded::Ddl,
     }
 }
 

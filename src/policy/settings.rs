@@ -33,6 +33,17 @@ pub struct PolicySettings {
     pub approvals: Vec<Approvable>,
     /// What becomes of values in what is recorded. Default they stay.
     pub literals: Literals,
+    /// Which statements are recorded. Default DDL.
+    pub recorded: Recorded,
+}
+
+/// Which statements are recorded, each before it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// DDL and its like, and whatever a rule has something to say about. The rest is counted.
+    Ddl,
+    /// Every one.
+    All,
 }
 
 /// What a rule's finding leads to.
@@ -130,6 +141,7 @@ impl Default for PolicySettings {
             protected: Vec::new(),
             approvals: Vec::new(),
             literals: Literals::Keep,
+            recorded: Recorded::Ddl,
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::login_error::LoginError;
 use crate::config::settings::{ClientTls, ListenerSettings};
+use crate::transport::client_certificate;
 use crate::transport::stream::{self, Stream};
 use crate::transport::tls::{ALPN, Acceptor};
 use crate::wire::errors;
@@ -27,6 +28,8 @@ pub struct Client {
     pub stream: Stream,
     /// Read but not consumed.
     pub buffer: BytesMut,
+    /// The subject of the client's certificate, which has been verified.
+    pub certificate: Option<String>,
 }
 
 /// What the client wants.
@@ -78,8 +81,20 @@ pub async fn accept(socket: TcpStream, listener: &ListenerSettings, tls: Option<
 }
 
 impl Client {
-    fn new(stream: Stream) -> Self {
-        Self { stream, buffer: BytesMut::new() }
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream, buffer: BytesMut::new(), certificate: None }
+    }
+
+    /// The handshake, and what the client has shown in it.
+    async fn secured(socket: TcpStream, tls: &Acceptor) -> Result<Self, LoginError> {
+        let stream = match tls.accept(socket).await {
+            Ok(stream) => stream,
+            Err((error, socket)) => return Err(Self::new(Stream::Plain(socket)).refuse(LoginError::ClientTls(error)).await),
+        };
+        match stream.peer_leaf().map(client_certificate::subject).transpose() {
+            Ok(certificate) => Ok(Self { certificate, ..Self::new(stream) }),
+            Err(error) => Err(Self::new(stream).refuse(LoginError::ClientTls(error)).await),
+        }
     }
 
     /// Looks at the first byte: TLS from the start has to be left in the socket for the handshake.
@@ -91,9 +106,9 @@ impl Client {
         if first != [TLS_RECORD] {
             return Ok(Self::new(Stream::Plain(socket)));
         }
-        let stream = tls.ok_or(LoginError::DirectTls)?.accept(socket).await.map_err(LoginError::ClientTls)?;
+        let client = Self::secured(socket, tls.ok_or(LoginError::DirectTls)?).await?;
         // Without it a browser could be made to talk to a database.
-        if stream.alpn() == Some(ALPN) { Ok(Self::new(stream)) } else { Err(LoginError::DirectTls) }
+        if client.stream.alpn() == Some(ALPN) { Ok(client) } else { Err(LoginError::DirectTls) }
     }
 
     /// Answers an SSLRequest. What came behind it was not encrypted: someone in between may have put it there.
@@ -104,7 +119,7 @@ impl Client {
         match (self.stream, tls) {
             (Stream::Plain(mut socket), Some(tls)) => {
                 socket.write_all(b"S").await.map_err(|_| LoginError::ClientGone)?;
-                tls.accept(socket).await.map(Self::new).map_err(LoginError::ClientTls)
+                Self::secured(socket, tls).await
             }
             (stream, _) => {
                 self.stream = stream;
@@ -145,8 +160,10 @@ impl Client {
 
     /// Tells the client why (where it is told anything) and closes. Returns the reason.
     pub(super) async fn refuse(mut self, error: LoginError) -> LoginError {
-        if let Some(frame) = error.tell(errors::error) {
-            let _ = timeout(FAREWELL, self.farewell(&frame)).await;
+        let frame = error.tell(errors::error);
+        // Behind a handshake that failed an alert has said it.
+        if frame.is_some() || matches!(error, LoginError::ClientTls(_)) {
+            let _ = timeout(FAREWELL, self.farewell(&frame.unwrap_or_default())).await;
         }
         error
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -13,6 +14,7 @@ use crate::telemetry::{Event, LoginFailed, UpstreamError};
 
 use super::connection::{self, Drain, Shared};
 use super::login::{Login, LoginError, login};
+use super::origin;
 use crate::transport::tls::Acceptor;
 
 /// What a listener is made of; replaced on reload for the connections that come then.
@@ -44,9 +46,16 @@ pub(super) async fn accept(socket: TcpListener, front: watch::Receiver<Front>, m
 }
 
 async fn welcome(stream: TcpStream, peer: SocketAddr, front: Front, shared: Shared, room: Arc<Semaphore>) {
-    let (id, client) = (Uuid::now_v7().to_string(), peer.to_string());
+    let id = Uuid::now_v7().to_string();
     let settings = Arc::clone(&shared.settings.borrow());
-    match login(stream, peer, &front.settings, front.tls.as_deref(), &settings, room).await {
+    // It covers the whole login.
+    let deadline = Instant::now() + settings.timeouts.login;
+    let (stream, address) = match origin::find(stream, peer, &front.settings.proxy_protocol, deadline).await {
+        Ok(found) => found,
+        Err(error) => return report(&error, &id, &front.settings.name, &peer.to_string()),
+    };
+    let client = address.to_string();
+    match login(stream, address, &front.settings, front.tls.as_deref(), &settings, deadline, room).await {
         Ok(Login::Session(established, _place)) => {
             connection::run(*established, id, front.settings.name, front.settings.mode, client, shared).await;
         }

@@ -57,28 +57,28 @@ pub struct Established {
     pub upstream_address: String,
     /// What was put into the start-up packet; 0 is nothing.
     pub lock_timeout_ms: u64,
-    /// The client's leg is encrypted.
-    pub client_tls: bool,
+    /// The subject of the client's certificate, which has been verified.
+    pub certificate: Option<String>,
 }
 
-/// Logs a client in where there is room, or passes its cancel request on, which needs none. One deadline (`timeouts.login`) covers all of it. Not cancel safe.
+/// Logs a client in where there is room, or passes its cancel request on, which needs none. Not cancel safe.
 ///
 /// # Errors
 /// The client has been told already, where it is told anything; the sockets are closed.
 pub async fn login(
     stream: TcpStream,
-    peer: SocketAddr,
+    address: SocketAddr,
     listener: &ListenerSettings,
     tls: Option<&Acceptor>,
     settings: &Settings,
+    deadline: Instant,
     room: Arc<Semaphore>,
 ) -> Result<Login, LoginError> {
-    let deadline = Instant::now() + settings.timeouts.login;
     let accepted = timeout_at(deadline, accept::accept(stream, listener, tls)).await;
     let (client, wish) = accepted.unwrap_or(Err(LoginError::ClientSilent))?;
     match wish {
         Wish::Cancel(request) => {
-            tracing::debug!(%peer, listener = listener.name, "cancel request");
+            tracing::debug!(client = %address, listener = listener.name, "cancel request");
             cancel::forward(&request, settings).await;
             let mut stream = client.stream;
             // libpq takes an end without close_notify for a failed cancel; a client that is gone already needs no answer.
@@ -111,9 +111,9 @@ impl Context<'_> {
 async fn session(mut client: Client, startup: StartupMessage, context: Context<'_>) -> Result<Box<Established>, LoginError> {
     match establish(&mut client, &startup, context).await {
         Ok((server, address, exchange, admitted)) => Ok(Box::new(Established {
-            client_tls: client.stream.is_tls(),
             client: client.stream,
             client_buffer: client.buffer,
+            certificate: client.certificate,
             server: server.stream,
             server_buffer: server.buffer,
             principal: admitted.principal,

@@ -1,10 +1,12 @@
 //! Why a login ended, and what the client may read about it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::transport::tls::TlsError;
 use crate::upstream::connect::Unreachable;
 use crate::wire::errors::Report;
+use crate::wire::proxy_protocol::HeaderError;
 use crate::wire::startup::StartupError;
 use crate::wire::startup_settings::Unacceptable;
 
@@ -17,6 +19,12 @@ pub enum LoginError {
     /// It did not say what it had to say before the login deadline.
     #[error("the client was silent until the login deadline")]
     ClientSilent,
+    /// A listener behind load balancers, and somebody else has connected.
+    #[error("this listener of pgairlock takes connections from its load balancers only (proxy_protocol_from), and {0} is none of them")]
+    NoBalancer(IpAddr),
+    /// What says whose connection it is does not, or is not there.
+    #[error(transparent)]
+    ProxyHeader(#[from] HeaderError),
     /// Its first packet is none.
     #[error(transparent)]
     Malformed(#[from] StartupError),
@@ -88,9 +96,12 @@ impl LoginError {
         "too-many-sessions",
         "client-gone",
         "client-silent",
+        "proxy-peer",
+        "proxy-header",
         "malformed",
         "unencrypted-data",
         "client-tls",
+        "client-certificate",
         "tls-required",
         "protected-setting",
         "unknown-database",
@@ -109,8 +120,11 @@ impl LoginError {
         match self {
             Self::ClientGone => "client-gone",
             Self::ClientSilent => "client-silent",
+            Self::NoBalancer(_) => "proxy-peer",
+            Self::ProxyHeader(_) => "proxy-header",
             Self::Malformed(_) | Self::NoRole | Self::NotUtf8 | Self::TooLong => "malformed",
             Self::UnencryptedData => "unencrypted-data",
+            Self::ClientTls(TlsError::ClientCertificate(_)) => "client-certificate",
             Self::ClientTls(_) | Self::DirectTls => "client-tls",
             Self::TooManySessions => "too-many-sessions",
             Self::TlsRequired => "tls-required",
@@ -131,10 +145,13 @@ impl LoginError {
     pub fn sqlstate(&self) -> Option<&'static str> {
         match self {
             Self::ClientGone | Self::ClientSilent | Self::UnencryptedData | Self::ClientTls(_) | Self::DirectTls | Self::ServerRefused(_) => None,
+            // The balancer, which reads none of this.
+            Self::ProxyHeader(HeaderError::Truncated) => None,
             Self::Malformed(StartupError::Length(_) | StartupError::CancelLength(_)) => None,
             Self::Malformed(StartupError::Unsupported { .. }) | Self::Unacceptable(Unacceptable::Replication) => Some("0A000"),
             Self::Malformed(StartupError::Layout) | Self::TooLong | Self::ServerProtocol(_) | Self::ClientProtocol(_) => Some("08P01"),
-            Self::TlsRequired | Self::NoRole | Self::ChannelBinding => Some("28000"),
+            Self::TlsRequired | Self::NoRole | Self::ChannelBinding | Self::NoBalancer(_) | Self::ProxyHeader(HeaderError::Missing) => Some("28000"),
+            Self::ProxyHeader(_) => Some("08P01"),
             Self::TooManySessions => Some("53300"),
             Self::NotUtf8 => Some("22021"),
             Self::Unacceptable(_) => Some("PA006"),

@@ -11,6 +11,7 @@ pub mod login;
 pub mod login_error;
 mod migrations;
 mod monitor;
+mod origin;
 mod outbox;
 mod presence;
 mod relay;

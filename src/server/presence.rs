@@ -26,6 +26,7 @@ impl<'a> Presence<'a> {
             role: &identity.principal.role,
             database: &identity.principal.database,
             application_name: identity.principal.application_name.as_deref(),
+            tls: identity.tls.as_deref(),
             upstream,
         }
         .emit();

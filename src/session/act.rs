@@ -6,11 +6,13 @@ use crate::catalog::shadows::may_change;
 use crate::policy::decide::{LockTimeoutCare, Outcome};
 use crate::policy::plan::{Notice, Plan, Refusal, SafeForm, Step};
 use crate::wire::errors::{self, Report};
-use crate::wire::messages;
+use crate::wire::frames::HEADER;
+use crate::wire::{messages, views};
 
 use super::completion::{Completion, Decided, Ran};
 use super::effects::Effects;
 use super::own::OwnExchange;
+use super::polling::Call;
 use super::replies::{Kind, Owner};
 use super::work::{Care, Shape, Subject, Work};
 use super::{Progress, Session, Status};
@@ -36,6 +38,7 @@ impl Session {
         for notice in std::mem::take(&mut outcome.decision.notices) {
             self.say_notice(&notice, out);
         }
+        let taken_apart = self.is_taken_apart(&subject, &outcome);
         match std::mem::replace(&mut outcome.decision.plan, Plan::Pass) {
             Plan::Refuse(refusal) => self.refuse(&subject, &refusal, decided, out),
             Plan::Await(refusal) => {
@@ -43,11 +46,9 @@ impl Session {
                 self.await_approval(subject, outcome, refusal, decided, now, out);
             }
             Plan::Rewrite(form) => self.rewrite(subject, &outcome, form, decided, out),
-            Plan::Split => self.split_up(&subject),
             Plan::Enclose => self.enclose(subject, out),
-            Plan::Pass | Plan::Edit(_) if subject.shape == Shape::Query && self.split.is_none() && self.splits_for_commit(&subject.script) => {
-                self.split_up(&subject);
-            }
+            Plan::Split => self.split_up(&subject),
+            Plan::Pass | Plan::Edit(_) if taken_apart => self.split_up(&subject),
             Plan::Settle { effect, tag } => self.settle_promised(&subject, effect, tag, decided, out),
             Plan::Defer(form) => self.defer(subject, outcome, form, decided, out),
             Plan::Edit(edits) if subject.shape == Shape::Query => {
@@ -70,7 +71,7 @@ impl Session {
         if let LockTimeoutCare::Poll { lock, lift } = &outcome.lock_timeout
             && let Some(tries) = self.may_poll(&subject, lock)
         {
-            return self.poll(subject, lock.clone(), *lift, tries, out);
+            return self.poll(subject, Call { lock: lock.clone(), lift: *lift, tries, decided }, out);
         }
         if let Some(lock) = outcome.lock_timeout.strong().filter(|_| self.may_try(&subject)) {
             return self.try_statement(subject, outcome, lock, decided, out);
@@ -106,7 +107,8 @@ impl Session {
     fn run_subject(&mut self, subject: &Subject, outcome: Outcome, decided: Option<Decided>, care: Option<Care>, out: &mut Effects) {
         self.shadows_stale |= may_change(&subject.script);
         let given = self.given_to(subject);
-        let ran = Ran { effects: outcome.effects.into(), script: Some(subject.script.clone()), decision: decided, given, ..Ran::default() };
+        let portal = if decided.is_some() && !outcome.record { self.passes(subject) } else { None };
+        let ran = Ran { effects: outcome.effects.into(), script: Some(subject.script.clone()), decision: decided, given, portal, ..Ran::default() };
         let (kind, completion) = match subject.shape {
             Shape::Query => (Kind::Query, Completion::Ran(ran)),
             Shape::Execute => (Kind::Execute, Completion::Ran(ran)),
@@ -124,6 +126,14 @@ impl Session {
             Some(care) if subject.shape == Shape::Query => self.work = Work::Caring(care),
             Some(care) => self.care(&care, out),
         }
+    }
+
+    /// What is only recorded means for the session what it would have meant otherwise. The portal of its Execute.
+    fn passes(&mut self, subject: &Subject) -> Option<Vec<u8>> {
+        let frame = subject.frame.as_ref().filter(|_| subject.shape == Shape::Execute)?;
+        let (portal, rows) = views::execute_in_full(frame.get(HEADER..)?)?;
+        self.note_execute(portal, rows, &subject.script);
+        Some(portal.to_vec())
     }
 
     /// The statement name of the Parse at the front of the inbox.

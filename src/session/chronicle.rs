@@ -146,17 +146,20 @@ impl Chronicle {
         if let Some(Statement::Transaction(TransactionControl::Commit { .. } | TransactionControl::Rollback { .. })) = statement {
             self.ended(tag == "COMMIT", now);
         }
+        // COMMIT PREPARED or ROLLBACK PREPARED ends it, in whatever session.
+        if tag == "PREPARE TRANSACTION" {
+            self.ended_as(Fate::Unknown, now);
+        }
     }
 
     /// The server has said COMMIT or ROLLBACK.
     pub(super) fn ended(&mut self, committed: bool, now: Instant) {
+        self.ended_as(if committed { Fate::Committed } else { Fate::RolledBack }, now);
+    }
+
+    fn ended_as(&mut self, fate: Fate, now: Instant) {
         if let Some(since) = self.since {
-            self.ended.push(Transaction {
-                session: self.session.clone(),
-                transaction: self.number,
-                fate: if committed { Fate::Committed } else { Fate::RolledBack },
-                duration_micros: micros(now, since),
-            });
+            self.ended.push(Transaction { session: self.session.clone(), transaction: self.number, fate, duration_micros: micros(now, since) });
         }
         let (of_it, others): (Vec<Taken>, Vec<Taken>) = self.taken.iter().partition(|taken| taken.in_transaction);
         self.taken = others;
@@ -257,7 +260,11 @@ mod tests {
         chronicle.failed();
         chronicle.idle(now);
         assert_eq!(chronicle.take_ended(), [end(4, Fate::RolledBack)], "a string of several");
+        chronicle.decided(true, now);
+        chronicle.completed("PREPARE TRANSACTION", Some(&Statement::Transaction(TransactionControl::TwoPhase)), now);
+        chronicle.idle(now);
+        assert_eq!(chronicle.take_ended(), [end(5, Fate::Unknown)], "another session may commit it");
         let kinds: Vec<(String, u64)> = chronicle.statements();
-        assert_eq!(kinds, [("COMMIT".to_owned(), 1), ("ROLLBACK".into(), 2), ("SELECT".into(), 1)]);
+        assert_eq!(kinds, [("COMMIT".to_owned(), 1), ("PREPARE TRANSACTION".into(), 1), ("ROLLBACK".into(), 2), ("SELECT".into(), 1)]);
     }
 }

@@ -153,6 +153,10 @@ impl Session {
             return if self.is_settled()? { self.commit(script, Shape::Query, &how, now, out) } else { Ok(Flow::Wait) };
         }
         if let Some(outcome) = self.plain(&script).filter(|_| !splits) {
+            if self.is_recorded(&script, &outcome) {
+                let in_transaction = self.status == Status::InTransaction;
+                return if self.is_settled()? { self.write_down(script, Shape::Query, in_transaction, outcome, now, out) } else { Ok(Flow::Wait) };
+            }
             self.client.approve();
             self.expect_query(&script, outcome);
             return Ok(Flow::Next);
@@ -261,30 +265,46 @@ impl Session {
         if let Some(how) = self.commits_what_waits(&script) {
             return if self.replies.owes_ready() { Ok(Flow::Wait) } else { self.commit(script, Shape::Execute, &how, now, out) };
         }
-        if let Some(outcome) = self.plain(&script) {
-            if rows == 0 {
-                self.note_run_to_its_end(&portal);
-            }
+        let plain = self.plain(&script);
+        if let Some(outcome) = plain.as_ref().filter(|outcome| self.is_recorded(&script, outcome)) {
+            let (outcome, shares) = (outcome.clone(), self.shares_transaction()?);
+            return shares.map_or(Ok(Flow::Wait), |shares| self.write_down(script, Shape::Execute, shares, outcome, now, out));
+        }
+        if let Some(outcome) = plain {
+            self.note_execute(&portal, rows, &script);
             let given = self.versions.given(&portal, &script);
             let ran = Ran { effects: outcome.effects.into(), script: Some(Arc::clone(&script)), portal: Some(portal), given, ..Ran::default() };
-            self.batch.executed = true;
-            if let Some(control) = control(&script) {
-                self.batch.controls |= *control == TransactionControl::Begin || ends_transaction(control);
-                self.batch.begun = *control == TransactionControl::Begin || self.batch.begun && !ends_transaction(control);
-            }
             if copies_in(&script) {
                 self.work = Work::AwaitCopy;
             }
             return self.forward(Kind::Execute, Completion::Ran(ran));
         }
-        if self.replies.owes_ready() {
-            return Ok(Flow::Wait);
-        }
-        let in_transaction = self.status != Status::Idle || self.batch.executed;
-        let Some(alone) = (if in_transaction { Some(false) } else { self.sync_follows()? }) else { return Ok(Flow::Wait) };
-        let in_transaction = in_transaction || !alone;
+        let Some(in_transaction) = self.shares_transaction()? else { return Ok(Flow::Wait) };
         self.take_up(script, Shape::Execute, in_transaction, now, out)?;
         Ok(Flow::Next)
+    }
+
+    /// What an Execute of rows, or of BEGIN and its like, means for what comes behind it.
+    pub(super) fn note_execute(&mut self, portal: &[u8], rows: u32, script: &Script) {
+        if rows == 0 {
+            self.note_run_to_its_end(portal);
+        }
+        self.batch.executed = true;
+        if let Some(control) = control(script) {
+            self.batch.controls |= *control == TransactionControl::Begin || ends_transaction(control);
+            self.batch.begun = *control == TransactionControl::Begin || self.batch.begun && !ends_transaction(control);
+        }
+    }
+
+    /// Whether the Execute at the front shares its transaction with other statements; `None` while that is not known.
+    fn shares_transaction(&mut self) -> Progress<Option<bool>> {
+        if self.replies.owes_ready() {
+            return Ok(None);
+        }
+        if self.status != Status::Idle || self.batch.executed {
+            return Ok(Some(true));
+        }
+        Ok(self.sync_follows()?.map(|alone| !alone))
     }
 
     /// Whether the batch ends behind this Execute, but for Close; `None` when that has not arrived.
@@ -304,6 +324,21 @@ impl Session {
     fn take_up(&mut self, script: Arc<Script>, shape: Shape, in_transaction: bool, now: Instant, out: &mut Effects) -> Progress {
         let frame = self.take_next(out);
         self.judge(Subject { script, frame: Some(frame), shape, in_transaction, since: now }, out)
+    }
+
+    /// The same for what needs no decision, but a record.
+    fn write_down(
+        &mut self,
+        script: Arc<Script>,
+        shape: Shape,
+        in_transaction: bool,
+        outcome: Outcome,
+        now: Instant,
+        out: &mut Effects,
+    ) -> Progress<Flow> {
+        let frame = self.take_next(out);
+        self.decided(Subject { script, frame: Some(frame), shape, in_transaction, since: now }, outcome, out)?;
+        Ok(Flow::Next)
     }
 
     /// Takes the next frame out, behind everything approved.
@@ -363,7 +398,7 @@ impl Session {
         Ok(Flow::Next)
     }
 
-    /// The outcome where there is nothing to ask, to record or to change: whatever the transaction's state, the frame is forwarded.
+    /// The outcome where there is nothing to ask, to record for what it is, or to change: whatever the transaction's state, the frame is forwarded.
     pub(super) fn plain(&self, script: &Script) -> Option<Outcome> {
         let only_rows = script.statements.iter().all(|parsed| match &parsed.statement {
             Statement::Query(_) | Statement::Transaction(_) => true,

@@ -37,9 +37,13 @@ impl Session {
         let sqlstate = if close == Close::CutOff { SHUT_DOWN } else { CONNECTION_LOST };
         let rewriting = if let Work::Running(rewriting) = &self.work { Some(rewriting) } else { None };
         let waiting = self.replies.latest_first().filter_map(decision).chain(rewriting.and_then(|rewriting| rewriting.decided));
-        let tried = if let Work::Trying(trying) = &self.work { trying.decided() } else { None };
-        let approving = if let Work::Approving(approving) = &self.work { approving.decided() } else { None };
-        for decided in waiting.chain(tried).chain(approving) {
+        let tried = match &self.work {
+            Work::Trying(trying) => trying.decided(),
+            Work::Polling(polling) => polling.decided(),
+            Work::Approving(approving) => approving.decided(),
+            _ => None,
+        };
+        for decided in waiting.chain(tried) {
             let duration_micros = micros(now, decided.at);
             out.outcomes.push((decided.id, Recorded { tag: None, sqlstate: Some(sqlstate.to_owned()), duration_micros, ..Default::default() }));
         }

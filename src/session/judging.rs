@@ -7,8 +7,9 @@ use crate::catalog::facts::Facts;
 use crate::catalog::questions::{Answer, Inquiry};
 use crate::catalog::shadows::{self, Shadows};
 use crate::policy::decide::{Outcome, decide};
-use crate::policy::plan::Refusal;
-use crate::sql::statement::{Parsed, Script, Statement};
+use crate::policy::plan::{Plan, Refusal};
+use crate::policy::settings::Recorded;
+use crate::sql::statement::{Parsed, Script, Statement, TransactionControl};
 use crate::wire::startup_settings::milliseconds;
 
 use super::completion::{Decided, Ran};
@@ -141,7 +142,7 @@ impl Session {
     /// A decision was taken: it is recorded before anything is done.
     pub(super) fn decided(&mut self, subject: Subject, outcome: Outcome, out: &mut Effects) -> Progress {
         let outcome = self.with_cut_off(&subject, outcome);
-        if !outcome.record {
+        if !self.is_recorded(&subject.script, &outcome) || self.is_taken_apart(&subject, &outcome) {
             return self.act(subject, outcome, None, out);
         }
         self.note_decision(&subject, &outcome, out);
@@ -150,6 +151,20 @@ impl Session {
         out.record = Some(record);
         self.work = Work::Recording(Box::new(subject), Box::new(outcome));
         Ok(())
+    }
+
+    /// Before it goes on, the log has it: for what it is, or because it has everything. A string without a statement is none.
+    pub(super) fn is_recorded(&self, script: &Script, outcome: &Outcome) -> bool {
+        outcome.record || self.settings.recorded == Recorded::All && !script.statements.is_empty()
+    }
+
+    /// Its statements are decided again, and recorded then, one by one.
+    pub(super) fn is_taken_apart(&self, subject: &Subject, outcome: &Outcome) -> bool {
+        match outcome.decision.plan {
+            Plan::Split | Plan::Enclose => true,
+            Plan::Pass | Plan::Edit(_) => subject.shape == Shape::Query && self.split.is_none() && self.splits_for_commit(&subject.script),
+            _ => false,
+        }
     }
 
     /// The store has answered.
@@ -170,6 +185,8 @@ impl Session {
                 self.work = Work::Open;
                 Ok(())
             }
+            // It takes back what was done, and would be all that a client can do then. The end of the transaction is told when the store is back.
+            Err(_) if rolls_back(&subject.script) => self.act(*subject, *outcome, None, out),
             Err(why) => {
                 self.refuse(&subject, &store_unavailable(&why), None, out);
                 Ok(())
@@ -199,6 +216,13 @@ fn may_wait_for_locks(subject: &Subject) -> bool {
         )
     };
     !subject.script.statements.iter().all(harmless)
+}
+
+/// Nothing but ROLLBACK and ROLLBACK TO.
+fn rolls_back(script: &Script) -> bool {
+    let rolls_back =
+        |parsed: &Parsed| matches!(parsed.statement, Statement::Transaction(TransactionControl::Rollback { .. } | TransactionControl::RollbackTo(_)));
+    script.statements.iter().all(rolls_back) && !script.statements.is_empty()
 }
 
 /// connection_failure.

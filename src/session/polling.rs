@@ -19,7 +19,7 @@ use crate::wire::{messages, views};
 
 use super::approving;
 use super::batch::Batch;
-use super::completion::Completion;
+use super::completion::{Completion, Decided, Ran};
 use super::effects::Effects;
 use super::own::{Ending, OwnExchange, server_error};
 use super::replies::{Kind, Owner};
@@ -33,15 +33,23 @@ const PAUSE: Duration = Duration::from_millis(200);
 const LIMITS: &str = "SELECT pg_catalog.string_agg(s.setting, ' ' ORDER BY s.name) FROM pg_catalog.pg_settings s \
      WHERE s.name OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout'])";
 
+/// What is called, and how it is tried.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) lock: AdvisoryLock,
+    /// The lock_timeout that the session keeps does not end it.
+    pub(super) lift: bool,
+    /// The statement that tries.
+    pub(super) tries: String,
+    /// Its record, where it has one.
+    pub(super) decided: Option<Decided>,
+}
+
 /// A call on its way.
 #[derive(Debug)]
 pub(super) struct Polling {
     subject: Subject,
-    /// The statement that tries.
-    tries: String,
-    column: String,
-    /// The lock_timeout that the session keeps does not end it.
-    lift: bool,
+    call: Call,
     limit: Option<Limit>,
     cancelled: bool,
     stage: Stage,
@@ -70,6 +78,10 @@ impl Polling {
     /// When the next try is due.
     pub(super) fn next(&self) -> Option<Instant> {
         if let Stage::Pause(until) = self.stage { Some(until) } else { None }
+    }
+
+    pub(super) fn decided(&self) -> Option<Decided> {
+        self.call.decided
     }
 
     fn over(&self, now: Instant) -> Option<Refusal> {
@@ -102,8 +114,8 @@ impl Session {
         if rows == 0 { lock.try_once(parameters) } else { None }
     }
 
-    pub(super) fn poll(&mut self, subject: Subject, lock: AdvisoryLock, lift: bool, tries: String, out: &mut Effects) {
-        let mut polling = Box::new(Polling { subject, tries, column: lock.column, lift, limit: None, cancelled: false, stage: Stage::Apart });
+    pub(super) fn poll(&mut self, subject: Subject, call: Call, out: &mut Effects) {
+        let mut polling = Box::new(Polling { subject, call, limit: None, cancelled: false, stage: Stage::Apart });
         if polling.subject.shape == Shape::Query {
             polling.stage = Stage::Limits;
             self.run_own(LIMITS, &[], Ending::Sync, out);
@@ -129,7 +141,7 @@ impl Session {
     /// All replies to our statements are there.
     pub(super) fn polling(&mut self, mut polling: Box<Polling>, exchange: OwnExchange, now: Instant, out: &mut Effects) -> Progress {
         if let Some(error) = &exchange.error {
-            self.call_failed(&polling, error, out);
+            self.call_failed(&polling, error, now, out);
             return Ok(());
         }
         let answer = exchange.into_answered().ok().flatten();
@@ -140,10 +152,10 @@ impl Session {
                 self.work = Work::Polling(polling);
             }
             Stage::Limits => {
-                polling.limit = self.limit(&answer.unwrap_or_default(), polling.lift, polling.subject.since);
+                polling.limit = self.limit(&answer.unwrap_or_default(), polling.call.lift, polling.subject.since);
                 self.try_lock(polling, now, out);
             }
-            Stage::Try if answer.as_deref() == Some("true") => self.call_done(&polling, out),
+            Stage::Try if answer.as_deref() == Some("true") => self.call_done(&polling, now, out),
             Stage::Try if self.in_block() => {
                 polling.stage = Stage::Pause(polling.limit.map_or(now + PAUSE, |limit| limit.at.min(now + PAUSE)));
                 self.work = Work::Polling(polling);
@@ -208,28 +220,30 @@ impl Session {
 
     fn try_lock(&mut self, mut polling: Box<Polling>, now: Instant, out: &mut Effects) {
         if let Some(refusal) = polling.over(now) {
-            return self.refuse(&polling.subject, &refusal, None, out);
+            return self.refuse(&polling.subject, &refusal, polling.call.decided, out);
         }
         polling.stage = Stage::Try;
-        self.run_own(&polling.tries, &[], Ending::Sync, out);
+        self.run_own(&polling.call.tries, &[], Ending::Sync, out);
         self.work = Work::Polling(polling);
     }
 
     /// What the call itself would have answered: one row with nothing in it.
-    fn call_done(&mut self, polling: &Polling, out: &mut Effects) {
+    fn call_done(&mut self, polling: &Polling, now: Instant, out: &mut Effects) {
         self.work = Work::Open;
         if polling.subject.shape == Shape::Query {
-            self.say(messages::void_description(&polling.column), out);
+            self.say(messages::void_description(&polling.call.lock.column), out);
         }
         self.say(messages::void_row(), out);
         self.say_complete(messages::command_complete("SELECT 1"), out);
+        Ran { decision: polling.call.decided, tags: vec!["SELECT 1".to_owned()], ..Ran::default() }.report(now, out);
         self.end_of_call(polling.subject.shape, false, out);
     }
 
     /// A cancel request or a timeout has hit a try: it is the call that was hit. In a block the server's transaction has failed with it.
-    fn call_failed(&mut self, polling: &Polling, error: &[u8], out: &mut Effects) {
+    fn call_failed(&mut self, polling: &Polling, error: &[u8], now: Instant, out: &mut Effects) {
         self.work = Work::Open;
         let error = server_error(error);
+        Ran { decision: polling.call.decided, sqlstate: Some(error.sqlstate.clone()), ..Ran::default() }.report(now, out);
         self.say_error(&error.sqlstate, &error.message, error.detail.as_deref(), error.hint.as_deref(), out);
         self.end_of_call(polling.subject.shape, true, out);
     }

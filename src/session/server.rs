@@ -19,6 +19,8 @@ use super::siblings;
 use super::work::Work;
 use super::{Fatal, Progress, Session, Status};
 
+/// What the log says of a portal that has more rows, for which it is asked by another Execute.
+const SUSPENDED: &str = "PortalSuspended";
 /// Largest body that is held whole to be looked into; PostgreSQL's errors and tags stay far below.
 const MAX_LOOKED_INTO: usize = 16 << 20;
 
@@ -253,6 +255,9 @@ impl Session {
                     let (completed, given) = (ran.complete(body), std::mem::take(&mut ran.given));
                     self.statement_completed(completed, &given, body, now);
                 }
+                if tag == b's' {
+                    ran.tags.push(SUSPENDED.to_owned());
+                }
                 if tag == b'C'
                     && let Some(portal) = ran.portal.take()
                 {
@@ -324,7 +329,7 @@ impl Ran {
     }
 
     /// The outcome of a recorded decision.
-    fn report(self: &mut Ran, now: Instant, out: &mut Effects) {
+    pub(super) fn report(self: &mut Ran, now: Instant, out: &mut Effects) {
         let Some(decided) = self.decision.take() else { return };
         let tag = if self.sqlstate.is_none() { Some(self.tags.join("; ")) } else { None };
         out.outcomes

@@ -9,13 +9,14 @@ use super::effects::{Close, Effects, Event};
 use super::gauging::Pace;
 use super::registry::Known;
 use super::{Identity, Session, Status};
-use crate::audit::record::DecisionId;
+use crate::audit::record::{DecisionId, Record};
 use crate::policy::settings::{Mode, PolicySettings, Principal};
 use crate::policy::strong::Patience;
 use crate::wire::{errors, messages};
 
 mod gauging;
 mod judged;
+mod recording;
 mod trying;
 mod versions;
 mod waiting;
@@ -25,9 +26,15 @@ struct Conversation {
     session: Session,
     out: Effects,
     now: Instant,
+    /// What the store was given, in order.
+    records: Vec<Record>,
 }
 
 fn conversation() -> Conversation {
+    conversation_under(PolicySettings::default())
+}
+
+fn conversation_under(settings: PolicySettings) -> Conversation {
     let identity = Identity {
         tls: None,
         id: "session".into(),
@@ -44,8 +51,8 @@ fn conversation() -> Conversation {
         pace: Pace::Unasked,
     };
     let parameters = [("server_version".to_owned(), "15.18".to_owned()), ("TimeZone".to_owned(), "UTC".to_owned())];
-    let session = Session::new(identity, Arc::new(PolicySettings::default()), &parameters, BytesMut::new(), BytesMut::new());
-    Conversation { session, out: Effects::default(), now: Instant::now() }
+    let session = Session::new(identity, Arc::new(settings), &parameters, BytesMut::new(), BytesMut::new());
+    Conversation { session, out: Effects::default(), now: Instant::now(), records: Vec::new() }
 }
 
 /// What left a session: to the server, to the client.
@@ -84,8 +91,10 @@ impl Conversation {
     /// Handles an event; a store that always works answers at once.
     fn event(&mut self, event: Event) -> Left {
         self.session.handle(event, self.now, &mut self.out);
-        while self.out.record.take().is_some() {
-            self.session.handle(Event::Recorded(Ok(DecisionId { writer: 1, seq: 1 })), self.now, &mut self.out);
+        while let Some(record) = self.out.record.take() {
+            self.records.push(*record);
+            let id = DecisionId { writer: 1, seq: i64::try_from(self.records.len()).unwrap() };
+            self.session.handle(Event::Recorded(Ok(id)), self.now, &mut self.out);
         }
         // The other sessions of the database have nothing to close.
         while std::mem::take(&mut self.out.quiet_siblings) {

@@ -183,6 +183,11 @@ impl Versions {
 impl Session {
     /// A decision is about to be recorded.
     pub(super) fn note_decision(&mut self, subject: &Subject, outcome: &Outcome, out: &mut Effects) {
+        // What is only recorded because everything is belongs to no migration: a session without any would have no end of it.
+        if !outcome.record {
+            out.deciding = Decision { refused: false, housekeeping: true };
+            return;
+        }
         self.versions.busy = true;
         out.deciding = Decision {
             refused: matches!(outcome.decision.plan, Plan::Await(_) | Plan::Refuse(_) | Plan::TakeBack(_)),

@@ -22,16 +22,18 @@ pub struct SessionOpened<'a> {
     pub database: &'a str,
     /// application_name of the start-up packet.
     pub application_name: Option<&'a str>,
+    /// The subject of the client's certificate.
+    pub tls: Option<&'a str>,
     /// The upstream's name.
     pub upstream: &'a str,
 }
 
 impl Event for SessionOpened<'_> {
     fn emit(self) {
-        let Self { session, listener, client, role, database, application_name, upstream } = self;
+        let Self { session, listener, client, role, database, application_name, tls, upstream } = self;
         gauge!(names::SESSIONS, "listener" => listener.to_owned()).increment(1);
         counter!(names::SESSIONS_TOTAL, "listener" => listener.to_owned()).increment(1);
-        info!(event = "session_opened", session, listener, client, role, database, application_name, upstream, "session opened");
+        info!(event = "session_opened", session, listener, client, role, database, application_name, tls, upstream, "session opened");
     }
 }
 

@@ -112,8 +112,16 @@ fn a_decision_is_one_line_and_counts_under_each_of_its_rules() {
 
 #[test]
 fn sessions_are_counted_and_gauged_by_listener() {
-    let opened =
-        SessionOpened { session: "s", listener: "l", client: "c", role: "r", database: "d", application_name: Some("alembic"), upstream: "main" };
+    let opened = SessionOpened {
+        session: "s",
+        listener: "l",
+        client: "c",
+        role: "r",
+        database: "d",
+        application_name: Some("alembic"),
+        tls: Some("CN=ci"),
+        upstream: "main",
+    };
     let closed = SessionClosed { session: "s", listener: "l", reason: "terminate", message: None, duration: Duration::from_millis(1_500) };
     let (lines, metrics) = observe(|| {
         opened.emit();

@@ -9,10 +9,12 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::NoServerSessionStorage;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::client_certificate;
 use super::stream::Stream;
 use crate::config::settings::{ClientTls, Identity, ServerTls};
 
@@ -39,6 +41,9 @@ pub enum TlsError {
     /// The host is neither a name nor an address that a certificate could bear.
     #[error("{0:?} is not a host name that a certificate could bear")]
     HostName(String),
+    /// The client's certificate is missing, or none that is taken.
+    #[error("{0}")]
+    ClientCertificate(String),
     /// The handshake failed.
     #[error("TLS handshake: {0}")]
     Handshake(#[source] io::Error),
@@ -67,11 +72,19 @@ impl Acceptor {
         let chain = certificates(&identity.certificate)?;
         let leaf = chain.first().cloned().ok_or_else(|| unusable(&identity.certificate, "holds no certificate"))?;
         let key = PrivateKeyDer::from_pem_file(&identity.key).map_err(|error| unusable(&identity.key, &error.to_string()))?;
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+        let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+        let builder = match &identity.clients {
+            Some(clients) => builder.with_client_cert_verifier(client_certificate::verifier(clients)?),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder
             .with_single_cert(chain, key)
             .map_err(|error| unusable(&identity.key, &format!("does not fit {}: {error}", identity.certificate.display())))?;
+        if identity.clients.is_some() {
+            // A session that is resumed shows no certificate anew, and the one of before may have expired.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), leaf })
     }
@@ -79,10 +92,12 @@ impl Acceptor {
     /// The handshake with a client. Not cancel safe: the connection is lost with the future.
     ///
     /// # Errors
-    /// The handshake failed.
-    pub async fn accept(&self, socket: TcpStream) -> Result<Stream, TlsError> {
-        let stream = self.acceptor.accept(socket).await.map_err(TlsError::Handshake)?;
-        Ok(Stream::Client(Box::new(stream)))
+    /// The handshake failed; the alert that says why is on its way, and the socket not closed, which could overtake it.
+    pub async fn accept(&self, socket: TcpStream) -> Result<Stream, (TlsError, TcpStream)> {
+        match self.acceptor.accept(socket).into_fallible().await {
+            Ok(stream) => Ok(Stream::Client(Box::new(stream))),
+            Err((error, socket)) => Err((client_certificate::complaint(&error).unwrap_or(TlsError::Handshake(error)), socket)),
+        }
     }
 
     /// The certificate (DER) that clients see, and bind SCRAM to.
@@ -120,7 +135,7 @@ fn verifier(roots: Arc<RootCertStore>, origin: &Path) -> Result<Arc<WebPkiServer
     WebPkiServerVerifier::builder_with_provider(roots, provider()).build().map_err(|error| unusable(origin, &error.to_string()))
 }
 
-fn ca_file(file: &Path) -> Result<Arc<RootCertStore>, TlsError> {
+pub(super) fn ca_file(file: &Path) -> Result<Arc<RootCertStore>, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(file)? {
         roots.add(certificate).map_err(|error| unusable(file, &error.to_string()))?;
@@ -148,11 +163,11 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     read.map_err(|error| unusable(file, &error.to_string()))
 }
 
-fn unusable(file: &Path, reason: &str) -> TlsError {
+pub(super) fn unusable(file: &Path, reason: &str) -> TlsError {
     TlsError::File { file: file.to_owned(), reason: reason.to_owned() }
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     Arc::clone(PROVIDER.get_or_init(|| Arc::new(ring::default_provider())))
 }

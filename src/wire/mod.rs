@@ -4,6 +4,7 @@ pub mod authentication;
 pub mod errors;
 pub mod frames;
 pub mod messages;
+pub mod proxy_protocol;
 pub mod startup;
 pub mod startup_settings;
 pub mod views;

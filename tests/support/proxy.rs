@@ -9,7 +9,14 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::{Cluster, Session, connect_to, directory, free_port};
+
+/// What is recorded where a test does not say it: PGAIRLOCK_TEST_RECORD=all runs any of them with every statement recorded.
+fn record() -> String {
+    std::env::var("PGAIRLOCK_TEST_RECORD").map_or_else(|_| String::new(), |record| format!("record = \"{record}\"\n"))
+}
 
 /// A running pgairlock. It is killed when this is dropped.
 pub struct Proxy {
@@ -52,7 +59,7 @@ impl Proxy {
         )
     }
 
-    /// With this configuration, in which `{listen}` stands for an address to listen on. `[store]` and `[admin]` are added.
+    /// With this configuration, in which `{listen}` stands for an address to listen on. `[admin]` is added, and the path of `[store]`.
     pub fn start(config: &str) -> Self {
         Self::start_with(config, &[])
     }
@@ -63,8 +70,10 @@ impl Proxy {
         std::fs::create_dir_all(&home).unwrap();
         let (port, admin_port) = (free_port(), free_port());
         let (file, store) = (home.join("pgairlock.toml"), home.join("pgairlock.db"));
-        let ours = format!("\n[store]\npath = \"{}\"\n[admin]\naddress = \"127.0.0.1:{admin_port}\"\n", store.display());
-        std::fs::write(&file, config.replace("{listen}", &format!("127.0.0.1:{port}")) + &ours).unwrap();
+        let path = format!("[store]\npath = \"{}\"\n", store.display());
+        let config = config.replace("{listen}", &format!("127.0.0.1:{port}"));
+        let config = if config.contains("[store]\n") { config.replace("[store]\n", &path) } else { config + "\n" + &path + &record() };
+        std::fs::write(&file, format!("{config}\n[admin]\naddress = \"127.0.0.1:{admin_port}\"\n")).unwrap();
         Self::launch(port, admin_port, store, file, environment)
     }
 
@@ -119,6 +128,31 @@ impl Proxy {
         let mut answer = String::new();
         socket.read_to_string(&mut answer).ok()?;
         Some(answer)
+    }
+
+    /// What the log has of each decision, oldest first.
+    pub fn exported(&self) -> Vec<Value> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pgairlock"));
+        let output = command.env_clear().args(["audit", "export", "--format", "jsonl", "--store"]).arg(&self.store).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The log lines of an event, as JSON.
+    pub fn events(&self, name: &str) -> Vec<Value> {
+        let lines: Vec<Value> = self.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        lines.into_iter().filter(|line| line["event"] == name).collect()
+    }
+
+    /// The first log line of an event with this text in it, once it is there.
+    pub async fn event(&self, name: &str, text: &str) -> Value {
+        let mut found = None;
+        super::until(&format!("a line {name} with {text}"), async || {
+            found = self.events(name).into_iter().find(|line| line.to_string().contains(text));
+            found.is_some()
+        })
+        .await;
+        found.unwrap()
     }
 
     /// What it has written to stderr so far.

@@ -8,13 +8,13 @@ use bytes::{Buf, Bytes, BytesMut};
 use pgairlock::wire::errors::field;
 use pgairlock::wire::startup::StartupMessage;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::certificates::certificates;
+use super::certificates::{Identity, certificates};
 
 /// An event that is waited for comes within this, or the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,13 +37,16 @@ impl RawClient {
 
     /// TLS from the first byte, with these application protocols. `None` when the handshake fails.
     pub async fn connect_tls(port: u16, alpn: &[&[u8]]) -> Option<Self> {
-        let socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        Self::handshake(socket, alpn).await
+        Self::handshake(TcpStream::connect(("127.0.0.1", port)).await.unwrap(), alpn).await
     }
 
     /// SSLRequest, and TLS when the answer is `S`.
     pub async fn connect_ssl_request(port: u16) -> Option<Self> {
-        let mut socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        Self::ask_for_tls(TcpStream::connect(("127.0.0.1", port)).await.unwrap()).await
+    }
+
+    /// The same on a socket that is there.
+    pub async fn ask_for_tls(mut socket: TcpStream) -> Option<Self> {
         socket.write_all(&pgairlock::wire::startup::SSL_REQUEST).await.unwrap();
         match timeout(PATIENCE, socket.read_u8()).await.unwrap().unwrap() {
             b'S' => Self::handshake(socket, &[b"postgresql"]).await,
@@ -52,19 +55,20 @@ impl RawClient {
         }
     }
 
-    async fn handshake(socket: TcpStream, alpn: &[&[u8]]) -> Option<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(&certificates().ca).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    /// TLS from here on, on a socket that is there.
+    pub async fn handshake(socket: TcpStream, alpn: &[&[u8]]) -> Option<Self> {
+        Self::handshake_with(socket, tls_config(alpn, None)).await
+    }
+
+    /// The same with settings of its own.
+    pub async fn handshake_with(socket: TcpStream, config: ClientConfig) -> Option<Self> {
         let name = ServerName::try_from("localhost").unwrap();
         let connecting = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, socket);
         timeout(PATIENCE, connecting).await.unwrap().ok().map(Self::over)
     }
 
-    fn over(stream: impl Duplex + 'static) -> Self {
+    /// On a connection that is there.
+    pub fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
         Self { stream: Box::pin(stream), buffer: BytesMut::new() }
     }
 
@@ -158,6 +162,23 @@ impl RawClient {
     async fn read(&mut self) -> usize {
         timeout(PATIENCE, self.stream.read_buf(&mut self.buffer)).await.expect("nothing came").unwrap_or(0)
     }
+}
+
+/// TLS with these application protocols, and a certificate where there is one.
+pub fn tls_config(alpn: &[&[u8]], identity: Option<&Identity>) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(&certificates().ca).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let chain = CertificateDer::pem_file_iter(&identity.certificate).unwrap().map(Result::unwrap).collect();
+            builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(&identity.key).unwrap()).unwrap()
+        }
+    };
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    config
 }
 
 /// A StartupMessage of protocol 3.`minor`.

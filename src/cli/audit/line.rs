@@ -86,7 +86,7 @@ impl<'a> Line<'a> {
     }
 
     /// The columns of [`Self::cells`].
-    pub(super) const COLUMNS: [&'static str; 20] = [
+    pub(super) const COLUMNS: [&'static str; 21] = [
         "id",
         "at",
         "session",
@@ -107,10 +107,11 @@ impl<'a> Line<'a> {
         "tag",
         "sqlstate",
         "duration_seconds",
+        "tls",
     ];
 
     /// For a spreadsheet.
-    pub(super) fn cells(&self) -> [String; 20] {
+    pub(super) fn cells(&self) -> [String; 21] {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         [
             self.id.clone(),
@@ -133,6 +134,7 @@ impl<'a> Line<'a> {
             text(self.outcome.tag),
             text(self.outcome.sqlstate),
             self.duration_seconds.map(|seconds| seconds.to_string()).unwrap_or_default(),
+            text(self.more.as_ref().and_then(|more| more.tls)),
         ]
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::path::PathBuf;
 
-use super::super::file::{self, ListenerTls, ListenerTlsMode, Maybe};
+use super::super::file::{self, ClientCert, ListenerTls, ListenerTlsMode, Maybe, NetworkText};
 use super::super::problem::Problems;
-use super::super::settings::{ClientTls, Identity, ListenerSettings};
+use super::super::settings::{ClientCertificates, ClientTls, Identity, ListenerSettings, ProxyProtocol};
 use super::{Context, optional, required, text};
 use crate::policy::settings::Mode;
 
@@ -38,7 +39,27 @@ fn one(
     let address = required(written.address, SECTION, "address", at, problems);
     let mode = optional(written.mode, "[[listener]] mode", problems).map_or(Mode::Enforce, |(mode, _)| mode.into());
     let tls = tls(written.tls, context, problems);
-    Some(ListenerSettings { name: name?.0, address: address?.0.0, mode, tls: tls? })
+    let proxy_protocol = proxy_protocol(written.proxy_protocol, written.proxy_protocol_from, problems);
+    Some(ListenerSettings { name: name?.0, address: address?.0.0, mode, tls: tls?, proxy_protocol })
+}
+
+/// A list that nobody looks at would be taken for protection.
+fn proxy_protocol(required: Maybe<bool>, from: Maybe<Vec<NetworkText>>, problems: &mut Problems<'_>) -> ProxyProtocol {
+    let required = optional(required, "[[listener]] proxy_protocol", problems).is_some_and(|(required, _)| required);
+    let from = optional(from, "[[listener]] proxy_protocol_from", problems);
+    match &from {
+        Some((_, span)) if !required => {
+            problems.at(span, "[[listener]] proxy_protocol_from: counts only with proxy_protocol = true; add it, or leave the key out");
+        }
+        Some((networks, span)) if networks.is_empty() => {
+            problems.at(span, "[[listener]] proxy_protocol_from: is empty, so nobody could connect; name the load balancers, or leave the key out");
+        }
+        _ => {}
+    }
+    if !required {
+        return ProxyProtocol::Off;
+    }
+    ProxyProtocol::Required { from: from.map(|(from, _)| from.into_iter().map(|network| network.0).collect()).unwrap_or_default() }
 }
 
 /// A port that is listened on twice would fail only at start, and on a reload too late.
@@ -55,15 +76,44 @@ pub(super) fn check_addresses(listeners: &[ListenerSettings], admin: SocketAddr,
 fn tls(written: Maybe<ListenerTls>, context: &Context<'_>, problems: &mut Problems<'_>) -> Option<ClientTls> {
     let Some((tls, at)) = optional(written, "[[listener]] tls", problems) else { return Some(ClientTls::Disable) };
     let mode = optional(tls.mode, "[[listener]] tls.mode", problems).map(|(mode, _)| mode);
+    let clients = client_certificates(tls.client_ca, tls.client_cert, mode, context, problems);
     let certificate = optional(tls.certificate, "[[listener]] tls.certificate", problems);
     let key = optional(tls.key, "[[listener]] tls.key", problems);
     let identity = match (certificate, key) {
         (Some((certificate, _)), Some((key, _))) => {
-            Some(Identity { certificate: context.directory.join(certificate), key: context.directory.join(key) })
+            Some(Identity { certificate: context.directory.join(certificate), key: context.directory.join(key), clients })
         }
         _ => None,
     };
     client_tls(mode, identity).map_err(|message| problems.at(&at, format!("[[listener]] tls: {message}"))).ok()
+}
+
+/// The one without the other would check nothing.
+fn client_certificates(
+    ca: Maybe<PathBuf>,
+    wanted: Maybe<ClientCert>,
+    mode: Option<ListenerTlsMode>,
+    context: &Context<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<ClientCertificates> {
+    let ca = optional(ca, "[[listener]] tls.client_ca", problems);
+    let wanted = optional(wanted, "[[listener]] tls.client_cert", problems);
+    match (ca, wanted) {
+        (None, None) => None,
+        (Some((_, span)), None) => {
+            problems.at(&span, "[[listener]] tls.client_ca: no certificate is asked for; add client_cert = \"optional\" or \"required\"");
+            None
+        }
+        (None, Some((_, span))) => {
+            problems.at(&span, "[[listener]] tls.client_cert: by whom is it issued? add client_ca, the path of a PEM file");
+            None
+        }
+        (Some(_), Some((ClientCert::Required, span))) if mode != Some(ListenerTlsMode::Require) => {
+            problems.at(&span, "[[listener]] tls.client_cert: a plain connection shows no certificate; \"required\" needs mode = \"require\"");
+            None
+        }
+        (Some((ca, _)), Some((wanted, _))) => Some(ClientCertificates { ca: context.directory.join(ca), required: wanted == ClientCert::Required }),
+    }
 }
 
 fn client_tls(mode: Option<ListenerTlsMode>, identity: Option<Identity>) -> Result<ClientTls, &'static str> {

@@ -85,6 +85,7 @@ pub(super) fn settings(
         approvals: exceptions.approvals.into_iter().filter_map(|(approval, at)| approvable(approval, &at, context, problems)).collect(),
         protected: exceptions.protected.into_iter().filter_map(|(protect, at)| protection(protect, &at, problems)).collect(),
         literals: default.literals,
+        recorded: default.recorded,
     }
 }
 
