@@ -52,7 +52,8 @@ impl Proxy {
         )
     }
 
-    /// With this configuration, in which `{listen}` stands for an address to listen on. `[store]` and `[admin]` are added.
+    /// With this configuration, in which `{listen}` stands for an address to listen on. `[store]` and `[admin]` are added; what else belongs into the
+    /// former stands behind `[store]` in the configuration itself.
     pub fn start(config: &str) -> Self {
         Self::start_with(config, &[])
     }
@@ -63,8 +64,10 @@ impl Proxy {
         std::fs::create_dir_all(&home).unwrap();
         let (port, admin_port) = (free_port(), free_port());
         let (file, store) = (home.join("pgairlock.toml"), home.join("pgairlock.db"));
-        let ours = format!("\n[store]\npath = \"{}\"\n[admin]\naddress = \"127.0.0.1:{admin_port}\"\n", store.display());
-        std::fs::write(&file, config.replace("{listen}", &format!("127.0.0.1:{port}")) + &ours).unwrap();
+        let path = format!("[store]\npath = \"{}\"\n", store.display());
+        let config = if config.contains("[store]\n") { config.replace("[store]\n", &path) } else { format!("{config}\n{path}") };
+        let admin = format!("\n[admin]\naddress = \"127.0.0.1:{admin_port}\"\n");
+        std::fs::write(&file, config.replace("{listen}", &format!("127.0.0.1:{port}")) + &admin).unwrap();
         Self::launch(port, admin_port, store, file, environment)
     }
 
