@@ -37,7 +37,7 @@ fn printed(arguments: &[&str]) -> String {
 impl Scene {
     async fn start(cluster: &'static Cluster, shared: bool) -> Self {
         let (database, _) = set_up(cluster, BIG).await;
-        let home = support::directory("signed").join(&database);
+        let home = support::directory("signed").join(format!("{}-{database}", cluster.version));
         std::fs::create_dir(&home).unwrap();
         let path = |name: &str| home.join(name).display().to_string();
         printed(&["audit", "key", "create", &path("old.key")]);
