@@ -98,6 +98,7 @@ fn of_scope(facts: &Facts, scope: Scope) -> Facts {
         held: Some(Held::default()),
         speed: facts.speed,
         may_probe: false,
+        former: Vec::new(),
         probed: Vec::new(),
     }
 }

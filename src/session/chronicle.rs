@@ -7,6 +7,7 @@ use crate::audit::event::{Fate, LockHeld, SessionEnded, Trail, Transaction};
 use crate::audit::record::RecordedFact;
 use crate::catalog::facts::{Facts, RelationFacts};
 use crate::catalog::footprint::Footprint;
+use crate::catalog::former::Formerly;
 use crate::catalog::overlay::Overlay;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{Statement, TransactionControl};
@@ -32,6 +33,8 @@ pub(super) struct Chronicle {
     files: HashMap<u32, u32>,
     /// What the last decision went by.
     facts: Vec<RecordedFact>,
+    /// And what was before it.
+    former: Vec<Formerly>,
     /// Transactions that have ended and are not yet in the log.
     ended: Vec<Transaction>,
     /// How many statements of each kind have completed.
@@ -48,6 +51,7 @@ impl Chronicle {
             failed: false,
             files: HashMap::new(),
             facts: Vec::new(),
+            former: Vec::new(),
             ended: Vec::new(),
             kinds: BTreeMap::new(),
         }
@@ -71,6 +75,7 @@ impl Chronicle {
         let found = facts.scopes.iter().flat_map(|scope| scope.relations.values()).filter_map(|lookup| lookup.found());
         let known: BTreeMap<u32, RecordedFact> = found.clone().map(|relation| (relation.oid, recorded(relation))).collect();
         self.facts = known.into_values().collect();
+        self.former.clone_from(&facts.former);
         for relation in found {
             if let Some(file) = relation.file
                 && self.files.len() < FILES
@@ -81,8 +86,8 @@ impl Chronicle {
     }
 
     /// Those of the statement that is being recorded.
-    pub(super) fn take_facts(&mut self) -> Vec<RecordedFact> {
-        std::mem::take(&mut self.facts)
+    pub(super) fn take_facts(&mut self) -> (Vec<RecordedFact>, Vec<Formerly>) {
+        (std::mem::take(&mut self.facts), std::mem::take(&mut self.former))
     }
 
     /// Decisions that share a transaction are in the log, and it may still commit.
