@@ -68,7 +68,8 @@ impl Scene {
     fn verify(&self, checkpoints: &Path) -> (Value, Option<i32>) {
         let checkpoints = checkpoints.display().to_string();
         let public = self.path("old.pub");
-        let output = pgairlock(&["audit", "verify", "--store", &self.store, "--public-key", &public, "--checkpoints", &checkpoints, "--format", "json"]);
+        let output =
+            pgairlock(&["audit", "verify", "--store", &self.store, "--public-key", &public, "--checkpoints", &checkpoints, "--format", "json"]);
         let verdict = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
         (verdict, output.status.code())
     }
@@ -152,7 +153,10 @@ async fn whatever_is_done_to_it_is_found_and_names_the_entry() {
         };
 
         let chosen = one(&original, "SELECT id & 1099511627775 FROM decisions WHERE head LIKE 'CREATE INDEX first_j%'");
-        let flipped = altered("flipped", "UPDATE entries SET body = replace(body, 'first_j', 'first_k') WHERE id IN (SELECT id FROM decisions WHERE head LIKE 'CREATE INDEX first_j%')");
+        let flipped = altered(
+            "flipped",
+            "UPDATE entries SET body = replace(body, 'first_j', 'first_k') WHERE id IN (SELECT id FROM decisions WHERE head LIKE 'CREATE INDEX first_j%')",
+        );
         let last = one(&original, "SELECT max(id) & 1099511627775 FROM entries WHERE id >> 40 = 2");
         let cut = altered(
             "cut",
@@ -223,7 +227,9 @@ async fn under_load(port: u16, database: String, tool: usize, ends: Arc<AtomicBo
     let mut ran = 0;
     while !ends.load(Ordering::Relaxed) {
         let name = format!("t_{tool}_{ran}");
-        for sql in ["BEGIN", "CREATE TABLE NAME (a int)", "ALTER TABLE NAME ADD b int", "COMMIT", "ALTER TABLE NAME ADD COLUMN c int", "DROP TABLE NAME"] {
+        for sql in
+            ["BEGIN", "CREATE TABLE NAME (a int)", "ALTER TABLE NAME ADD b int", "COMMIT", "ALTER TABLE NAME ADD COLUMN c int", "DROP TABLE NAME"]
+        {
             session.batch_execute(&sql.replace("NAME", &name)).await.unwrap();
         }
         session.batch_execute("ALTER TABLE big DROP COLUMN a").await.unwrap_err();

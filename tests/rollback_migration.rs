@@ -32,7 +32,12 @@ const MIGRATIONS: &[&[&str]] = &[
     // Made, some of it only after the COMMIT.
     &["ALTER TABLE big ADD COLUMN c int", "CREATE INDEX by_b ON big (b)", "ALTER TABLE big ADD CONSTRAINT positive CHECK (a > 0)"],
     &["ALTER TABLE other ADD CONSTRAINT to_big FOREIGN KEY (n) REFERENCES big (id)", "ALTER TABLE big ALTER COLUMN a SET NOT NULL"],
-    &["CREATE TABLE made (id serial PRIMARY KEY, a int)", "CREATE INDEX ON made (a)", "COMMENT ON TABLE made IS 'x'", "INSERT INTO made (a) VALUES (1)"],
+    &[
+        "CREATE TABLE made (id serial PRIMARY KEY, a int)",
+        "CREATE INDEX ON made (a)",
+        "COMMENT ON TABLE made IS 'x'",
+        "INSERT INTO made (a) VALUES (1)",
+    ],
     &["ALTER TABLE small RENAME COLUMN h TO i", "ALTER TABLE other RENAME TO others"],
     // Written over.
     &["ALTER TABLE small ALTER a SET DEFAULT 8, ALTER COLUMN \"F g\" SET DEFAULT 9, ALTER b DROP DEFAULT"],
@@ -56,7 +61,12 @@ const MIGRATIONS: &[&[&str]] = &[
     &["CREATE INDEX IF NOT EXISTS by_n ON other (n)", "CREATE INDEX IF NOT EXISTS by_m ON other (m)"],
     &["ALTER TABLE small ADD COLUMN IF NOT EXISTS a int, ADD COLUMN IF NOT EXISTS z int"],
     &["CREATE SCHEMA IF NOT EXISTS there", "CREATE SCHEMA IF NOT EXISTS fresh", "CREATE TABLE IF NOT EXISTS there.other (x int)"],
-    &["CREATE SEQUENCE IF NOT EXISTS s", "CREATE SEQUENCE IF NOT EXISTS s2", "CREATE EXTENSION IF NOT EXISTS pg_trgm", "CREATE EXTENSION IF NOT EXISTS plpgsql"],
+    &[
+        "CREATE SEQUENCE IF NOT EXISTS s",
+        "CREATE SEQUENCE IF NOT EXISTS s2",
+        "CREATE EXTENSION IF NOT EXISTS pg_trgm",
+        "CREATE EXTENSION IF NOT EXISTS plpgsql",
+    ],
     &["CREATE OR REPLACE VIEW w AS SELECT 1 AS one", "CREATE OR REPLACE FUNCTION f(x bigint) RETURNS int LANGUAGE sql AS 'SELECT 1'"],
     &["CREATE OR REPLACE FUNCTION f(x int, y text) RETURNS int LANGUAGE sql SET search_path = '' AS 'SELECT 1'"],
     &["DROP INDEX IF EXISTS not_there", "ALTER TABLE small DROP CONSTRAINT IF EXISTS not_there, ADD COLUMN z int"],
@@ -236,7 +246,8 @@ async fn the_question_waits_for_nobody() {
         let mut scene = Scene::start(cluster, "").await;
         let holder = cluster.connect(&scene.database).await;
         holder.batch_execute("BEGIN; LOCK TABLE other, big IN ACCESS EXCLUSIVE MODE").await.unwrap();
-        let statements = ["CREATE OR REPLACE VIEW v AS SELECT 1 AS id, 2 AS a", "CREATE SCHEMA IF NOT EXISTS fresh", "COMMENT ON SCHEMA there IS 'x'"];
+        let statements =
+            ["CREATE OR REPLACE VIEW v AS SELECT 1 AS id, 2 AS a", "CREATE SCHEMA IF NOT EXISTS fresh", "COMMENT ON SCHEMA there IS 'x'"];
         let version = scene.migrate(&statements, Way::Together).await.unwrap();
         holder.batch_execute("ROLLBACK").await.unwrap();
         let (script, code) = scene.script(&version).await;

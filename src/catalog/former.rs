@@ -131,7 +131,14 @@ mod tests {
 
     #[test]
     fn only_what_writes_over_something_is_asked() {
-        for text in ["SELECT 1", "CREATE TABLE t (a int)", "ALTER TABLE t ADD b int", "ALTER TABLE t RENAME TO u", "DROP TABLE t", "CREATE VIEW v AS SELECT 1"] {
+        for text in [
+            "SELECT 1",
+            "CREATE TABLE t (a int)",
+            "ALTER TABLE t ADD b int",
+            "ALTER TABLE t RENAME TO u",
+            "DROP TABLE t",
+            "CREATE VIEW v AS SELECT 1",
+        ] {
             assert!(of(text).is_empty(), "{text}");
         }
         for (text, expected) in [

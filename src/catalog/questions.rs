@@ -81,6 +81,13 @@ impl Inquiry {
         Self { paths: paths.list, names }
     }
 
+    /// Without what is only asked for the way back: nothing is recorded.
+    #[must_use]
+    pub fn without_former(mut self) -> Self {
+        self.names.former.clear();
+        self
+    }
+
     /// Nothing has to be asked: decide at once.
     #[must_use]
     pub fn is_empty(&self) -> bool {

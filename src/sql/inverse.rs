@@ -13,8 +13,7 @@ use super::naming;
 use super::parse;
 use super::parse::traces::{self, Trace};
 use super::statement::{
-    Copy, CreateIndex, CreateTable, DomainChange, External, Parsed, Query, Rename, RenameKind, Script, SettingChange, Statement,
-    TransactionControl,
+    Copy, CreateIndex, CreateTable, DomainChange, External, Parsed, Query, Rename, RenameKind, Script, SettingChange, Statement, TransactionControl,
 };
 use super::tokens::{self, Token};
 pub use rollback::{Applied, Undone, rollback};
@@ -251,9 +250,8 @@ fn brief(what: &str, sql: &str, former: &Former) -> Inverse {
             Inverse::nothing("it changes no schema and no rows")
         }
         "GRANT" | "ALTER DEFAULT PRIVILEGES" => grant::back(sql),
-        "COMMENT" => restored::comment(sql, former).unwrap_or_else(|| {
-            Inverse::unknown(format!("{NO_FORMER}: the former comment, or where there was none: the same COMMENT … IS NULL"))
-        }),
+        "COMMENT" => restored::comment(sql, former)
+            .unwrap_or_else(|| Inverse::unknown(format!("{NO_FORMER}: the former comment, or where there was none: the same COMMENT … IS NULL"))),
         what if what.starts_with("DROP") => {
             Inverse::unknown(format!("{NO_FORMER}: its definition stands in the migration that made it; no rows are lost"))
         }

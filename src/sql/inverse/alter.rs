@@ -175,13 +175,15 @@ fn retyped(change: &AlterType, former: &Former) -> Back {
     };
     let using = if needs_using(&change.type_name, was) { format!(" USING {name}::{}", without_collation(was)) } else { String::new() };
     let back = format!("ALTER COLUMN {name} TYPE {was}{using}");
-    let remark = format!("a value of {name} that is none of {} makes it fail, digits behind its last one are rounded away; it may write the table anew", without_collation(was));
+    let remark = format!(
+        "a value of {name} that is none of {} makes it fail, digits behind its last one are rounded away; it may write the table anew",
+        without_collation(was)
+    );
     match former.was(Aspect::Default, Some(&change.column)) {
         Some(Was::Nothing) => Back::Remarked(vec![back], remark),
-        Some(Was::Text(default)) => Back::Remarked(
-            vec![format!("ALTER COLUMN {name} DROP DEFAULT"), back, format!("ALTER COLUMN {name} SET DEFAULT {default}")],
-            remark,
-        ),
+        Some(Was::Text(default)) => {
+            Back::Remarked(vec![format!("ALTER COLUMN {name} DROP DEFAULT"), back, format!("ALTER COLUMN {name} SET DEFAULT {default}")], remark)
+        }
         _ => Back::Remarked(vec![back], format!("{remark}; whether its default is still the one before is not recorded")),
     }
 }
@@ -257,7 +259,9 @@ fn brief(what: &str, command: &str, former: &Former) -> Back {
         "ENABLE RULE" if is_word(tokens.get(1), "RULE") => Back::Commands(vec![format!("DISABLE {}", rest(1))]),
         "NO INHERIT" => Back::Commands(vec![format!("INHERIT {}", rest(2))]),
         "OF" => switch("NOT OF"),
-        "SET DEFAULT" => altered_column(&tokens, command).and_then(|column| former_default(&column, former)).map_or_else(unknown, |back| switch(&back)),
+        "SET DEFAULT" => {
+            altered_column(&tokens, command).and_then(|column| former_default(&column, former)).map_or_else(unknown, |back| switch(&back))
+        }
         "ADD GENERATED … AS IDENTITY" => column(&tokens, command).map_or_else(unknown, |column| {
             Back::Losing(format!("ALTER COLUMN {column} DROP IDENTITY"), "how far its sequence has counted".to_owned())
         }),

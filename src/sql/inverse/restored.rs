@@ -64,7 +64,9 @@ pub(super) fn replaced(back: &str, former: &Former) -> Inverse {
             format!("{} {}", back.replacen("DROP VIEW", "CREATE OR REPLACE VIEW", 1), query.trim_end().trim_end_matches(';')),
             "where the newer one has more columns, PostgreSQL refuses that: drop it first, and grant its privileges again",
         ),
-        Some(_) => Inverse::unknown("OR REPLACE: something was there before, and its definition is not recorded: take it from the migration that made it"),
+        Some(_) => {
+            Inverse::unknown("OR REPLACE: something was there before, and its definition is not recorded: take it from the migration that made it")
+        }
         None => Inverse::unknown(format!(
             "OR REPLACE: what was there before is not recorded; put its former definition back, or, where nothing was: {back}"
         )),

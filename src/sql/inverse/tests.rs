@@ -299,7 +299,8 @@ fn what_was_recorded_of_before_is_used() {
 #[test]
 fn what_was_said_of_a_new_table_goes_with_it() {
     let sql = "CREATE TABLE IF NOT EXISTS t (a int); COMMENT ON TABLE t IS 'x'; COMMENT ON COLUMN t.a IS 'x'";
-    let undone = |was| rollback(&[applied(1, sql, &[known(Aspect::Object, None, was)])]).into_iter().map(|undone| told(undone.inverse)).collect::<Vec<_>>();
+    let undone =
+        |was| rollback(&[applied(1, sql, &[known(Aspect::Object, None, was)])]).into_iter().map(|undone| told(undone.inverse)).collect::<Vec<_>>();
     assert_eq!(undone(Was::Nothing)[..2], ["nothing", "nothing"]);
     assert!(undone(Was::Withheld)[..2].iter().all(|line| line.starts_with("unknown")));
 }
@@ -327,8 +328,7 @@ fn a_migration_goes_back_from_its_end() {
     ];
     let undone = rollback(&all.map(|(id, sql)| applied(id, sql, &[])));
     let lines: Vec<(i32, &str)> = undone.iter().map(|undone| (undone.id, undone.sql.as_str())).collect();
-    let expected =
-        [(5, all[4].1), (4, all[3].1), (3, all[2].1), (2, all[1].1), (1, "CREATE INDEX ON t (a)"), (1, "CREATE TABLE t (a int)")];
+    let expected = [(5, all[4].1), (4, all[3].1), (3, all[2].1), (2, all[1].1), (1, "CREATE INDEX ON t (a)"), (1, "CREATE TABLE t (a int)")];
     assert_eq!(lines, expected);
     assert!(matches!(undone[0].inverse, Inverse::NotKnown { .. }) && matches!(undone[1].inverse, Inverse::NotKnown { .. }));
     assert_eq!(undone[3].inverse, Inverse::Nothing { why: "it goes with t, which the same migration made".into() });
