@@ -180,6 +180,8 @@ fn record(number: usize) -> Record {
         in_transaction: true,
         commit_is_announced: true,
         facts: vec![RecordedFact { relation: table, oid: 16_400, kind: 'r', bytes: Some(54_000_000), rows: Some(1_000_000) }],
+        former: vec![],
+        tool_guess: None,
         server_version: 150_000,
         approval: None,
         tls: None,

@@ -200,6 +200,9 @@ fn record(session: &str) -> Record {
         commit_is_announced: false,
         facts: Vec::new(),
         server_version: 150_000,
+        former: vec![],
+        tool_guess: None,
+        approval: None,
         tls: None,
     }
 }

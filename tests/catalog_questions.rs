@@ -5,6 +5,7 @@ mod support;
 
 use pgairlock::catalog::facts::{ConstraintFacts, Lookup, RelationFacts, Scope};
 use pgairlock::catalog::questions::Inquiry;
+use pgairlock::sql::former::Was;
 use pgairlock::sql::name::RelationName;
 use support::asking::{NothingPrepared, facts, script};
 use support::{clusters, connect_to};
@@ -59,8 +60,29 @@ async fn a_hostile_search_path_changes_no_answer() {
     for cluster in clusters() {
         let session = cluster.connect(&cluster.database().await).await;
         session.batch_execute(&SCHEMA.replace("reader_of_nothing", "reader_of_nothing_1")).await.unwrap();
-        let sql = r#"ALTER TABLE users ADD COLUMN c word; ALTER TABLE public."Täb ""x""" ADD COLUMN c int DEFAULT outer_one(); DROP TABLE part, missing, nothing, users; DROP INDEX users_pkey"#;
+        let former = r#"ALTER TABLE users ALTER n SET DEFAULT 1, ALTER email TYPE text, DROP CONSTRAINT positive; COMMENT ON TABLE users IS 'x'; DROP INDEX by_expression;
+            CREATE OR REPLACE FUNCTION public.outer_one() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE SCHEMA IF NOT EXISTS other"#;
+        let sql = &format!(
+            "{former}; {}",
+            r#"ALTER TABLE users ADD COLUMN c word; ALTER TABLE public."Täb ""x""" ADD COLUMN c int DEFAULT outer_one(); DROP TABLE part, missing, nothing, users; DROP INDEX users_pkey"#
+        );
         let plain = facts(&session, sql).await;
+        let known: Vec<(&str, &Was)> = plain.former.iter().map(|formerly| (formerly.wanted.aspect.word(), &formerly.was)).collect();
+        let text = |text: &str| Was::Text(text.into());
+        let expected = [
+            ("default", Was::Nothing),
+            ("type", text("character varying(50) COLLATE pg_catalog.\"C\"")),
+            ("default", Was::Nothing),
+            ("object", text("CHECK ((n > 0))")),
+            ("comment", Was::Nothing),
+            ("object", text("CREATE INDEX by_expression ON public.users USING btree (lower((email)::text))")),
+            (
+                "object",
+                text("CREATE OR REPLACE FUNCTION public.outer_one()\n RETURNS integer\n LANGUAGE sql\nAS $function$ SELECT makes() $function$\n"),
+            ),
+            ("object", Was::Withheld),
+        ];
+        assert_eq!(known[..8], expected.each_ref().map(|(aspect, was)| (*aspect, was)));
         session.batch_execute("SET search_path = evil, public, pg_catalog").await.unwrap();
         let mut hostile = facts(&session, sql).await;
         assert_eq!(hostile.scopes[0].creation_schema.as_deref(), Some("evil"));

@@ -4,7 +4,7 @@
 
 mod support;
 
-use pgairlock::sql::inverse::{Inverse, rollback};
+use pgairlock::sql::inverse::{Applied, Inverse, rollback};
 use support::scene::set_up;
 use support::{Session, catalog, clusters};
 
@@ -110,7 +110,7 @@ async fn run(session: &Session, statements: &[String]) -> Result<(), String> {
 /// What is to be run, or what stands in its way.
 fn back(sql: &str) -> Result<Vec<String>, String> {
     let mut all = Vec::new();
-    for undone in rollback(&[((), sql)]) {
+    for undone in rollback(&[Applied { id: (), sql, former: &[] }]) {
         match undone.inverse {
             Inverse::Sql { statements, .. } => all.extend(statements),
             Inverse::Nothing { .. } => {}

@@ -45,6 +45,8 @@ fn record(session: &str) -> Record {
         in_transaction: false,
         commit_is_announced: false,
         facts: Vec::new(),
+        former: vec![],
+        tool_guess: None,
         server_version: 150_000,
         approval: None,
         tls: None,

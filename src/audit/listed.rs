@@ -155,6 +155,10 @@ pub struct Listed {
     pub name: Option<String>,
     /// `up`, `down`, `unknown`.
     pub direction: Option<String>,
+    /// The tool began it, and has not said that it is done, or has said that it failed.
+    pub unfinished: bool,
+    /// The tool that it seemed to be of when it was decided.
+    pub tool_guess: Option<String>,
 }
 
 /// One decision and all that followed: each with its number and its time.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::approval::RecordedApproval;
+use crate::sql::former::Known;
 
 /// A decision, before it is acted upon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,9 @@ pub struct Record {
     /// What was known of the relations that it names, as far as it was asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<RecordedFact>,
+    /// What it writes over or takes away, as it was before, and whether what it makes unless it is there was there: for its way back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<Known>,
     /// `server_version_num`.
     #[serde(default)]
     pub server_version: u32,
@@ -49,6 +53,9 @@ pub struct Record {
     /// The subject of the client's certificate, which was verified (RFC 4514); where that is empty, its alternative names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<String>,
+    /// The migration tool that it seemed to be of by then; the log knows for certain what has an attribution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_guess: Option<String>,
 }
 
 /// A relation as it was when a statement was judged.

@@ -10,6 +10,7 @@ use crate::sql::statement::{FunctionCall, TypeName};
 use super::drops::DropFacts;
 use super::estimate::Speed;
 use super::evidence::Evidence;
+use super::former::Formerly;
 use super::held::Held;
 use super::joining::JoiningFacts;
 use super::probe::Probed;
@@ -31,6 +32,8 @@ pub struct Facts {
     pub may_probe: bool,
     /// Commands that were tried.
     pub probed: Vec<Probed>,
+    /// What the statements write over or take away, as it is before the string runs.
+    pub former: Vec<Formerly>,
 }
 
 /// What names mean under one search path.

@@ -9,6 +9,7 @@ use crate::sql::statement::{
     Script, Statement, TypeName, Using,
 };
 
+use super::former::{self, Asked};
 use super::path::{Paths, may_set_time_zone};
 use super::questions::Prepared;
 use super::shadows::Shadows;
@@ -30,6 +31,8 @@ pub(super) struct Names {
     /// Domains whose tables matter: places in `types`.
     pub(super) domains: Unique<usize>,
     pub(super) functions: Unique<(usize, FunctionCall)>,
+    /// What statements write over or take away.
+    pub(super) former: Vec<Asked>,
     /// Words of unparsed code.
     pub(super) words: Unique<String>,
     /// The string changes the type of a column where it may have set TimeZone before.
@@ -85,7 +88,7 @@ pub enum Rows {
 impl Names {
     pub(super) fn of(script: &Script, paths: &Paths, around: Around<'_>) -> Self {
         let mut around = around;
-        let mut names = Self::default();
+        let mut names = Self { former: former::asked(script, paths), ..Self::default() };
         let mut sets_time_zone = false;
         for (index, parsed) in script.statements.iter().enumerate() {
             names.statement(paths.number_of(index), parsed, &around, true);

@@ -6,6 +6,7 @@ pub mod estimate;
 pub mod evidence;
 pub mod facts;
 pub mod footprint;
+pub mod former;
 pub mod held;
 mod inquiry;
 pub mod joining;

@@ -15,6 +15,7 @@ use crate::sql::statement::{FunctionCall, Script, TypeName};
 use super::drops::DropFacts;
 use super::evidence::EvidenceAnswer;
 use super::facts::{Facts, FunctionFacts, Lookup, RelationFacts, Scope, TypeFacts, TypeUser, Volume};
+use super::former::{self, Answered};
 use super::held::{self, Held};
 pub use super::inquiry::Rows;
 use super::inquiry::{Around, Names};
@@ -59,6 +60,7 @@ const DOMAINS: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/t
 const SIZES: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/sizes.sql"));
 const DROPS: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/drops.sql"));
 const EVIDENCE: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/evidence.sql"));
+const FORMER: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/former.sql"));
 const JOINING: &str = concat!(include_str!("sql/names.sql"), include_str!("sql/joining.sql"));
 
 /// Words of one piece of code that are asked; code with more stays opaque.
@@ -79,20 +81,38 @@ impl Inquiry {
         Self { paths: paths.list, names }
     }
 
+    /// Without what is only asked for the way back: nothing is recorded.
+    #[must_use]
+    pub fn without_former(mut self) -> Self {
+        self.names.former.clear();
+        self
+    }
+
     /// Nothing has to be asked: decide at once.
     #[must_use]
     pub fn is_empty(&self) -> bool {
+        !self.decides() && self.names.former.is_empty()
+    }
+
+    /// What is asked decides something.
+    fn decides(&self) -> bool {
         let names = &self.names;
-        names.relations.items.is_empty() && names.types.items.is_empty() && names.functions.items.is_empty() && names.words.items.is_empty()
+        !(names.relations.items.is_empty() && names.types.items.is_empty() && names.functions.items.is_empty() && names.words.items.is_empty())
     }
 
     /// The questions, in order: the catalog, which waits for no lock; sizes, which may; and, where tables are dropped or get partitions, what that
-    /// would meet, which asks for sizes as well.
+    /// would meet, which asks for sizes as well. Last what was before, for the way back.
     #[must_use]
     pub fn questions(&self) -> Vec<Question> {
-        if self.is_empty() {
-            return Vec::new();
+        let mut questions = if self.decides() { self.deciding_questions() } else { Vec::new() };
+        if !self.names.former.is_empty() {
+            let parameters = [Value::from(self.former_candidates()), Value::from(self.former_rows())].map(|rows| rows.to_string()).to_vec();
+            questions.push(Question { sql: FORMER, parameters });
         }
+        questions
+    }
+
+    fn deciding_questions(&self) -> Vec<Question> {
         let relations = Value::from(self.relation_rows(|_| true)).to_string();
         let parameters =
             [Value::from(self.beside_rows()), Value::from(self.type_rows()), Value::from(self.function_rows()), Value::from(self.path_rows())];
@@ -146,8 +166,13 @@ impl Inquiry {
             speed: None,
             may_probe: false,
             probed: Vec::new(),
+            former: Vec::new(),
         };
-        let Some(mut catalog) = answers.first().and_then(read::<CatalogAnswer>) else {
+        if !self.names.former.is_empty() {
+            let told = answers.last().and_then(read::<Vec<Answered>>).unwrap_or_default();
+            facts.former = former::told(&self.names.former, &told);
+        }
+        let Some(mut catalog) = answers.first().filter(|_| self.decides()).and_then(read::<CatalogAnswer>) else {
             return facts;
         };
         let names = &self.names;
@@ -242,6 +267,25 @@ impl Inquiry {
     fn relation_rows(&self, wanted: impl Fn(usize) -> bool) -> Vec<Value> {
         let relations = self.names.relations.items.iter().enumerate().filter(|(n, _)| wanted(*n));
         relations.flat_map(|(n, (path, name))| self.candidates(n, *path, name.schema.as_deref(), &name.name)).collect()
+    }
+
+    fn former_candidates(&self) -> Vec<Value> {
+        let searched = self.names.former.iter().enumerate().filter(|(_, asked)| asked.wanted.place.is_searched());
+        searched.flat_map(|(n, asked)| self.candidates(n, asked.path, asked.wanted.name.schema.as_deref(), &asked.wanted.name.name)).collect()
+    }
+
+    fn former_rows(&self) -> Vec<Value> {
+        let argument = |of: &TypeName| {
+            let (schema, name) = type_parts(of);
+            json!({"schema": schema, "name": name, "array": of.array})
+        };
+        let row = |(n, asked): (usize, &former::Asked)| {
+            let wanted = &asked.wanted;
+            let arguments: Vec<Value> = wanted.arguments.iter().map(argument).collect();
+            json!({"n": n, "aspect": wanted.aspect.word(), "place": wanted.place.word(), "schema": wanted.name.schema, "name": wanted.name.name,
+                "part": wanted.part, "arguments": arguments})
+        };
+        self.names.former.iter().enumerate().map(row).collect()
     }
 
     fn beside_rows(&self) -> Vec<Value> {

@@ -219,6 +219,7 @@ impl World {
             speed: self.speed,
             may_probe: true,
             probed: self.probed.clone(),
+            former: Vec::new(),
             held: (!self.silent).then(super::held::Held::default),
         };
         if self.silent {

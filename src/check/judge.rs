@@ -152,6 +152,6 @@ impl Read {
     /// What has to be asked of a server.
     #[must_use]
     pub fn inquiry(&self) -> Inquiry {
-        Inquiry::of(&self.script, &Nobody)
+        Inquiry::of(&self.script, &Nobody).without_former()
     }
 }

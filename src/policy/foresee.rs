@@ -101,6 +101,7 @@ fn of_scope(facts: &Facts, scope: Scope) -> Facts {
         held: Some(Held::default()),
         speed: facts.speed,
         may_probe: false,
+        former: Vec::new(),
         probed: Vec::new(),
     }
 }

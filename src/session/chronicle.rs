@@ -9,6 +9,7 @@ use crate::audit::listed::is_unheard;
 use crate::audit::record::{DecisionId, Outcome, RecordedFact};
 use crate::catalog::facts::{Facts, RelationFacts};
 use crate::catalog::footprint::Footprint;
+use crate::catalog::former::Formerly;
 use crate::catalog::overlay::Overlay;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{Statement, TransactionControl};
@@ -34,6 +35,8 @@ pub(super) struct Chronicle {
     files: HashMap<u32, u32>,
     /// What the last decision went by.
     facts: Vec<RecordedFact>,
+    /// And what was before it.
+    former: Vec<Formerly>,
     /// Transactions that have ended and are not yet in the log.
     ended: Vec<Transaction>,
     /// How many statements of each kind have completed.
@@ -63,6 +66,7 @@ impl Chronicle {
             failed: false,
             files: HashMap::new(),
             facts: Vec::new(),
+            former: Vec::new(),
             ended: Vec::new(),
             kinds: BTreeMap::new(),
             taken: Vec::new(),
@@ -114,6 +118,7 @@ impl Chronicle {
         let found = facts.scopes.iter().flat_map(|scope| scope.relations.values()).filter_map(|lookup| lookup.found());
         let known: BTreeMap<u32, RecordedFact> = found.clone().map(|relation| (relation.oid, recorded(relation))).collect();
         self.facts = known.into_values().collect();
+        self.former.clone_from(&facts.former);
         for relation in found {
             if let Some(file) = relation.file
                 && self.files.len() < FILES
@@ -124,8 +129,8 @@ impl Chronicle {
     }
 
     /// Those of the statement that is being recorded.
-    pub(super) fn take_facts(&mut self) -> Vec<RecordedFact> {
-        std::mem::take(&mut self.facts)
+    pub(super) fn take_facts(&mut self) -> (Vec<RecordedFact>, Vec<Formerly>) {
+        (std::mem::take(&mut self.facts), std::mem::take(&mut self.former))
     }
 
     /// Decisions that share a transaction are in the log, and it may still commit.
@@ -163,7 +168,9 @@ impl Chronicle {
         }
         let (of_it, others): (Vec<Taken>, Vec<Taken>) = self.taken.iter().partition(|taken| taken.in_transaction);
         self.taken = others;
-        self.given_back.extend(of_it.iter().map(|taken| UseEnded { of: taken.id, consumed: committed }));
+        // What is prepared may still be committed.
+        let consumed = fate != Fate::RolledBack;
+        self.given_back.extend(of_it.iter().map(|taken| UseEnded { of: taken.id, consumed }));
         self.begin_anew();
     }
 

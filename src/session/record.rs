@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use crate::audit::record::{Record, RecordedEstimate, RecordedFinding};
 use crate::catalog::estimate::Estimate;
+use crate::catalog::former::Formerly;
 use crate::policy::decide::Outcome;
 use crate::policy::plan::{Certainty, Judged, Plan, Verdict};
+use crate::sql::former::{Aspect, Known, Was};
+use crate::sql::name::Literal;
 use crate::sql::redact::{Literals, redact, redact_words};
 use crate::sql::rewrite;
 
@@ -15,7 +18,7 @@ use super::work::Subject;
 impl Session {
     /// The record of a decision; its time is stamped where there is a clock.
     pub(super) fn record(&mut self, subject: &Subject, outcome: &Outcome) -> Record {
-        let facts = self.chronicle.take_facts();
+        let (facts, former) = self.chronicle.take_facts();
         let principal = &self.identity.principal;
         let (text, literals) = (&subject.script.text, self.settings.literals);
         Record {
@@ -33,11 +36,28 @@ impl Session {
             in_transaction: subject.in_transaction,
             commit_is_announced: self.announces_commits(),
             facts,
+            former: former.into_iter().map(|formerly| known(formerly, literals)).collect(),
             server_version: self.parameters.server_version,
             approval: self.recorded_approval(outcome),
             tls: self.identity.tls.clone(),
+            tool_guess: self.versions.guessed().map(|guess| guess.tool.name().to_owned()),
         }
     }
+}
+
+/// A value that is not to be written down is not half written down: the way back could not use it.
+fn known(formerly: Formerly, literals: Literals) -> Known {
+    let Formerly { statement, wanted, was } = formerly;
+    let was = match (was, wanted.aspect) {
+        (Was::Text(text), Aspect::Comment) => open(Literal(&text).to_string(), literals),
+        (Was::Text(text), Aspect::Default | Aspect::Object) => open(text, literals),
+        (was, _) => was,
+    };
+    Known { statement, aspect: wanted.aspect, part: wanted.part, was }
+}
+
+fn open(text: String, literals: Literals) -> Was {
+    if redact(&text, literals) == text { Was::Text(text) } else { Was::Withheld }
 }
 
 fn label(outcome: &Outcome) -> &'static str {

@@ -64,11 +64,13 @@ impl Versions {
         }
         self.looked_at += 1;
         if let Some(found) = guess::of_script(script) {
-            let better = self.guess.map_or(found, |before| before.better(found));
-            if self.guess.replace(better) != Some(better) {
-                self.noticed.push(Noticed::Guessed(better));
-            }
+            self.guess = Some(self.guess.map_or(found, |before| before.better(found)));
         }
+    }
+
+    /// Whose session this seems to be.
+    pub(super) fn guessed(&self) -> Option<Guess> {
+        self.guess
     }
 
     /// Parse, with the types that it names.

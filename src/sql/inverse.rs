@@ -1,22 +1,22 @@
 //! The way back: for each statement the SQL that undoes it, with the user's own names, or that there is none, and why.
 //!
-//! Only from the statement itself. What was before stands in no statement, so where the way back needs it, it is said to be unknown, unless [`Former`]
-//! tells it.
+//! From the statement itself, and from what was recorded of before it ([`Former`]). Where the way back needs more, it is said to be unknown.
 
 mod alter;
 mod grant;
+mod restored;
 mod rollback;
 
+use super::former::{Aspect, Former, Was};
 use super::name::{Identifier, RelationName};
 use super::naming;
 use super::parse;
 use super::parse::traces::{self, Trace};
 use super::statement::{
-    Copy, CreateIndex, CreateTable, DomainChange, Drop, External, Parsed, Query, Rename, RenameKind, Script, SettingChange, Statement,
-    TransactionControl,
+    Copy, CreateIndex, CreateTable, DomainChange, External, Parsed, Query, Rename, RenameKind, Script, SettingChange, Statement, TransactionControl,
 };
 use super::tokens::{self, Token};
-pub use rollback::{Undone, rollback};
+pub use rollback::{Applied, Undone, rollback};
 
 /// The way back from one statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,15 +47,6 @@ pub enum Inverse {
     },
 }
 
-/// What was before a statement, as far as somebody has recorded it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Former {
-    /// The statements that make it what it was: the former definition, default, type, comment.
-    pub restores: Vec<String>,
-    /// Whether what IF NOT EXISTS names was there already.
-    pub was_there: Option<bool>,
-}
-
 impl Inverse {
     fn sql(statement: String) -> Self {
         Self::Sql { statements: vec![statement], loses: None, remarks: Vec::new() }
@@ -82,8 +73,8 @@ impl Inverse {
     }
 
     /// Behind IF NOT EXISTS it is only right where the thing was not there.
-    fn unless_there(self, unless_there: bool, former: &Former) -> Self {
-        match (&self, former.was_there) {
+    fn unless_there(self, unless_there: bool, part: Option<&str>, former: &Former) -> Self {
+        match (&self, former.was_there(part)) {
             (_, Some(true)) if unless_there => Self::nothing("it was there before (IF NOT EXISTS)"),
             (Self::Sql { statements, .. }, None) if unless_there => Self::unknown(format!(
                 "IF NOT EXISTS: whether it was there before is not recorded; where this statement made it: {}",
@@ -100,28 +91,21 @@ const ROWS: &str = "all rows that were written into it since";
 #[must_use]
 pub fn of(script: &Script, parsed: &Parsed, former: &Former) -> Inverse {
     let sql = script.text.get(parsed.span.clone()).unwrap_or_default();
-    match (by_itself(sql, script, parsed, former), &*former.restores) {
-        (Inverse::NotKnown { .. }, [_, ..]) => Inverse::Sql { statements: former.restores.clone(), loses: None, remarks: Vec::new() },
-        (inverse, _) => inverse,
-    }
-}
-
-fn by_itself(sql: &str, script: &Script, parsed: &Parsed, former: &Former) -> Inverse {
     match &parsed.statement {
         Statement::Transaction(control) => transaction(control),
         Statement::Setting(change) => setting(change),
         Statement::Query(query) => rows(query, sql),
         Statement::Copy(copy) => copied(copy),
         Statement::CreateTable(create) => table(create, sql, former),
-        Statement::CreateIndex(create) => index(create).unless_there(create.if_not_exists, former),
-        Statement::DropIndex(drop) => dropped_index(drop),
+        Statement::CreateIndex(create) => index(create).unless_there(create.if_not_exists, create.name.as_deref(), former),
+        Statement::DropIndex(drop) => restored::index(drop, former),
         Statement::DropTable(_) => Inverse::lost(
             "the rows went with the table: restore it from a backup, or from a replica that lags behind, into another database, and copy it",
         ),
         Statement::Reindex(_) => Inverse::nothing("an index that is built anew is the same index"),
         Statement::AlterTable(table) => alter::table(table, script, former),
         Statement::Rename(rename) => renamed(rename, sql),
-        Statement::SetSchema { relation } => traced(sql, former).unwrap_or_else(|| {
+        Statement::SetSchema { relation } => traced(sql, former).or_else(|| restored::schema(sql, former)).unwrap_or_else(|| {
             Inverse::unknown(format!("{relation} is written without the schema that it came from: ALTER TABLE … SET SCHEMA that one"))
         }),
         Statement::LockTable { .. } => Inverse::nothing("a lock ends with its transaction"),
@@ -191,7 +175,7 @@ fn copied(copy: &Copy) -> Inverse {
 fn table(create: &CreateTable, sql: &str, former: &Former) -> Inverse {
     let back = traces::of(sql).map_or_else(|| format!("DROP TABLE {}", create.relation), |trace| trace.back);
     let inverse = if back.contains("MATERIALIZED") { Inverse::sql(back) } else { Inverse::losing(back, ROWS) };
-    inverse.unless_there(create.if_not_exists, former)
+    inverse.unless_there(create.if_not_exists, None, former)
 }
 
 fn index(create: &CreateIndex) -> Inverse {
@@ -205,14 +189,6 @@ fn index(create: &CreateIndex) -> Inverse {
         remarks.push("without CONCURRENTLY where the table is partitioned: PostgreSQL drops a partitioned index in no other way".to_owned());
     }
     Inverse::Sql { statements: vec![format!("DROP INDEX CONCURRENTLY {name}")], loses: None, remarks }
-}
-
-fn dropped_index(drop: &Drop) -> Inverse {
-    let names: Vec<String> = drop.relations.iter().map(ToString::to_string).collect();
-    Inverse::unknown(format!(
-        "the definition of {} stands in the migration that made it: run that CREATE INDEX again, CONCURRENTLY; no data is lost",
-        names.join(", ")
-    ))
 }
 
 fn renamed(rename: &Rename, sql: &str) -> Inverse {
@@ -235,17 +211,15 @@ fn renamed(rename: &Rename, sql: &str) -> Inverse {
 /// By what the tree names.
 fn traced(sql: &str, former: &Former) -> Option<Inverse> {
     let Trace { back, replaces, unless_there } = traces::of(sql)?;
-    if replaces && former.was_there != Some(false) {
-        return Some(Inverse::unknown(format!(
-            "OR REPLACE: what was there before is not recorded; put its former definition back, or, where nothing was: {back}"
-        )));
+    if replaces && former.was_there(None) != Some(false) {
+        return Some(restored::replaced(&back, former));
     }
     let inverse = match back.as_str() {
         back if back.starts_with("DROP SEQUENCE") => Inverse::losing(back.to_owned(), "how far it has counted"),
         back if back.starts_with("DROP EXTENSION") => Inverse::losing(back.to_owned(), "what is kept in tables of the extension's own"),
         _ => Inverse::sql(back),
     };
-    Some(inverse.unless_there(unless_there, former))
+    Some(inverse.unless_there(unless_there, None, former))
 }
 
 fn made(sql: &str, former: &Former) -> Inverse {
@@ -258,6 +232,8 @@ fn outside(external: &External, sql: &str, former: &Former) -> Inverse {
         External::Subscription => Inverse::unknown("a subscription has a slot on the other server too: look at both before it is dropped"),
         External::ForeignData => made(sql, former),
         External::Load => Inverse::nothing("a library is loaded for one session"),
+        // A function that carries a setting.
+        External::PersistentSetting { what, .. } if what.starts_with("CREATE") => made(sql, former),
         External::PersistentSetting { what, name, .. } => {
             let name = name.as_deref().unwrap_or("ALL");
             Inverse::unknown(format!("the former value is not recorded: set it again, or where there was none: {what} … RESET {name}"))
@@ -274,7 +250,8 @@ fn brief(what: &str, sql: &str, former: &Former) -> Inverse {
             Inverse::nothing("it changes no schema and no rows")
         }
         "GRANT" | "ALTER DEFAULT PRIVILEGES" => grant::back(sql),
-        "COMMENT" => Inverse::unknown(format!("{NO_FORMER}: the former comment, or where there was none: the same COMMENT … IS NULL")),
+        "COMMENT" => restored::comment(sql, former)
+            .unwrap_or_else(|| Inverse::unknown(format!("{NO_FORMER}: the former comment, or where there was none: the same COMMENT … IS NULL"))),
         what if what.starts_with("DROP") => {
             Inverse::unknown(format!("{NO_FORMER}: its definition stands in the migration that made it; no rows are lost"))
         }

@@ -1,6 +1,7 @@
 //! SQL: split, parsed, named, edited.
 
 pub mod directive;
+pub mod former;
 pub mod functions;
 pub mod inverse;
 pub mod keyword;

@@ -21,6 +21,7 @@ mod locked;
 mod operators;
 mod query;
 mod rename;
+mod replaced;
 mod rows;
 mod setting;
 mod statement;
@@ -207,6 +208,7 @@ fn of_tree(source: Source<'_>, node: &NodeEnum) -> Result<Parsed, ParseError> {
         relations,
         defines: carried::definition(node),
         locks: locked::relations(node),
+        replaces: replaced::by(node),
     })
 }
 

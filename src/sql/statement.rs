@@ -9,6 +9,7 @@ mod write;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::former::Wanted;
 use super::name::RelationName;
 
 pub use alter::{
@@ -46,6 +47,8 @@ pub struct Parsed {
     pub defines: Option<Definition>,
     /// Relations that were there before and that it locks strongly, waiting if it must, where `statement` does not name them, or not how.
     pub locks: Vec<RelationName>,
+    /// What it writes over, takes away, or makes unless it is there.
+    pub replaces: Vec<Wanted>,
 }
 
 /// A function as CREATE FUNCTION writes it.
@@ -72,6 +75,7 @@ impl Parsed {
             relations: Vec::new(),
             defines: None,
             locks: Vec::new(),
+            replaces: Vec::new(),
         }
     }
 }

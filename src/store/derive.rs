@@ -93,8 +93,8 @@ impl Derived {
         );
         self.push(
             "INSERT INTO decisions (id, at_unix_micros, session, transaction_number, shared, client, role, database_name, application_name, head, decision,
-                                    rules, relations)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING",
+                                    rules, relations, tool_guess)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO NOTHING",
             [
                 id.into(),
                 at.into(),
@@ -109,6 +109,7 @@ impl Derived {
                 (&record.decision).into(),
                 joined(&rules).into(),
                 joined(&relations).into(),
+                record.tool_guess.clone().into(),
             ],
         );
         if let Some(approval) = &record.approval {
@@ -191,12 +192,13 @@ impl Derived {
         // In one order everywhere: two writers that attribute each other's must not wait for each other.
         for decision in attribution.decisions.iter().map(|decision| key(*decision)).collect::<BTreeSet<_>>() {
             self.push(
-                "UPDATE decisions SET tool = $1, version = $2, name = $3, direction = $4 WHERE id = $5",
+                "UPDATE decisions SET tool = $1, version = $2, name = $3, direction = $4, unfinished = $5 WHERE id = $6",
                 [
                     (&migration.tool).into(),
                     (&migration.version).into(),
                     migration.name.clone().into(),
                     migration.direction.label().into(),
+                    i64::from(attribution.unfinished).into(),
                     decision.into(),
                 ],
             );

@@ -59,7 +59,10 @@ CREATE TABLE decisions (
     tool TEXT,
     version TEXT,
     name TEXT,
-    direction TEXT
+    direction TEXT,
+    -- 1: the tool has not said that the migration is done.
+    unfinished BIGINT,
+    tool_guess TEXT
 );
 CREATE INDEX decisions_at ON decisions (at_unix_micros, id);
 CREATE INDEX decisions_session ON decisions (session, transaction_number);
@@ -183,7 +186,7 @@ CREATE VIEW promises AS SELECT * FROM announced WHERE operations_count > 0 OR wh
 CREATE VIEW records AS
     SELECT decisions.id, (decisions.id >> 40) || '-' || (decisions.id & 1099511627775) AS number, decisions.at_unix_micros, session, client, role,
            database_name AS database, application_name, body ->> 'sql' AS sql, body ->> 'in_transaction' AS in_transaction, decision, rules, relations, body -> 'findings' AS findings,
-           body -> 'steps' AS steps, tag AS outcome_tag, sqlstate AS outcome_sqlstate, duration_micros AS outcome_duration_micros, fate, tool, version, name, direction
+           body -> 'steps' AS steps, tag AS outcome_tag, sqlstate AS outcome_sqlstate, duration_micros AS outcome_duration_micros, fate, tool, version, name, direction, unfinished, tool_guess
     FROM decisions JOIN entries ON entries.id = decisions.id;
 CREATE VIRTUAL TABLE texts USING fts5 (sql, content = '', contentless_delete = 1, detail = none, tokenize = \"unicode61 tokenchars '_'\");
 ",
@@ -217,7 +220,7 @@ CREATE VIEW promises AS SELECT * FROM announced WHERE operations_count > 0 OR wh
 CREATE VIEW records AS
     SELECT decisions.id, (decisions.id >> 40) || '-' || (decisions.id & 1099511627775) AS number, decisions.at_unix_micros, session, client, role,
            database_name AS database, application_name, body::jsonb ->> 'sql' AS sql, body::jsonb -> 'in_transaction' AS in_transaction, decision, rules, relations, body::jsonb -> 'findings' AS findings,
-           body::jsonb -> 'steps' AS steps, tag AS outcome_tag, sqlstate AS outcome_sqlstate, duration_micros AS outcome_duration_micros, fate, tool, version, name, direction
+           body::jsonb -> 'steps' AS steps, tag AS outcome_tag, sqlstate AS outcome_sqlstate, duration_micros AS outcome_duration_micros, fate, tool, version, name, direction, unfinished, tool_guess
     FROM decisions JOIN entries ON entries.id = decisions.id;
 CREATE TABLE texts (
     id BIGINT PRIMARY KEY,

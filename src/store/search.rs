@@ -17,7 +17,7 @@ const COLUMNS: &str =
     CASE WHEN EXISTS (SELECT 1 FROM sessions s WHERE s.session = d.session)
            OR NOT EXISTS (SELECT 1 FROM writers w WHERE w.number = d.id >> 40 AND w.seen_at > $1) THEN 1 ELSE 0 END, d.shared,
     CASE WHEN d.shared = 2 AND NOT EXISTS (SELECT 1 FROM announced a WHERE a.session = d.session AND a.transaction_number = d.transaction_number)
-         THEN 1 ELSE 0 END";
+         THEN 1 ELSE 0 END, d.unfinished, d.tool_guess";
 
 /// A question that grows.
 struct Query {
@@ -108,7 +108,7 @@ pub(super) fn after(backend: &mut dyn Backend, (at, after): (i64, DecisionId), m
          ORDER BY d.at_unix_micros, d.id LIMIT $4"
     );
     let rows = backend.query(&sql, &[(now - SILENT).into(), at.into(), key(after).into(), i64::from(most).into()])?;
-    rows.iter().map(|row| Ok((listed(row), event(id(row.int(0)), &row.text(23))?))).collect()
+    rows.iter().map(|row| Ok((listed(row), event(id(row.int(0)), &row.text(25))?))).collect()
 }
 
 /// Everything about one decision; none where there is none of that number.
@@ -137,7 +137,7 @@ pub(super) fn of_migration(backend: &mut dyn Backend, version: &str, most: u32, 
          ORDER BY d.at_unix_micros, d.id LIMIT $3"
     );
     let rows = backend.query(&sql, &[(now - SILENT).into(), version.into(), i64::from(most).into()])?;
-    rows.iter().map(|row| Ok((listed(row), event(id(row.int(0)), &row.text(23))?))).collect()
+    rows.iter().map(|row| Ok((listed(row), event(id(row.int(0)), &row.text(25))?))).collect()
 }
 
 pub(super) fn event(id: DecisionId, body: &str) -> Result<Event, StoreError> {
@@ -167,5 +167,7 @@ fn listed(row: &Row) -> Listed {
         version: row.maybe_text(17),
         name: row.maybe_text(18),
         direction: row.maybe_text(19),
+        unfinished: row.int(23) != 0,
+        tool_guess: row.maybe_text(24),
     }
 }

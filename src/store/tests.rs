@@ -54,6 +54,8 @@ pub(super) fn record(session: &str) -> Record {
         in_transaction: true,
         commit_is_announced: false,
         facts: Vec::new(),
+        former: vec![],
+        tool_guess: None,
         server_version: 150_000,
         approval: None,
         tls: None,

@@ -75,6 +75,8 @@ fn record(findings: Vec<RecordedFinding>) -> Record {
         in_transaction: true,
         commit_is_announced: false,
         facts: Vec::new(),
+        former: vec![],
+        tool_guess: None,
         server_version: 150_000,
         approval: None,
         tls: None,

@@ -59,7 +59,8 @@ impl Proxy {
         )
     }
 
-    /// With this configuration, in which `{listen}` stands for an address to listen on. `[admin]` is added, and the path of `[store]`.
+    /// With this configuration, in which `{listen}` stands for an address to listen on. `[store]` and `[admin]` are added; what else belongs into the
+    /// former stands behind `[store]` in the configuration itself.
     pub fn start(config: &str) -> Self {
         Self::start_with(config, &[])
     }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Which migration the audit log says that each statement belongs to, of the real tools, beside what the tools' own tables say.
+"""Which migration the audit log (`pgairlock audit export`) says that each statement belongs to, of the real tools, beside what the tools' own tables say;
+and whether the way back that it writes (`pgairlock audit rollback-sql`) leads back.
 
     python3 tests/tools/attribution.py --pg-version 15             every tool, and whether docs/attribution.md says the same
     python3 tests/tools/attribution.py --pg-version 15 --quick     four tools, compared with their lines there
@@ -8,14 +9,16 @@
 A tool that cannot be had is skipped, with CI=true it is a failure.
 """
 
-import argparse
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
 
+import command_line
 import install
 import run
 
@@ -23,7 +26,10 @@ DOCUMENT = install.ROOT / "docs" / "attribution.md"
 BEGIN, END = "<!-- attribution: what `make attribution` found -->", "<!-- end of attribution -->"
 HEADINGS = ["tool", "driver", "run", "versions, as the log has them", "direction", "their statements", "of no migration"]
 QUICK = ("alembic/psycopg2", "golang-migrate/pgx5", "flyway/pgjdbc", "django/psycopg")
-LOG_DEADLINE = 10  # seconds until the log has what the tool has done
+# Their migrations are taken back with `rollback-sql`, too.
+TAKEN_BACK = ("alembic/psycopg2", "golang-migrate/pgx5", "flyway/pgjdbc", "goose/pgx")
+LOG_DEADLINE = 20  # seconds until the store has what the tool has done
+PAUSE = 0.2  # seconds between two looks at it
 LONGEST = 24  # letters of a version that are shown
 
 
@@ -38,10 +44,7 @@ def main():
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pg-version", required=True, metavar="VERSION")
-    parser.add_argument("--only", default="", metavar="NAME")
-    parser.add_argument("--quick", action="store_true")
+    parser = command_line.parser_of_rows(__doc__)
     parser.add_argument("--write", action="store_true")
     return parser.parse_args()
 
@@ -89,6 +92,8 @@ def lines_of(lab, tool, quick):
     try:
         tool.install()
         lines = regular(lab, tool) + ([] if quick else refused(lab, tool))
+        if path(tool) in TAKEN_BACK:
+            taken_back(lab, tool)
     except install.Missing as missing:
         print(f"{path(tool):<36} {'FAILED' if install.in_ci() else 'skipped'}: {missing}")
         return [], not install.in_ci()
@@ -115,7 +120,7 @@ def regular(lab, tool):
     check(tool, said, expected, "up")
     lines = [line(tool, "up", said)]
     if tool.can_go_down:
-        up, alone = len(said.attributions), len(said.unattributed())
+        up, alone = len(said.attributions), len(said.alone)
         do(tool.down(lab.proxied(database), "regular"))
         expect(truth.applied(lab, tool, database) == [], f"down left {truth.applied(lab, tool, database)}")
         said = audit_log(lab, database)
@@ -143,6 +148,39 @@ def refused(lab, tool):
     return [line(tool, "up, refused", said)]
 
 
+def taken_back(lab, tool):
+    """One migration after the other up, then one after the other back by what `rollback-sql` prints: each time the schema is what it was."""
+    import catalog
+    import truth
+
+    def schema():
+        with lab.cluster.connect(database) as connection:
+            return [each for each in catalog.snapshot(connection) if not each.startswith("version ")]
+
+    database = new_database(lab, tool, "taken_back")
+    schemas = []
+    for number in range(1, len(truth.SUBJECTS) + 1):
+        do(tool.up(lab.proxied(database), "regular", version=number))
+        schemas.append(schema())
+    versions = [each["version"] for each in audit_log(lab, database).attributions]
+    expect(len(versions) == len(schemas), f"{len(schemas)} migrations, and the log has {versions}")
+    for number in range(len(versions) - 1, 0, -1):
+        script = pgairlock(lab, "rollback-sql", versions[number], "--database", database)
+        feed(lab, database, script)
+        left = catalog.difference(schemas[number - 1], schema(), "before", "behind the way back")
+        expect(not left, f"the way back from {versions[number]} does not lead back:\n{script}\n" + "\n".join(left))
+
+
+def feed(lab, database, script):
+    import tools
+
+    if shutil.which("psql") is None:
+        raise install.Missing("no psql")
+    command = ["psql", tools.Endpoint(lab.cluster.port, database).url("postgres"), "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1"]
+    psql = subprocess.run(command, env=tools.clean_environment(), input=script, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    expect(psql.returncode == 0, f"psql: {psql.stdout}\n{script}")
+
+
 def new_database(lab, tool, suffix):
     return lab.cluster.create_database(re.sub(r"\W+", "_", f"attribution_{path(tool)}_{suffix}"))
 
@@ -157,47 +195,66 @@ def expect(condition, otherwise):
 
 
 class Said:
-    """What the audit log has of a database."""
+    """What the audit log has of a database: attributions with their statements, and statements that belong to none."""
 
-    def __init__(self, attributions, decisions, earlier=(), alone_before=0):
+    def __init__(self, attributions, alone):
         self.attributions = attributions
-        self.decisions = decisions
-        self.earlier = list(earlier)
-        self.alone_before = alone_before
+        self.alone = alone
 
     def since(self, count, alone):
-        """Without the first attributions, and without the first statements that belong to no migration."""
-        return Said(self.attributions[count:], self.decisions, self.attributions[:count], alone)
-
-    def sql(self, attribution):
-        return [self.decisions[id] for id in ids(attribution)]
-
-    def unattributed(self):
-        known = {id for each in [*self.earlier, *self.attributions] for id in ids(each)}
-        return [sql for id, sql in self.decisions.items() if id not in known][self.alone_before :]
-
-
-def ids(attribution):
-    return [id for id in attribution["decisions"].split(",") if id]
+        """Without the first attributions, and without the first statements that belong to none."""
+        return Said(self.attributions[count:], self.alone[alone:])
 
 
 def audit_log(lab, database):
-    """Attributions and decisions of a database, in order: from the lines of the proxy's log, until there is a command that exports them."""
-    proxy, deadline, before = lab.proxy("default"), time.monotonic() + LOG_DEADLINE, None
+    """From an export of the store, once nothing more comes."""
+    deadline, before = time.monotonic() + LOG_DEADLINE, None
     while True:
-        text = (proxy.directory / "log").read_text(errors="replace")
-        events = [json.loads(each) for each in text.splitlines() if each.startswith("{") and each.endswith("}")]
-        ours = [event for event in events if event.get("database") == database]
-        opened = {event["session"] for event in ours if event["event"] == "session_opened"}
-        closed = {event["session"] for event in events if event["event"] == "session_closed"}
-        # Its last session has ended, and nothing more is written.
-        if opened <= closed and before == len(ours) or time.monotonic() > deadline:
-            break
-        before = len(ours)
-        time.sleep(0.1)
-    attributions = [event for event in ours if event["event"] == "attribution"]
-    decisions = {event["id"]: event["sql"] for event in ours if event["event"] == "decision"}
-    return Said(attributions, decisions)
+        lines = [line for line in exported(lab) if line["database"] == database]
+        open_ = [line for line in lines if line["state"] in ("running", "uncommitted")]
+        if lines == before and not open_ and all_sessions_ended(lab, database):
+            return said(lines)
+        expect(time.monotonic() < deadline, f"the log does not come to rest: {open_}")
+        before = lines
+        time.sleep(PAUSE)
+
+
+def exported(lab):
+    return [json.loads(line) for line in pgairlock(lab, "export", "--format", "jsonl").splitlines()]
+
+
+def pgairlock(lab, *arguments):
+    """What a command of `pgairlock audit` prints of the proxy's store, beside the proxy."""
+    import server
+    import tools
+
+    command = [server.proxy_program(), "audit", *arguments, "--store", lab.proxy("default").store]
+    process = subprocess.run(command, env=tools.clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    expect(process.returncode == 0, f"{' '.join(map(str, command))}: {process.returncode}\n{process.stdout}{process.stderr}")
+    return process.stdout
+
+
+def all_sessions_ended(lab, database):
+    """One that is open may still have something to say."""
+    text = (lab.proxy("default").directory / "log").read_text(errors="replace")
+    events = [json.loads(each) for each in text.splitlines() if each.startswith("{") and each.endswith("}")]
+    opened = {event["session"] for event in events if event["event"] == "session_opened" and event["database"] == database}
+    return opened <= {event["session"] for event in events if event["event"] == "session_closed"}
+
+
+# What tells one attribution from another, and the field of an export that has it.
+FIELDS = {"tool": "tool", "version": "migration", "name": "migration_name", "direction": "direction", "unfinished": "unfinished"}
+
+
+def said(lines):
+    attributions, alone = {}, []
+    for line in lines:
+        if line["migration"] is None:
+            alone.append(line["sql"])
+            continue
+        whose = {name: line[field] for name, field in FIELDS.items()}
+        attributions.setdefault(tuple(whose.values()), {**whose, "sql": []})["sql"].append(line["sql"])
+    return Said(list(attributions.values()), alone)
 
 
 def check(tool, said, expected, direction):
@@ -213,20 +270,20 @@ def check(tool, said, expected, direction):
     expect(not any(each["unfinished"] for each in said.attributions), f"{direction}: something is said to be unfinished")
     subjects = truth.SUBJECTS[: len(expected)]
     for each, subject in zip(said.attributions, subjects if direction == "up" else reversed(subjects)):
-        statements = said.sql(each)
+        statements = each["sql"]
         expect(statements, f"{direction}: no statement belongs to {each['version']}")
         foreign = [sql for sql in statements if not re.search(subject, sql)]
         expect(not foreign, f"{direction}: these do not belong to {each['version']}:\n" + "\n".join(foreign))
-    foreign = [sql for sql in said.unattributed() if not truth.OWN_TABLES.search(sql)]
+    foreign = [sql for sql in said.alone if not truth.OWN_TABLES.search(sql)]
     expect(not foreign, f"{direction}: these should belong to a migration:\n" + "\n".join(foreign))
 
 
 def line(tool, asked, said):
     versions = [cut(each["version"]) + (f" ({cut(each['name'])})" if each.get("name") else "") for each in said.attributions]
     directions = dict.fromkeys(each["direction"] + (", unfinished" if each["unfinished"] else "") for each in said.attributions)
-    statements = [str(len(ids(each))) for each in said.attributions]
+    statements = [str(len(each["sql"])) for each in said.attributions]
     cells = [", ".join(each) or "none" for each in (versions, directions, statements)]
-    return [tool.name, driver(tool), asked, *cells, str(len(said.unattributed()))]
+    return [tool.name, driver(tool), asked, *cells, str(len(said.alone))]
 
 
 def driver(tool):

@@ -8,7 +8,6 @@ Two readers of the table read as fast as they can. Through the proxy the longest
 migration three of four must be left.
 """
 
-import argparse
 import contextlib
 import dataclasses
 import multiprocessing
@@ -18,6 +17,7 @@ import tempfile
 import threading
 import time
 
+import command_line
 import run
 
 LONGEST_STALL = 0.25
@@ -41,8 +41,7 @@ def main():
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pg-version", required=True, metavar="VERSION")
+    parser = command_line.parser(__doc__)
     parser.add_argument("--seconds", default=30, type=int, help="how long the idle reader stays")
     return parser.parse_args()
 

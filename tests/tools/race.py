@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 
+import command_line
 import install
 import run
 
@@ -27,8 +28,7 @@ def main():
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pg-version", required=True, metavar="VERSION")
+    parser = command_line.parser(__doc__)
     parser.add_argument("--tool", default="both", choices=[*TOOLS, "both"])
     parser.add_argument("--rounds", default=20, type=rounds_wanted)
     return parser.parse_args()

@@ -9,12 +9,12 @@
 A tool that cannot be had is skipped, with CI=true it is a failure.
 """
 
-import argparse
 import os
 import signal
 import sys
 import tempfile
 
+import command_line
 import install
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -51,10 +51,7 @@ def end(number, _frame):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pg-version", required=True, metavar="VERSION")
-    parser.add_argument("--only", default="", metavar="NAME")
-    parser.add_argument("--quick", action="store_true")
+    parser = command_line.parser_of_rows(__doc__)
     parser.add_argument("--direct-only", action="store_true")
     return parser.parse_args()
 

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!   a small write ──recognise──▶ VersionWrite ──▶ Tracker ──▶ Attribution: tool, version, name, direction, decisions
-//!   the rest that is seen ──guess──▶ Guess ─────────┘  ▲
+//!   the rest that is seen ──guess──▶ Guess ─┘           ▲
 //!   decisions, ends of transactions and sessions ──────┘
 //! ```
 //!
 //! Most tools name the version behind the statements that it consists of, so decisions are kept until their version comes; some name it before, and
-//! what follows belongs to it. What cannot be told is called unknown.
+//! what follows belongs to it. What cannot be told is called unknown; the guess stands in the record of the decision, and is called one.
 
 pub mod group;
 pub mod guess;
@@ -77,8 +77,6 @@ pub enum Noticed {
     Wrote(VersionWrite),
     /// A table of versions was created that was not there before: it says nothing so far.
     Created(String),
-    /// Which tool this is, it seems.
-    Guessed(Guess),
     /// SAVEPOINT, where a decision or a version write came before it in its transaction.
     Savepoint(String),
     /// ROLLBACK TO; where its savepoint was not told of, nothing came before that.

@@ -14,7 +14,7 @@ use super::super::record::DecisionId;
 use super::group::{Claiming, Fate, MOST_PENDING, Members, Pending};
 use super::history::History;
 use super::recognise::NOTHING;
-use super::{Decision, Group, Guess, Kind, Noticed, Tool, VersionWrite};
+use super::{Decision, Group, Kind, Noticed, Tool, VersionWrite};
 
 /// See the module.
 const MOST: usize = MOST_PENDING;
@@ -40,7 +40,6 @@ struct Session {
     savepoints: Vec<Savepoint>,
     /// A migration that was begun and is not finished.
     open: Option<Open>,
-    guess: Option<Guess>,
 }
 
 /// What there was of a transaction at its savepoint.
@@ -85,12 +84,6 @@ impl Tracker {
         }
     }
 
-    /// Which tool a session is of, as far as is known.
-    #[must_use]
-    pub fn guess(&self, session: &str) -> Option<Guess> {
-        self.sessions.get(session)?.guess
-    }
-
     /// A decision was recorded.
     pub fn decided(&mut self, session: &str, id: DecisionId, decision: Decision) {
         let Some(state) = self.sessions.get_mut(session).filter(|_| !decision.housekeeping) else { return };
@@ -133,11 +126,6 @@ impl Tracker {
                     history.created();
                 }
             }
-            Noticed::Guessed(guess) => {
-                if let Some(state) = self.sessions.get_mut(session) {
-                    state.guess = Some(state.guess.map_or(guess, |before| before.better(guess)));
-                }
-            }
         }
         Vec::new()
     }
@@ -159,7 +147,6 @@ impl Tracker {
     /// An attribution comes at once only of a migration that was left unfinished for the next one.
     fn wrote(&mut self, session: &str, write: VersionWrite) -> Option<Attribution> {
         let state = self.sessions.get_mut(session)?;
-        state.guess = Some(Guess { tool: write.tool, certain: write.tool != Tool::RailsOrDbmate });
         let database = state.group.database().to_owned();
         match write.kind {
             Kind::Begun | Kind::Dirty => {
@@ -261,7 +248,7 @@ impl Tracker {
 
 impl Session {
     fn new(group: Group) -> Self {
-        Self { group, transaction: 0, claims: Vec::new(), decided: 0, savepoints: Vec::new(), open: None, guess: None }
+        Self { group, transaction: 0, claims: Vec::new(), decided: 0, savepoints: Vec::new(), open: None }
     }
 
     /// Beyond what is kept, a way back to it takes back everything.

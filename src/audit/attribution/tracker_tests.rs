@@ -1,4 +1,4 @@
-use super::{Decision, Group, Guess, Kind, Noticed, Tool, Tracker, VersionWrite};
+use super::{Decision, Group, Kind, Noticed, Tool, Tracker, VersionWrite};
 use crate::audit::event::{Attribution, Direction};
 use crate::audit::record::DecisionId;
 
@@ -260,15 +260,4 @@ fn directions_outlive_the_process_by_the_log() {
     later.wrote("a", Tool::Alembic, "a1", Kind::Set { from: "a2".into() });
     later.commit("a");
     assert_eq!(later.told(), ["a2 down []"]);
-}
-
-#[test]
-fn a_session_is_labelled_before_its_version_is_known() {
-    let mut story = Story::of(&["a"]);
-    let guess = |tool, certain| Guess { tool, certain };
-    assert_eq!(story.tracker.guess("a"), None);
-    story.tracker.noticed("a", Noticed::Guessed(guess(Tool::Django, false)));
-    story.tracker.noticed("a", Noticed::Guessed(guess(Tool::Alembic, true)));
-    story.tracker.noticed("a", Noticed::Guessed(guess(Tool::Knex, true)));
-    assert_eq!(story.tracker.guess("a"), Some(guess(Tool::Alembic, true)));
 }

@@ -6,6 +6,7 @@ use crate::audit::event::Event;
 use crate::audit::listed::{Listed, Standing};
 use crate::audit::record::{RecordedFact, RecordedFinding};
 use crate::cli::deferred::utc_micros;
+use crate::sql::former::Known;
 
 /// One decision.
 #[derive(Debug, Serialize)]
@@ -19,9 +20,12 @@ pub(super) struct Line<'a> {
     database: &'a str,
     application_name: Option<&'a str>,
     tool: Option<&'a str>,
+    /// Where the log does not know the tool: of which it seemed to be.
+    tool_guess: Option<&'a str>,
     migration: Option<&'a str>,
     migration_name: Option<&'a str>,
     direction: Option<&'a str>,
+    unfinished: bool,
     decision: &'a str,
     rules: Vec<&'a str>,
     tables: Vec<&'a str>,
@@ -46,6 +50,7 @@ struct More<'a> {
     ran: &'a [String],
     findings: &'a [RecordedFinding],
     facts: &'a [RecordedFact],
+    former: &'a [Known],
     server_version: u32,
     listener: &'a str,
     tls: Option<&'a str>,
@@ -65,9 +70,11 @@ impl<'a> Line<'a> {
             database: &listed.database,
             application_name: listed.application_name.as_deref(),
             tool: listed.tool.as_deref(),
+            tool_guess: guess(listed),
             migration: listed.version.as_deref(),
             migration_name: listed.name.as_deref(),
             direction: listed.direction.as_deref(),
+            unfinished: listed.unfinished,
             decision: &listed.decision,
             rules: names(&listed.rules),
             tables: names(&listed.relations),
@@ -78,6 +85,7 @@ impl<'a> Line<'a> {
                 ran: &record.steps,
                 findings: &record.findings,
                 facts: &record.facts,
+                former: &record.former,
                 server_version: record.server_version,
                 listener: &record.listener,
                 tls: record.tls.as_deref(),
@@ -86,7 +94,7 @@ impl<'a> Line<'a> {
     }
 
     /// The columns of [`Self::cells`].
-    pub(super) const COLUMNS: [&'static str; 21] = [
+    pub(super) const COLUMNS: [&'static str; 23] = [
         "id",
         "at",
         "session",
@@ -96,9 +104,11 @@ impl<'a> Line<'a> {
         "database",
         "application_name",
         "tool",
+        "tool_guess",
         "migration",
         "migration_name",
         "direction",
+        "unfinished",
         "decision",
         "rules",
         "tables",
@@ -111,7 +121,7 @@ impl<'a> Line<'a> {
     ];
 
     /// For a spreadsheet.
-    pub(super) fn cells(&self) -> [String; 21] {
+    pub(super) fn cells(&self) -> [String; 23] {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         [
             self.id.clone(),
@@ -123,9 +133,11 @@ impl<'a> Line<'a> {
             self.database.to_owned(),
             text(self.application_name),
             text(self.tool),
+            text(self.tool_guess),
             text(self.migration),
             text(self.migration_name),
             text(self.direction),
+            self.unfinished.to_string(),
             self.decision.to_owned(),
             self.rules.join(" "),
             self.tables.join(" "),
@@ -137,6 +149,11 @@ impl<'a> Line<'a> {
             text(self.more.as_ref().and_then(|more| more.tls)),
         ]
     }
+}
+
+/// Where nothing better is known.
+pub(super) fn guess(listed: &Listed) -> Option<&str> {
+    listed.tool_guess.as_deref().filter(|_| listed.tool.is_none())
 }
 
 fn names(joined: &str) -> Vec<&str> {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Format;
-use super::line::{Line, csv};
+use super::line::{Line, csv, guess};
 use crate::audit::listed::Listed;
 use crate::cli::deferred::{one_line, utc};
 
@@ -46,13 +46,14 @@ fn table(found: &[Listed]) -> String {
 pub(super) fn row(listed: &Listed) -> [String; 9] {
     let unknown = || "-".to_owned();
     let version = listed.version.as_ref().map_or_else(unknown, |version| match listed.direction.as_deref() {
+        _ if listed.unfinished => format!("{version} (unfinished)"),
         Some("down") => format!("{version} (down)"),
         _ => version.clone(),
     });
     let cells = [
         listed.id.to_string(),
         utc(listed.at_unix_micros),
-        listed.tool.clone().unwrap_or_else(unknown),
+        listed.tool.clone().or_else(|| guess(listed).map(|tool| format!("{tool} (guessed)"))).unwrap_or_else(unknown),
         version,
         listed.role.clone(),
         listed.decision.clone(),

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use clap::Args;
 
-use super::source;
+use super::source::{self, Whose};
 use crate::audit::record::DecisionId;
 use crate::cli::deferred::{Place, one_line, say, with_store};
 use crate::cli::{FAILURE, SUCCESS};
-use crate::sql::inverse::{Inverse, Undone, rollback};
+use crate::sql::inverse::{Applied, Inverse, Undone, rollback};
 
 /// Flags of `audit rollback-sql`.
 #[derive(Debug, Args)]
@@ -18,13 +18,21 @@ pub(super) struct RollbackArgs {
     /// The migration's version, as its tool wrote it
     #[arg(value_name = "MIGRATION")]
     migration: String,
+    /// The database, where migrations of several have that version
+    #[arg(long)]
+    database: Option<String>,
+    /// The tool, where migrations of several have that version
+    #[arg(long)]
+    tool: Option<String>,
 }
 
 /// Prints it; returns the exit code: 0 where everything has a way back, 1 where something has none, 2 where nothing could be said.
 pub(super) fn run(args: &RollbackArgs) -> u8 {
     with_store(&args.place, async |store, _| {
-        let applied = source::applied(&store, &args.migration).await?;
-        let applied: Vec<(DecisionId, &str)> = applied.iter().map(|(id, sql)| (*id, sql.as_str())).collect();
+        let whose = Whose { database: args.database.clone(), tool: args.tool.clone() };
+        let applied = source::applied(&store, &args.migration, &whose).await?;
+        let applied: Vec<Applied<'_, DecisionId>> =
+            applied.iter().map(|(id, record)| Applied { id: *id, sql: &record.sql, former: &record.former }).collect();
         let (text, code) = script(&args.migration, &applied);
         say(&text);
         Ok(code)
@@ -32,12 +40,12 @@ pub(super) fn run(args: &RollbackArgs) -> u8 {
 }
 
 /// `applied` in the order in which it was run, and of it only what took effect.
-pub(super) fn script(migration: &str, applied: &[(DecisionId, &str)]) -> (String, u8) {
+pub(super) fn script(migration: &str, applied: &[Applied<'_, DecisionId>]) -> (String, u8) {
     let undone = rollback(applied);
     let without = undone.iter().filter(|undone| !has_a_way(&undone.inverse)).count();
     let mut out = format!("-- The way back from {}, the last statement first. Read it before you run it.\n", one_line(migration));
     if applied.is_empty() {
-        out.push_str("-- Nothing that took effect is recorded of it.\n");
+        out.push_str("-- Nothing that took effect, and was not taken back since, is recorded of it.\n");
     }
     if without > 0 {
         let _ =
@@ -79,9 +87,8 @@ mod tests {
 
     #[test]
     fn a_script_says_what_it_does_and_what_it_cannot() {
-        let id = |seq| DecisionId { writer: 3, seq };
-        let applied =
-            [(id(7), "CREATE TABLE t (a int)"), (id(9), "ALTER TABLE u\n  ADD UNIQUE (a)"), (id(11), "DROP TABLE old"), (id(12), "VACUUM u")];
+        let all = [(7, "CREATE TABLE t (a int)"), (9, "ALTER TABLE u\n  ADD UNIQUE (a)"), (11, "DROP TABLE old"), (12, "VACUUM u")];
+        let applied = all.map(|(seq, sql)| Applied { id: DecisionId { writer: 3, seq }, sql, former: &[] });
         let (text, code) = script("0042", &applied);
         let expected = "\
 -- The way back from 0042, the last statement first. Read it before you run it.

@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::line::Line;
+use super::line::{Line, guess};
 use crate::audit::approval::{Approval, RecordedApproval, UseEnded};
 use crate::audit::event::{Attribution, Committing, DeferredStep, Event, LockHeld, Settled, Transaction};
 use crate::audit::listed::Story;
 use crate::audit::record::{Outcome, Record, RecordedFact, RecordedFinding};
 use crate::cli::deferred::{one_line, utc_micros};
 use crate::policy::approval::short;
+use crate::sql::former::{Aspect, Known, Was};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -55,7 +56,8 @@ pub(super) fn text(story: &Story) -> String {
         }
     }
     if !story.events.iter().any(|(_, _, event)| matches!(event, Event::Attribution(_))) {
-        out += "\nmigration: unknown (no tool has written a version for it)\n";
+        let guess = guess(listed).map(|tool| format!("; tool: {tool} (guessed)")).unwrap_or_default();
+        let _ = writeln!(out, "\nmigration: unknown (no tool has written a version for it){guess}");
     }
     out
 }
@@ -93,6 +95,10 @@ fn decision(record: &Record, at: i64, story: &Story, out: &mut String) {
     if !record.facts.is_empty() {
         let _ = writeln!(out, "\nknown of it then (server_version_num {}):", record.server_version);
         record.facts.iter().for_each(|known| fact(known, out));
+    }
+    if !record.former.is_empty() {
+        *out += "\nwhat was before it:\n";
+        record.former.iter().for_each(|known| former(known, out));
     }
 }
 
@@ -152,6 +158,18 @@ fn fact(fact: &RecordedFact, out: &mut String) {
     let _ = writeln!(out, "  {} (oid {}, kind {}): {bytes}{rows}", one_line(&fact.relation), fact.oid, fact.kind);
 }
 
+fn former(known: &Known, out: &mut String) {
+    let of = known.part.as_ref().map(|part| format!(" of {part}")).unwrap_or_default();
+    let was = match (&known.was, known.aspect) {
+        (Was::Nothing, Aspect::NotNull) => "no",
+        (Was::Nothing, _) => "none",
+        (Was::Withheld, Aspect::Object) => "was there; its definition is not recorded",
+        (Was::Withheld, _) => "not recorded: too long, or a value that is not to be written down",
+        (Was::Text(text), _) => text,
+    };
+    let _ = writeln!(out, "  {}{}: {}", known.aspect.word(), one_line(&of), one_line(was));
+}
+
 fn outcome(outcome: &Outcome, at: i64, out: &mut String) {
     let what = match (&outcome.tag, &outcome.sqlstate) {
         (_, Some(sqlstate)) => format!("error {sqlstate}"),
@@ -168,7 +186,8 @@ fn attributed(attribution: &Attribution, at: i64, out: &mut String) {
     let migration = &attribution.migration;
     let name = migration.name.as_ref().map(|name| format!(" \"{name}\"")).unwrap_or_default();
     let direction = migration.direction.label();
-    let line = format!("{} {}{name}, direction {direction} (it wrote that to {})", migration.tool, migration.version, migration.table);
+    let unfinished = if attribution.unfinished { ", unfinished" } else { "" };
+    let line = format!("{} {}{name}, direction {direction}{unfinished} (it wrote that to {})", migration.tool, migration.version, migration.table);
     let _ = writeln!(out, "\n{} migration: {}", utc_micros(at), one_line(&line));
 }
 

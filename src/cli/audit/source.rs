@@ -1,11 +1,14 @@
 //! Where `audit verify` gets its entries from: the store, or a test's memory.
 
+use std::collections::BTreeSet;
+
 use crate::audit::chain::Entry;
-use crate::audit::event::Event;
+use crate::audit::event::{Direction, Event};
 use crate::audit::listed::Standing;
-use crate::audit::record::DecisionId;
+use crate::audit::record::{DecisionId, Record};
 use crate::audit::verify::Writer;
-use crate::cli::deferred::Ended;
+use crate::cli::USAGE;
+use crate::cli::deferred::{Ended, one_line};
 use crate::store::Store;
 
 /// A log that can be read, all of it as it stands at one moment: what retention takes away meanwhile would look as if it were missing.
@@ -59,12 +62,42 @@ impl Entries for Store {
 /// So many statements of one migration are taken back.
 const MOST: u32 = 10_000;
 
-/// The statements of a migration that took effect, in the order in which they were run.
-pub(super) async fn applied(store: &Store, migration: &str) -> Result<Vec<(DecisionId, String)>, Ended> {
-    let all = store.of_migration(migration.to_owned(), MOST).await?;
-    let applied = all.into_iter().filter_map(|(listed, event)| match (listed.standing, event) {
-        (Standing::Done { .. }, Event::Decision(record)) => Some((listed.id, record.sql)),
-        _ => None,
-    });
-    Ok(applied.collect())
+/// Whose migration is meant.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Whose {
+    /// The database.
+    pub(super) database: Option<String>,
+    /// The tool.
+    pub(super) tool: Option<String>,
+}
+
+/// The statements of a migration that took effect and were not taken back since, in the order in which they were run.
+pub(super) async fn applied(store: &Store, migration: &str, whose: &Whose) -> Result<Vec<(DecisionId, Box<Record>)>, Ended> {
+    let mut all = store.of_migration(migration.to_owned(), MOST).await?;
+    let fits = |wanted: &Option<String>, is: Option<&String>| wanted.is_none() || wanted.as_ref() == is;
+    all.retain(|(listed, _)| fits(&whose.database, Some(&listed.database)) && fits(&whose.tool, listed.tool.as_ref()));
+    let listed = all.iter().map(|(listed, _)| listed);
+    of_one("database", listed.clone().map(|listed| listed.database.as_str()))?;
+    of_one("tool", listed.filter_map(|listed| listed.tool.as_deref()))?;
+    let took_effect = all.into_iter().filter(|(listed, _)| matches!(listed.standing, Standing::Done { .. }));
+    let mut applied = Vec::new();
+    for (listed, event) in took_effect {
+        match event {
+            // The tool itself has gone back over all that was before.
+            Event::Decision(_) if listed.direction.as_deref() == Some(Direction::Down.label()) => applied.clear(),
+            Event::Decision(record) => applied.push((listed.id, record)),
+            _ => {}
+        }
+    }
+    Ok(applied)
+}
+
+/// A way back out of two migrations that happen to have one number is none.
+fn of_one<'a>(what: &str, all: impl Iterator<Item = &'a str>) -> Result<(), Ended> {
+    let names: BTreeSet<&str> = all.collect();
+    if names.len() < 2 {
+        return Ok(());
+    }
+    let names: Vec<String> = names.into_iter().map(one_line).collect();
+    Err(Ended(USAGE, format!("there is a migration of that version in more than one {what} ({}): say which with --{what}", names.join(", "))))
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Former, Inverse, NO_FORMER};
+use super::{Aspect, Former, Inverse, NO_FORMER, Was};
 use crate::sql::name::Identifier;
 use crate::sql::naming;
-use crate::sql::statement::{AddColumn, AlterAction, AlterCommand, AlterTable, Constraint, ConstraintKind, Script, Storage};
+use crate::sql::statement::{AddColumn, AlterAction, AlterCommand, AlterTable, AlterType, Constraint, ConstraintKind, Script, Storage, TypeName};
 use crate::sql::tokens::{self, Kind, Token};
 
 /// The way back from one command.
@@ -59,22 +59,16 @@ fn of(command: &AlterCommand, table: &AlterTable, script: &Script, former: &Form
     let column = |column: &str, change: &str| Back::Commands(vec![format!("ALTER COLUMN {} {change}", Identifier(column))]);
     match &command.action {
         AlterAction::AddColumn(add) => added(add, former),
-        AlterAction::AddConstraint(constraint) => constrained(constraint, table, taken),
+        AlterAction::AddConstraint(constraint) => constrained(constraint, table, former, taken),
         AlterAction::ValidateConstraint(_) => Back::Nothing,
-        AlterAction::DropConstraint { name, .. } => Back::Unknown(format!(
-            "the definition of {} stands in the migration that made it: add it again NOT VALID, and validate it",
-            Identifier(name)
-        )),
+        AlterAction::DropConstraint { name, if_exists, cascade } => unconstrained(name, *if_exists, *cascade, former),
         AlterAction::DropColumn { column, .. } => {
             let column = Identifier(column);
             Back::Lost(format!("the values of {column} are gone: add the column again, and fill it from a backup"))
         }
+        AlterAction::SetNotNull(name) if was_not_null(name, former) == Some(true) => Back::Nothing,
         AlterAction::SetNotNull(name) => column(name, "DROP NOT NULL"),
-        AlterAction::AlterType(change) => Back::Unknown(format!(
-            "the former type of {} is not recorded; what does not fit into {} any more is lost, and the way back rewrites the table",
-            Identifier(&change.column),
-            change.type_name
-        )),
+        AlterAction::AlterType(change) => retyped(change, former),
         AlterAction::AttachPartition { child, .. } => Back::Remarked(
             vec![format!("DETACH PARTITION {child}")],
             format!(
@@ -85,12 +79,14 @@ fn of(command: &AlterCommand, table: &AlterTable, script: &Script, former: &Form
             Back::Unknown(format!("the bounds of {child} are not recorded: ATTACH PARTITION {child} FOR VALUES …"))
         }
         AlterAction::Inherit(parent) => Back::Commands(vec![format!("NO INHERIT {parent}")]),
+        AlterAction::DropNotNull(name) if was_not_null(name, former) == Some(false) => Back::Nothing,
         AlterAction::DropNotNull(name) => {
             let command = format!("ALTER COLUMN {} SET NOT NULL", Identifier(name));
             Back::Remarked(vec![command], format!("it fails while there are rows without a value in {}", Identifier(name)))
         }
-        AlterAction::DropDefault(name) => Back::Unknown(format!("the former default of {} is not recorded", Identifier(name))),
-        AlterAction::Brief(what) => brief(what, script.text.get(command.span.clone()).unwrap_or_default()),
+        AlterAction::DropDefault(name) => former_default(name, former)
+            .map_or_else(|| Back::Unknown(format!("the former default of {} is not recorded", Identifier(name))), |back| Back::Commands(vec![back])),
+        AlterAction::Brief(what) => brief(what, script.text.get(command.span.clone()).unwrap_or_default(), former),
         AlterAction::Store(storage) => stored(storage),
         AlterAction::SetExpression(name) => Back::Unknown(format!("the former expression of {} is not recorded", Identifier(name))),
         AlterAction::Unjudged(what) => Back::Unknown(format!("{what}: {NO_FORMER}")),
@@ -100,7 +96,7 @@ fn of(command: &AlterCommand, table: &AlterTable, script: &Script, former: &Form
 fn added(add: &AddColumn, former: &Former) -> Back {
     let column = Identifier(&add.column);
     let back = format!("DROP COLUMN {column}");
-    match former.was_there {
+    match former.was_there(Some(&add.column)) {
         Some(true) if add.if_not_exists => Back::Nothing,
         None if add.if_not_exists => {
             Back::Unknown(format!("IF NOT EXISTS: whether {column} was there before is not recorded; where this statement made it: {back}"))
@@ -110,7 +106,7 @@ fn added(add: &AddColumn, former: &Former) -> Back {
 }
 
 /// Under its own name, or under the one that PostgreSQL chooses where nobody has it.
-fn constrained(constraint: &Constraint, table: &AlterTable, taken: &mut BTreeSet<String>) -> Back {
+fn constrained(constraint: &Constraint, table: &AlterTable, former: &Former, taken: &mut BTreeSet<String>) -> Back {
     if let ConstraintKind::UsingIndex { index, .. } = &constraint.kind {
         return Back::Unknown(format!(
             "the index {} became the constraint's own and goes with it: DROP CONSTRAINT {}, then build the index again",
@@ -126,14 +122,101 @@ fn constrained(constraint: &Constraint, table: &AlterTable, taken: &mut BTreeSet
     if constraint.name.is_none() {
         remarks.push(format!("PostgreSQL chose the name: where {} was taken, the constraint has a number behind it", Identifier(&name)));
     }
+    let mut back = vec![format!("DROP CONSTRAINT {}", Identifier(&name))];
     if let ConstraintKind::Unique(key) = &constraint.kind
         && key.primary
     {
-        let columns: Vec<String> = key.columns.iter().map(|column| Identifier(column).to_string()).collect();
-        remarks.push(format!("{} stay NOT NULL; where they were not before: ALTER COLUMN … DROP NOT NULL", columns.join(", ")));
+        let nullable = |column: &&String| was_not_null(column, former) == Some(false);
+        back.extend(key.columns.iter().filter(nullable).map(|column| format!("ALTER COLUMN {} DROP NOT NULL", Identifier(column))));
+        let unknown: Vec<String> =
+            key.columns.iter().filter(|column| was_not_null(column, former).is_none()).map(|column| Identifier(column).to_string()).collect();
+        if !unknown.is_empty() {
+            remarks.push(format!("{} stay NOT NULL; where they were not before: ALTER COLUMN … DROP NOT NULL", unknown.join(", ")));
+        }
     }
-    let back = vec![format!("DROP CONSTRAINT {}", Identifier(&name))];
     if remarks.is_empty() { Back::Commands(back) } else { Back::Remarked(back, remarks.join("; ")) }
+}
+
+fn was_not_null(column: &str, former: &Former) -> Option<bool> {
+    former.was(Aspect::NotNull, Some(column)).map(|was| *was != Was::Nothing)
+}
+
+/// DROP CONSTRAINT.
+fn unconstrained(name: &str, if_exists: bool, cascade: bool, former: &Former) -> Back {
+    let constraint = Identifier(name);
+    match former.was(Aspect::Object, Some(name)) {
+        Some(Was::Nothing) if if_exists => Back::Nothing,
+        Some(Was::Text(definition)) if cascade => {
+            Back::Unknown(format!("what CASCADE took along is not recorded; of {constraint} itself: ADD CONSTRAINT {constraint} {definition}"))
+        }
+        Some(Was::Text(definition)) => Back::Commands(vec![format!("ADD CONSTRAINT {constraint} {definition}")]),
+        _ => Back::Unknown(format!("the definition of {constraint} stands in the migration that made it: add it again NOT VALID, and validate it")),
+    }
+}
+
+/// None where it is not recorded.
+fn former_default(column: &str, former: &Former) -> Option<String> {
+    let name = Identifier(column);
+    match former.was(Aspect::Default, Some(column))? {
+        Was::Nothing => Some(format!("ALTER COLUMN {name} DROP DEFAULT")),
+        Was::Text(default) => Some(format!("ALTER COLUMN {name} SET DEFAULT {default}")),
+        Was::Withheld => None,
+    }
+}
+
+/// ALTER COLUMN … TYPE. A default goes first and comes last: that of the other type may have no cast.
+fn retyped(change: &AlterType, former: &Former) -> Back {
+    let name = Identifier(&change.column);
+    let Some(Was::Text(was)) = former.was(Aspect::Type, Some(&change.column)) else {
+        return Back::Unknown(format!(
+            "the former type of {name} is not recorded; what does not fit into {} any more is lost, and the way back rewrites the table",
+            change.type_name
+        ));
+    };
+    let using = if needs_using(&change.type_name, was) { format!(" USING {name}::{}", without_collation(was)) } else { String::new() };
+    let back = format!("ALTER COLUMN {name} TYPE {was}{using}");
+    let remark = format!(
+        "a value of {name} that is none of {} makes it fail, digits behind its last one are rounded away; it may write the table anew",
+        without_collation(was)
+    );
+    match former.was(Aspect::Default, Some(&change.column)) {
+        Some(Was::Nothing) => Back::Remarked(vec![back], remark),
+        Some(Was::Text(default)) => {
+            Back::Remarked(vec![format!("ALTER COLUMN {name} DROP DEFAULT"), back, format!("ALTER COLUMN {name} SET DEFAULT {default}")], remark)
+        }
+        _ => Back::Remarked(vec![back], format!("{remark}; whether its default is still the one before is not recorded")),
+    }
+}
+
+fn without_collation(name: &str) -> &str {
+    name.split(" COLLATE ").next().unwrap_or(name)
+}
+
+/// Types between whose members a value is assigned without a word.
+const KIN: &[&[&str]] = &[
+    &["smallint", "integer", "bigint", "numeric", "real", "double precision", "int2", "int4", "int8", "float4", "float8"],
+    &["timestamp", "timestamptz", "date", "timestamp without time zone", "timestamp with time zone"],
+];
+/// Everything can be assigned to these. An explicit cast to one would cut off what is too long, where the assignment fails.
+const TEXTS: &[&str] = &["text", "character varying", "character", "varchar", "char", "bpchar", "name"];
+
+/// From `is` back to `was`, as `format_type` writes that.
+fn needs_using(is: &TypeName, was: &str) -> bool {
+    let is = base(&is.to_string());
+    let was = base(without_collation(was));
+    let akin = KIN.iter().any(|kin| kin.contains(&&*is) && kin.contains(&&*was));
+    !(akin || is == was || TEXTS.contains(&&*was))
+}
+
+/// Without what stands in parentheses.
+fn base(name: &str) -> String {
+    match (name.find('('), name.find(')')) {
+        (Some(open), Some(close)) if open < close => {
+            let rest = name.get(close + 1..).unwrap_or_default();
+            format!("{}{rest}", name.get(..open).unwrap_or_default().trim_end())
+        }
+        _ => name.to_owned(),
+    }
 }
 
 fn chosen(constraint: &Constraint, table: &str, taken: &BTreeSet<String>) -> Option<String> {
@@ -158,7 +241,7 @@ fn stored(storage: &Storage) -> Back {
 }
 
 /// What is switched on is switched off, and the other way round.
-fn brief(what: &str, command: &str) -> Back {
+fn brief(what: &str, command: &str, former: &Former) -> Back {
     let tokens = tokens::significant(command, &(0..command.len())).unwrap_or_default();
     let unknown = || Back::Unknown(format!("{what}: {NO_FORMER}"));
     let rest = |from: usize| tokens.get(from).and_then(|token| command.get(token.span.start..)).unwrap_or_default();
@@ -176,6 +259,9 @@ fn brief(what: &str, command: &str) -> Back {
         "ENABLE RULE" if is_word(tokens.get(1), "RULE") => Back::Commands(vec![format!("DISABLE {}", rest(1))]),
         "NO INHERIT" => Back::Commands(vec![format!("INHERIT {}", rest(2))]),
         "OF" => switch("NOT OF"),
+        "SET DEFAULT" => {
+            altered_column(&tokens, command).and_then(|column| former_default(&column, former)).map_or_else(unknown, |back| switch(&back))
+        }
         "ADD GENERATED … AS IDENTITY" => column(&tokens, command).map_or_else(unknown, |column| {
             Back::Losing(format!("ALTER COLUMN {column} DROP IDENTITY"), "how far its sequence has counted".to_owned())
         }),
@@ -185,6 +271,16 @@ fn brief(what: &str, command: &str) -> Back {
 
 fn is_word(token: Option<&Token>, word: &str) -> bool {
     token.is_some_and(|token| token.kind.is_keyword(word))
+}
+
+/// The same, folded or without its quotes.
+fn altered_column(tokens: &[Token], command: &str) -> Option<String> {
+    let written = column(tokens, command)?;
+    match written.strip_prefix('"') {
+        Some(quoted) => Some(quoted.strip_suffix('"')?.replace("\"\"", "\"")),
+        None if written.contains('"') => None,
+        None => Some(written.to_lowercase()),
+    }
 }
 
 /// The name behind ALTER [COLUMN], as it is written.

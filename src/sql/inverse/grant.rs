@@ -56,7 +56,7 @@ fn hands_on(tokens: &[Token], of: &Token) -> bool {
 }
 
 /// Without comments, of which the last would hide what follows.
-fn on_one_line(sql: &str) -> Option<String> {
+pub(super) fn on_one_line(sql: &str) -> Option<String> {
     let tokens = tokens::significant(sql, &(0..sql.len())).ok()?;
     let mut line = String::with_capacity(sql.len());
     let mut end = 0;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::sql::former::Known;
 
 fn inverse(sql: &str) -> Inverse {
     let script = parse::script(sql, 10_000).unwrap();
@@ -10,9 +11,13 @@ fn inverse(sql: &str) -> Inverse {
     of(&script, parsed, &Former::default())
 }
 
-/// In one line: the SQL, or what it is otherwise.
 fn line(sql: &str) -> String {
-    match inverse(sql) {
+    told(inverse(sql))
+}
+
+/// In one line: the SQL, or what it is otherwise.
+fn told(inverse: Inverse) -> String {
+    match inverse {
         Inverse::Sql { statements, loses: None, .. } => statements.join("; "),
         Inverse::Sql { statements, loses: Some(loses), .. } => format!("{} -- loses {loses}", statements.join("; ")),
         Inverse::Nothing { .. } => "nothing".to_owned(),
@@ -220,38 +225,110 @@ fn every_variant_has_an_example() {
     assert_eq!(seen.len(), 23, "{seen:?}");
 }
 
+fn known(aspect: Aspect, part: Option<&str>, was: Was) -> Known {
+    Known { statement: 0, aspect, part: part.map(str::to_owned), was }
+}
+
+/// Statement, what was before it, and the beginning of its inverse.
 #[test]
 fn what_was_recorded_of_before_is_used() {
-    let script = parse::script("ALTER TABLE t ALTER a SET DEFAULT 3", 100).unwrap();
-    let former = Former { restores: vec!["ALTER TABLE t ALTER a SET DEFAULT 2".into()], was_there: None };
-    assert_eq!(of(&script, &script.statements[0], &former), Inverse::sql("ALTER TABLE t ALTER a SET DEFAULT 2".into()));
-    let script = parse::script("CREATE SCHEMA IF NOT EXISTS s", 100).unwrap();
-    let of_former = |was_there| of(&script, &script.statements[0], &Former { restores: vec![], was_there: Some(was_there) });
-    assert_eq!(of_former(false), Inverse::sql("DROP SCHEMA s".into()));
-    assert!(matches!(of_former(true), Inverse::Nothing { .. }));
+    let text = |text: &str| Was::Text(text.to_owned());
+    let (a, object) = (Some("a"), Aspect::Object);
+    let examples: Vec<(&str, Vec<Known>, &str)> = vec![
+        ("ALTER TABLE t ALTER a SET DEFAULT 3", vec![known(Aspect::Default, a, text("2"))], "ALTER TABLE t ALTER COLUMN a SET DEFAULT 2"),
+        ("ALTER TABLE t ALTER COLUMN A SET DEFAULT 3", vec![known(Aspect::Default, a, Was::Nothing)], "ALTER TABLE t ALTER COLUMN a DROP DEFAULT"),
+        ("ALTER TABLE t ALTER \"a\" SET DEFAULT 3", vec![known(Aspect::Default, a, Was::Withheld)], "unknown: SET DEFAULT"),
+        ("ALTER TABLE t ALTER b SET DEFAULT 3", vec![known(Aspect::Default, a, text("2"))], "unknown: SET DEFAULT"),
+        ("ALTER TABLE t ALTER a DROP DEFAULT", vec![known(Aspect::Default, a, text("now()"))], "ALTER TABLE t ALTER COLUMN a SET DEFAULT now()"),
+        (
+            "ALTER TABLE t ALTER a TYPE bigint",
+            vec![known(Aspect::Type, a, text("integer")), known(Aspect::Default, a, text("7"))],
+            "ALTER TABLE t ALTER COLUMN a DROP DEFAULT, ALTER COLUMN a TYPE integer, ALTER COLUMN a SET DEFAULT 7",
+        ),
+        (
+            "ALTER TABLE t ALTER a TYPE text",
+            vec![known(Aspect::Type, a, text("numeric(10,2)")), known(Aspect::Default, a, Was::Nothing)],
+            "ALTER TABLE t ALTER COLUMN a TYPE numeric(10,2) USING a::numeric(10,2)",
+        ),
+        (
+            "ALTER TABLE t ALTER a TYPE int USING a::int",
+            vec![known(Aspect::Type, a, text("character varying(20) COLLATE pg_catalog.\"C\""))],
+            "ALTER TABLE t ALTER COLUMN a TYPE character varying(20) COLLATE pg_catalog.\"C\"",
+        ),
+        ("ALTER TABLE t ALTER a SET NOT NULL", vec![known(Aspect::NotNull, a, text("NOT NULL"))], "nothing"),
+        ("ALTER TABLE t ALTER a DROP NOT NULL", vec![known(Aspect::NotNull, a, Was::Nothing)], "nothing"),
+        (
+            "ALTER TABLE t ADD PRIMARY KEY (a, b)",
+            vec![known(Aspect::NotNull, a, Was::Nothing), known(Aspect::NotNull, Some("b"), text("NOT NULL"))],
+            "ALTER TABLE t DROP CONSTRAINT t_pkey, ALTER COLUMN a DROP NOT NULL",
+        ),
+        ("ALTER TABLE t DROP CONSTRAINT a", vec![known(object, a, text("CHECK ((b > 0))"))], "ALTER TABLE t ADD CONSTRAINT a CHECK ((b > 0))"),
+        ("ALTER TABLE t DROP CONSTRAINT a CASCADE", vec![known(object, a, text("UNIQUE (b)"))], "unknown: what CASCADE took along"),
+        ("ALTER TABLE t DROP CONSTRAINT IF EXISTS a", vec![known(object, a, Was::Nothing)], "nothing"),
+        ("ALTER TABLE t ADD COLUMN IF NOT EXISTS a int", vec![known(object, a, Was::Nothing)], "ALTER TABLE t DROP COLUMN a -- loses"),
+        ("ALTER TABLE t ADD COLUMN IF NOT EXISTS a int", vec![known(object, a, Was::Withheld)], "nothing"),
+        ("DROP INDEX s.a", vec![known(object, a, text("CREATE INDEX a ON s.t USING btree (b)"))], "CREATE INDEX a ON s.t USING btree (b)"),
+        ("DROP INDEX s.a, b", vec![known(object, a, text("CREATE INDEX a ON s.t USING btree (b)"))], "unknown: the definition of b stands"),
+        ("COMMENT ON COLUMN s.t.a IS 'x' -- IS so", vec![known(Aspect::Comment, a, text("'it''s'"))], "COMMENT ON COLUMN s.t.a IS 'it''s'"),
+        ("COMMENT ON TABLE t IS NULL", vec![known(Aspect::Comment, None, text("'IS'"))], "COMMENT ON TABLE t IS 'IS'"),
+        ("COMMENT ON SCHEMA s IS 'x'", vec![known(Aspect::Comment, None, Was::Nothing)], "COMMENT ON SCHEMA s IS NULL"),
+        ("COMMENT ON SCHEMA s IS 'x'", vec![known(Aspect::Comment, None, Was::Withheld)], "unknown"),
+        ("ALTER TABLE IF EXISTS t SET SCHEMA o", vec![known(Aspect::Schema, None, text("S"))], "ALTER TABLE o.t SET SCHEMA \"S\""),
+        ("ALTER SEQUENCE t SET SCHEMA o", vec![known(Aspect::Schema, None, text("s"))], "ALTER SEQUENCE o.t SET SCHEMA s"),
+        ("CREATE SCHEMA IF NOT EXISTS s", vec![known(object, None, Was::Nothing)], "DROP SCHEMA s"),
+        ("CREATE SCHEMA IF NOT EXISTS s", vec![known(object, None, Was::Withheld)], "nothing"),
+        ("CREATE TABLE IF NOT EXISTS t (a int)", vec![known(object, None, Was::Nothing)], "DROP TABLE t -- loses"),
+        ("CREATE INDEX IF NOT EXISTS a ON s.t (b)", vec![known(object, a, Was::Nothing)], "DROP INDEX CONCURRENTLY s.a"),
+        ("CREATE INDEX IF NOT EXISTS a ON s.t (b)", vec![known(object, a, Was::Withheld)], "nothing"),
+        ("CREATE OR REPLACE VIEW v AS SELECT 2", vec![known(object, None, Was::Nothing)], "DROP VIEW v"),
+        ("CREATE OR REPLACE VIEW v AS SELECT 2", vec![known(object, None, text("AS\n SELECT 1;"))], "CREATE OR REPLACE VIEW v AS\n SELECT 1"),
+        ("CREATE OR REPLACE VIEW v AS SELECT 2", vec![known(object, None, Was::Withheld)], "unknown: OR REPLACE: something was there"),
+        (
+            "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql SET search_path = '' AS 'SELECT 2'",
+            vec![known(object, None, text("CREATE OR REPLACE FUNCTION f() …\n"))],
+            "CREATE OR REPLACE FUNCTION f() …",
+        ),
+    ];
+    for (sql, before, expected) in examples {
+        let script = parse::script(sql, 10_000).unwrap();
+        let line = told(of(&script, &script.statements[0], &Former::of(0, &before)));
+        assert!(line.starts_with(expected), "{sql}\n  is {line}\n  and not {expected}");
+    }
+}
+
+#[test]
+fn what_was_said_of_a_new_table_goes_with_it() {
+    let sql = "CREATE TABLE IF NOT EXISTS t (a int); COMMENT ON TABLE t IS 'x'; COMMENT ON COLUMN t.a IS 'x'";
+    let undone =
+        |was| rollback(&[applied(1, sql, &[known(Aspect::Object, None, was)])]).into_iter().map(|undone| told(undone.inverse)).collect::<Vec<_>>();
+    assert_eq!(undone(Was::Nothing)[..2], ["nothing", "nothing"]);
+    assert!(undone(Was::Withheld)[..2].iter().all(|line| line.starts_with("unknown")));
+}
+
+fn applied<'a, I>(id: I, sql: &'a str, former: &'a [Known]) -> Applied<'a, I> {
+    Applied { id, sql, former }
 }
 
 #[test]
 fn what_was_recorded_without_its_values_has_its_way_back() {
     let recorded = crate::sql::redact::redact("ALTER TABLE t ADD c text DEFAULT 'x' CHECK (length(c) > 7)", crate::sql::redact::Literals::Redact);
-    let undone = rollback(&[((), recorded.as_str())]);
+    let undone = rollback(&[applied((), &recorded, &[])]);
     assert_eq!(undone[0].sql, "ALTER TABLE t ADD c text DEFAULT '***' CHECK (length(c) > ?)");
     assert!(matches!(&undone[0].inverse, Inverse::Sql { statements, .. } if statements == &["ALTER TABLE t DROP COLUMN c"]));
 }
 
 #[test]
 fn a_migration_goes_back_from_its_end() {
-    let applied = [
+    let all = [
         (1, "CREATE TABLE t (a int); CREATE INDEX ON t (a)"),
         (2, "INSERT INTO t VALUES (1)"),
         (3, "ALTER TABLE u ADD COLUMN b int"),
         (4, "INSERT INTO u VALUES (1)"),
         (5, "CREATE TABLE t2 (…"),
     ];
-    let undone = rollback(&applied);
+    let undone = rollback(&all.map(|(id, sql)| applied(id, sql, &[])));
     let lines: Vec<(i32, &str)> = undone.iter().map(|undone| (undone.id, undone.sql.as_str())).collect();
-    let expected =
-        [(5, applied[4].1), (4, applied[3].1), (3, applied[2].1), (2, applied[1].1), (1, "CREATE INDEX ON t (a)"), (1, "CREATE TABLE t (a int)")];
+    let expected = [(5, all[4].1), (4, all[3].1), (3, all[2].1), (2, all[1].1), (1, "CREATE INDEX ON t (a)"), (1, "CREATE TABLE t (a int)")];
     assert_eq!(lines, expected);
     assert!(matches!(undone[0].inverse, Inverse::NotKnown { .. }) && matches!(undone[1].inverse, Inverse::NotKnown { .. }));
     assert_eq!(undone[3].inverse, Inverse::Nothing { why: "it goes with t, which the same migration made".into() });
