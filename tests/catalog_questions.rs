@@ -60,7 +60,7 @@ async fn a_hostile_search_path_changes_no_answer() {
     for cluster in clusters() {
         let session = cluster.connect(&cluster.database().await).await;
         session.batch_execute(&SCHEMA.replace("reader_of_nothing", "reader_of_nothing_1")).await.unwrap();
-        let former = r#"ALTER TABLE users ALTER n SET DEFAULT 1, ALTER email TYPE text, DROP CONSTRAINT positive; COMMENT ON TABLE users IS 'x'; DROP INDEX by_expression;
+        let former = r#"ALTER TABLE users ALTER n SET DEFAULT 1, ALTER email TYPE text, DROP CONSTRAINT positive; COMMENT ON TABLE users IS 'x';
             CREATE OR REPLACE FUNCTION public.outer_one() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE SCHEMA IF NOT EXISTS other"#;
         let sql = &format!(
             "{former}; {}",
@@ -75,14 +75,14 @@ async fn a_hostile_search_path_changes_no_answer() {
             ("default", Was::Nothing),
             ("object", text("CHECK ((n > 0))")),
             ("comment", Was::Nothing),
-            ("object", text("CREATE INDEX by_expression ON public.users USING btree (lower((email)::text))")),
             (
                 "object",
                 text("CREATE OR REPLACE FUNCTION public.outer_one()\n RETURNS integer\n LANGUAGE sql\nAS $function$ SELECT makes() $function$\n"),
             ),
             ("object", Was::Withheld),
+            ("object", text("CREATE UNIQUE INDEX users_pkey ON public.users USING btree (id)")),
         ];
-        assert_eq!(known[..8], expected.each_ref().map(|(aspect, was)| (*aspect, was)));
+        assert_eq!(known, expected.each_ref().map(|(aspect, was)| (*aspect, was)));
         session.batch_execute("SET search_path = evil, public, pg_catalog").await.unwrap();
         let mut hostile = facts(&session, sql).await;
         assert_eq!(hostile.scopes[0].creation_schema.as_deref(), Some("evil"));

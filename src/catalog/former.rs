@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::sql::former::{Aspect, Wanted, Was};
-use crate::sql::statement::{Parsed, Script, SettingChange, Statement};
+use crate::sql::statement::{AlterAction, Parsed, Script, SettingChange, Statement};
 
 use super::path::{Paths, SearchPath};
 
@@ -72,7 +72,7 @@ fn keeps_names(parsed: &Parsed) -> bool {
     match &parsed.statement {
         Statement::Query(_) | Statement::Transaction(_) | Statement::CreateIndex(_) | Statement::DropIndex(_) | Statement::Copy(_) => true,
         Statement::Setting(change) => !matches!(change, SettingChange::ResetAll | SettingChange::DiscardAll),
-        Statement::AlterTable(table) => !table.commands.iter().any(|command| command.action.drops()),
+        Statement::AlterTable(table) => !table.commands.iter().any(|command| matches!(command.action, AlterAction::DropColumn { .. })),
         // What it makes is not there when it is asked about, unless it hides something of its name.
         Statement::CreateTable(create) => create.relation.schema.is_some() || !create.if_not_exists,
         Statement::Brief(what) => matches!(*what, "COMMENT" | "GRANT" | "CREATE VIEW" | "CREATE SEQUENCE" | "CREATE FUNCTION" | "CREATE TRIGGER"),
