@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::catalog::shadows::may_change;
 use crate::policy::decide::{LockTimeoutCare, Outcome};
 use crate::policy::plan::{Notice, Plan, Refusal, SafeForm, Step};
+use crate::policy::settings::Recorded;
 use crate::wire::errors::{self, Report};
 use crate::wire::frames::HEADER;
 use crate::wire::{messages, views};
@@ -107,7 +108,7 @@ impl Session {
     fn run_subject(&mut self, subject: &Subject, outcome: Outcome, decided: Option<Decided>, care: Option<Care>, out: &mut Effects) {
         self.shadows_stale |= may_change(&subject.script);
         let given = self.given_to(subject);
-        let portal = if decided.is_some() && !outcome.record { self.passes(subject) } else { None };
+        let portal = if self.settings.recorded == Recorded::All && !outcome.record { self.passes(subject) } else { None };
         let ran = Ran { effects: outcome.effects.into(), script: Some(subject.script.clone()), decision: decided, given, portal, ..Ran::default() };
         let (kind, completion) = match subject.shape {
             Shape::Query => (Kind::Query, Completion::Ran(ran)),
@@ -128,7 +129,7 @@ impl Session {
         }
     }
 
-    /// What is only recorded means for the session what it would have meant otherwise. The portal of its Execute.
+    /// What would pass, were it not recorded, means for the session what it would mean otherwise. The portal of its Execute.
     fn passes(&mut self, subject: &Subject) -> Option<Vec<u8>> {
         let frame = subject.frame.as_ref().filter(|_| subject.shape == Shape::Execute)?;
         let (portal, rows) = views::execute_in_full(frame.get(HEADER..)?)?;

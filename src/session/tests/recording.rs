@@ -195,6 +195,18 @@ fn what_cannot_be_recorded_is_not_run_but_a_rollback_is() {
 }
 
 #[test]
+fn a_rollback_without_a_record_ends_the_block_for_what_follows() {
+    let mut talk = recording();
+    talk.query("BEGIN", &[complete("BEGIN"), ready(b'T')]);
+    talk.session.client_buffer().extend_from_slice(&[statement("ROLLBACK"), statement("CREATE VIEW v AS SELECT 1"), sync()].concat());
+    talk.session.handle(Event::FromClient, talk.now, &mut talk.out);
+    assert!(talk.session.in_block() && talk.out.record.take().is_some());
+    let left = talk.event(Event::Recorded(Err("full".into())));
+    assert!(left.server.windows(8).any(|part| part == b"ROLLBACK"), "{left:?}");
+    assert!(!talk.session.in_block());
+}
+
+#[test]
 fn a_client_that_leaves_before_its_record_is_on_disk_has_sent_nothing() {
     let mut talk = recording();
     talk.session.client_buffer().extend_from_slice(&messages::query("DELETE FROM t WHERE a = 1"));
