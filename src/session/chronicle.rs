@@ -10,6 +10,7 @@ use crate::catalog::footprint::Footprint;
 use crate::catalog::overlay::Overlay;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{Statement, TransactionControl};
+use crate::sql::trace::Trace;
 
 use super::server::micros;
 
@@ -32,6 +33,8 @@ pub(super) struct Chronicle {
     files: HashMap<u32, u32>,
     /// What the last decision went by.
     facts: Vec<RecordedFact>,
+    /// What it leaves in the catalog, and the first transaction number that had not ended then.
+    traces: Option<(String, Vec<Trace>)>,
     /// Transactions that have ended and are not yet in the log.
     ended: Vec<Transaction>,
     /// How many statements of each kind have completed.
@@ -48,6 +51,7 @@ impl Chronicle {
             failed: false,
             files: HashMap::new(),
             facts: Vec::new(),
+            traces: None,
             ended: Vec::new(),
             kinds: BTreeMap::new(),
         }
@@ -83,6 +87,16 @@ impl Chronicle {
     /// Those of the statement that is being recorded.
     pub(super) fn take_facts(&mut self) -> Vec<RecordedFact> {
         std::mem::take(&mut self.facts)
+    }
+
+    /// What the statement leaves in the catalog.
+    pub(super) fn note_traces(&mut self, next_xid: Option<&String>, traces: Vec<Trace>) {
+        self.traces = next_xid.filter(|_| !traces.is_empty()).map(|next_xid| (next_xid.clone(), traces));
+    }
+
+    /// That of the statement that is being recorded.
+    pub(super) fn take_traces(&mut self) -> Option<(String, Vec<Trace>)> {
+        self.traces.take()
     }
 
     /// Decisions that share a transaction are in the log, and it may still commit.
@@ -162,6 +176,7 @@ fn recorded(relation: &RelationFacts) -> RecordedFact {
         kind: relation.kind,
         bytes: relation.bytes,
         rows: relation.volume.map(|volume| volume.rows),
+        file: relation.file,
     }
 }
 

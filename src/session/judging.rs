@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use crate::audit::record::DecisionId;
+use crate::catalog::aftermath;
 use crate::catalog::facts::Facts;
 use crate::catalog::questions::{Answer, Inquiry};
 use crate::catalog::shadows::{self, Shadows};
 use crate::policy::decide::{Outcome, decide};
-use crate::policy::plan::Refusal;
+use crate::policy::plan::{Plan, Refusal};
 use crate::sql::statement::{Parsed, Script, Statement};
 use crate::wire::startup_settings::milliseconds;
 
@@ -131,6 +132,10 @@ impl Session {
             self.gauge(subject, facts, out);
             return Ok(());
         }
+        if !subject.in_transaction && outcome.record {
+            let in_steps = matches!(outcome.decision.plan, Plan::Rewrite(_));
+            self.chronicle.note_traces(facts.next_xid.as_ref(), aftermath::traces(&subject.script, &facts, in_steps));
+        }
         self.decided(subject, outcome, out)
     }
 
@@ -142,6 +147,7 @@ impl Session {
         }
         self.note_decision(&subject, &outcome, out);
         let record = Box::new(self.record(&subject, &outcome));
+        self.prepare_to_measure(&record, &subject, out);
         out.record = Some(record);
         self.work = Work::Recording(Box::new(subject), Box::new(outcome));
         Ok(())
@@ -159,7 +165,11 @@ impl Session {
                 Ran { decision: Some(Decided { id, at: now }), ..Ran::default() }.refused(CLIENT_GONE, now, out);
                 Ok(())
             }
-            Ok(id) => self.act(*subject, *outcome, Some(Decided { id, at: now }), out),
+            Ok(id) => {
+                let decided = Decided { id, at: now };
+                self.begin_to_measure(decided);
+                self.act(*subject, *outcome, Some(decided), out)
+            }
             Err(_) if self.is_skipped(&subject) => {
                 self.work = Work::Open;
                 Ok(())

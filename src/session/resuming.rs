@@ -46,7 +46,7 @@ impl Resuming {
 }
 
 /// Everything but rows and settings.
-fn may_change_schema(script: &Script) -> bool {
+pub(super) fn may_change_schema(script: &Script) -> bool {
     script.statements.iter().any(|parsed| match &parsed.statement {
         Statement::Transaction(control) => *control == TransactionControl::Begin,
         Statement::Query(_) | Statement::Setting(_) | Statement::Copy(_) | Statement::Deallocate(_) | Statement::Brief("SHOW") => false,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-use super::effects::{Close, Effects, Event};
+use super::effects::{Close, Effects, Event, Lookup};
 use super::gauging::Pace;
 use super::registry::Known;
 use super::{Identity, Session, Status};
@@ -86,6 +86,10 @@ impl Conversation {
         self.session.handle(event, self.now, &mut self.out);
         while self.out.record.take().is_some() {
             self.session.handle(Event::Recorded(Ok(DecisionId { writer: 1, seq: 1 })), self.now, &mut self.out);
+        }
+        // Nothing is left to be found out.
+        while let Some(Lookup::Unheard(_)) = self.out.lookup.take() {
+            self.session.handle(Event::Unheard(Ok(Vec::new())), self.now, &mut self.out);
         }
         // The other sessions of the database have nothing to close.
         while std::mem::take(&mut self.out.quiet_siblings) {

@@ -11,3 +11,4 @@ pub mod redact;
 pub mod rewrite;
 pub mod statement;
 pub mod tokens;
+pub mod trace;

@@ -56,6 +56,7 @@ fn record(session: &str) -> Record {
         facts: Vec::new(),
         server_version: 150_000,
         tls: None,
+        mark: None,
     }
 }
 

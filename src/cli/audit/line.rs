@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use crate::audit::comparison::{Comparison, compare, said};
 use crate::audit::event::Event;
 use crate::audit::listed::{Listed, Standing};
-use crate::audit::record::{RecordedFact, RecordedFinding};
+use crate::audit::record::{Record, RecordedFact, RecordedFinding};
 use crate::cli::deferred::utc_micros;
 
 /// One decision.
@@ -29,6 +30,7 @@ pub(super) struct Line<'a> {
     #[serde(flatten)]
     outcome: Outcome<'a>,
     duration_seconds: Option<f64>,
+    ran_seconds: Option<f64>,
     #[serde(flatten)]
     more: Option<More<'a>>,
 }
@@ -46,6 +48,7 @@ struct More<'a> {
     ran: &'a [String],
     findings: &'a [RecordedFinding],
     facts: &'a [RecordedFact],
+    estimate: Option<Comparison>,
     server_version: u32,
     listener: &'a str,
     tls: Option<&'a str>,
@@ -74,10 +77,12 @@ impl<'a> Line<'a> {
             sql: record.map_or(&listed.head, |record| &record.sql),
             outcome: outcome(&listed.standing),
             duration_seconds: listed.duration_micros.map(seconds),
+            ran_seconds: listed.ran_micros.map(seconds),
             more: record.map(|record| More {
                 ran: &record.steps,
                 findings: &record.findings,
                 facts: &record.facts,
+                estimate: compared(record, listed),
                 server_version: record.server_version,
                 listener: &record.listener,
                 tls: record.tls.as_deref(),
@@ -86,7 +91,7 @@ impl<'a> Line<'a> {
     }
 
     /// The columns of [`Self::cells`].
-    pub(super) const COLUMNS: [&'static str; 20] = [
+    pub(super) const COLUMNS: [&'static str; 21] = [
         "id",
         "at",
         "session",
@@ -107,10 +112,11 @@ impl<'a> Line<'a> {
         "tag",
         "sqlstate",
         "duration_seconds",
+        "ran_seconds",
     ];
 
     /// For a spreadsheet.
-    pub(super) fn cells(&self) -> [String; 20] {
+    pub(super) fn cells(&self) -> [String; 21] {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         [
             self.id.clone(),
@@ -133,8 +139,21 @@ impl<'a> Line<'a> {
             text(self.outcome.tag),
             text(self.outcome.sqlstate),
             self.duration_seconds.map(|seconds| seconds.to_string()).unwrap_or_default(),
+            self.ran_seconds.map(|seconds| seconds.to_string()).unwrap_or_default(),
         ]
     }
+}
+
+/// What was said of its time beside the time that it took; nothing where it did not succeed.
+fn compared(record: &Record, listed: &Listed) -> Option<Comparison> {
+    let succeeded = match &listed.standing {
+        Standing::Done { tag } => !tag.is_empty(),
+        Standing::Uncommitted { .. } => true,
+        Standing::RolledBack { tag } | Standing::Unknown { tag } => tag.is_some(),
+        Standing::Running | Standing::Failed { .. } => false,
+    };
+    let duration = listed.duration_micros.filter(|_| succeeded)?;
+    Some(compare(said(record)?, duration, listed.ran_micros))
 }
 
 fn names(joined: &str) -> Vec<&str> {
