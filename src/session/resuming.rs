@@ -95,7 +95,11 @@ impl Session {
                 resuming.waiting = found.into();
                 self.resume_next(resuming, out);
             }
-            Err(why) => self.say_notice(&unknown(&why), out),
+            Err(why) => {
+                // Who has waited in vain for the store once does not do so twice.
+                self.looked_back = true;
+                self.say_notice(&unknown(&why), out);
+            }
         }
         Ok(())
     }

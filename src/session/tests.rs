@@ -16,6 +16,7 @@ use crate::wire::{errors, messages};
 
 mod gauging;
 mod judged;
+mod measured;
 mod trying;
 mod versions;
 mod waiting;
@@ -88,7 +89,7 @@ impl Conversation {
             self.session.handle(Event::Recorded(Ok(DecisionId { writer: 1, seq: 1 })), self.now, &mut self.out);
         }
         // Nothing is left to be found out.
-        while let Some(Lookup::Unheard(_)) = self.out.lookup.take() {
+        while self.out.lookup.take_if(|lookup| matches!(lookup, Lookup::Unheard(_))).is_some() {
             self.session.handle(Event::Unheard(Ok(Vec::new())), self.now, &mut self.out);
         }
         // The other sessions of the database have nothing to close.

@@ -97,10 +97,10 @@ fn has_rival(backend: &mut dyn Backend, unheard: &Unheard, at_stake: &[Vec<Strin
         return Ok(true);
     };
     let (words, matches) = match backend.dialect() {
-        Dialect::Sqlite => (expression(at_stake, "\"", " AND ", " OR "), "d.id IN (SELECT rowid FROM texts WHERE texts MATCH $4)"),
+        Dialect::Sqlite => (expression(at_stake, "\"", " AND ", " OR "), "d.id IN (SELECT rowid FROM texts WHERE texts MATCH $3)"),
         Dialect::Postgres => (
             expression(at_stake, "'", " & ", " | "),
-            "EXISTS (SELECT 1 FROM texts t WHERE t.id = d.id AND t.words @@ CAST(CAST($4 AS TEXT) AS tsquery))",
+            "EXISTS (SELECT 1 FROM texts t WHERE t.id = d.id AND t.words @@ CAST(CAST($3 AS TEXT) AS tsquery))",
         ),
     };
     let sql = format!(
@@ -108,9 +108,9 @@ fn has_rival(backend: &mut dyn Backend, unheard: &Unheard, at_stake: &[Vec<Strin
          WHERE d.at_unix_micros >= $1 AND d.id <> $2
            AND d.database_name = (SELECT o.database_name FROM decisions o WHERE o.id = $2)
            AND d.decision <> '{REFUSED}' AND coalesce(d.fate, '') <> 'rolled-back'
-           AND (d.sqlstate IS NULL OR d.sqlstate IN ('08006', '57P01')) AND (d.rules LIKE '%{UNSEEN}%' OR {matches}) LIMIT $3"
+           AND (d.sqlstate IS NULL OR d.sqlstate IN ('08006', '57P01')) AND (d.rules LIKE '%{UNSEEN}%' OR {matches}) LIMIT $4"
     );
-    let values: [Value; 4] = [(at - BEFORE).into(), own.into(), MOST_OTHERS.into(), words.into()];
+    let values: [Value; 4] = [(at - BEFORE).into(), own.into(), words.into(), MOST_OTHERS.into()];
     let others = backend.query(&sql, &values)?;
     if i64::try_from(others.len()).unwrap_or(i64::MAX) >= MOST_OTHERS {
         return Ok(true);
