@@ -179,12 +179,13 @@ fn record(number: usize) -> Record {
         steps: vec![format!("ALTER TABLE {table} ADD CONSTRAINT check_{number} CHECK (column_{number} > 0) NOT VALID")],
         in_transaction: true,
         commit_is_announced: true,
-        facts: vec![RecordedFact { relation: table, oid: 16_400, kind: 'r', bytes: Some(54_000_000), rows: Some(1_000_000) }],
+        facts: vec![RecordedFact { relation: table, oid: 16_400, kind: 'r', bytes: Some(54_000_000), rows: Some(1_000_000), file: Some(16_400) }],
         former: vec![],
         tool_guess: None,
         server_version: 150_000,
         approval: None,
         tls: None,
+        mark: None,
     }
 }
 

@@ -64,10 +64,11 @@ async fn whatever_the_server_ran_is_in_the_log() {
     let told = compare(&records, &direct).await;
     let verified = audit(&proxy, &["verify"]);
     println!(
-        "PostgreSQL {}: {kills} kills; {} DDL statements in the server's log, all recorded; {} records: {told:?}; {verified}",
+        "PostgreSQL {}: {kills} kills; {} DDL statements in the server's log, all recorded; {} records: {told:?}, of which by the catalog {:?}; {verified}",
         cluster.version,
         logged.len(),
-        records.len()
+        records.len(),
+        settled(&proxy)
     );
     assert!(logged.len() as u64 > kills, "hardly anything ran");
 }
@@ -131,6 +132,17 @@ fn exported(proxy: &Proxy) -> Vec<Value> {
     audit(proxy, &["export"]).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// What was found out by looking at the catalog, and how often.
+fn settled(proxy: &Proxy) -> BTreeMap<String, usize> {
+    let store = rusqlite::Connection::open(&proxy.store).unwrap();
+    let mut fates = store.prepare("SELECT body ->> 'fate' FROM entries WHERE body ->> 'kind' = 'settled' AND body ->> 'by' = 'catalog'").unwrap();
+    let mut told = BTreeMap::new();
+    for fate in fates.query_map([], |row| row.get::<_, String>(0)).unwrap() {
+        *told.entry(fate.unwrap()).or_default() += 1;
+    }
+    told
+}
+
 /// The DDL that ran in that database while the tools were at it.
 fn logged(cluster: &Cluster, database: &str) -> Vec<String> {
     let text = std::fs::read_to_string(cluster.directory.join("data/server.log")).unwrap();
@@ -157,20 +169,40 @@ fn is_way_back(statement: &str, step: &str) -> bool {
     index.is_some_and(|index| statement.starts_with("DROP INDEX CONCURRENTLY") && statement.contains(index))
 }
 
+/// What the records say of one index, beside the catalog: each is made once, and dropped once at most.
+fn compare_index(name: &str, states: &BTreeMap<(&str, &str), &str>, indexes: &BTreeSet<String>) {
+    let of = |verb: &'static str| states.get(&(verb, name)).copied();
+    match (of("CREATE"), of("DROP")) {
+        (Some("unknown"), _) | (Some("done"), Some("unknown")) => {}
+        (Some("done"), None | Some("rolled-back" | "failed")) => assert!(indexes.contains(name), "{name} is not there: {states:?}"),
+        (Some("done"), Some("done")) | (Some("rolled-back" | "failed"), _) => assert!(!indexes.contains(name), "{name} is there: {states:?}"),
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
 /// What each record says, beside the catalog; how many say what.
 async fn compare(records: &[Value], direct: &Session) -> BTreeMap<String, usize> {
     let tables: BTreeSet<String> =
         direct.column("SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace").await.into_iter().collect();
-    let mut told = BTreeMap::new();
+    let indexes = direct.column("SELECT indexrelid::regclass::text FROM pg_index WHERE indisvalid").await.into_iter().collect();
+    let (mut told, mut of_indexes) = (BTreeMap::new(), BTreeMap::new());
     for record in records {
         let (sql, state) = (record["sql"].as_str().unwrap(), record["state"].as_str().unwrap());
         *told.entry(state.to_owned()).or_default() += 1;
+        if let Some((verb, rest)) = sql.split_once(" INDEX ") {
+            of_indexes.insert((verb, rest.split(' ').next().unwrap()), state);
+        }
         let Some(table) = sql.strip_prefix("CREATE TABLE ").and_then(|rest| rest.split(' ').next()) else { continue };
         match state {
             "done" => assert!(tables.contains(table), "it is not there: {record}"),
             "rolled-back" | "failed" => assert!(!tables.contains(table), "it is there: {record}"),
             "unknown" => {}
             state => panic!("{state} is no end: {record}"),
+        }
+    }
+    for (verb, name) in of_indexes.keys() {
+        if *verb == "CREATE" {
+            compare_index(name, &of_indexes, &indexes);
         }
     }
     told

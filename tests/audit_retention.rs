@@ -204,6 +204,7 @@ fn record(session: &str) -> Record {
         tool_guess: None,
         approval: None,
         tls: None,
+        mark: None,
     }
 }
 

@@ -89,7 +89,19 @@ fn every_key_with_a_default_is_in_effect() {
     // Only these have keys without a default.
     assert_eq!(
         sections,
-        BTreeSet::from(["approval", "directive", "exempt", "listener", "listener.tls", "monitor", "protect", "rules", "store", "thresholds", "upstream.tls"])
+        BTreeSet::from([
+            "approval",
+            "directive",
+            "exempt",
+            "listener",
+            "listener.tls",
+            "monitor",
+            "protect",
+            "rules",
+            "store",
+            "thresholds",
+            "upstream.tls"
+        ])
     );
 }
 

@@ -50,6 +50,7 @@ fn record(session: &str) -> Record {
         server_version: 150_000,
         approval: None,
         tls: None,
+        mark: None,
     }
 }
 

@@ -283,6 +283,9 @@ pub struct Settled {
     pub fate: Fate,
     /// By what: `pg_xact_status`, `catalog`.
     pub by: String,
+    /// What was seen, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
 }
 
 /// The beginning of a chain is taken away, from now on and in steps: where the process dies meanwhile, less of it is gone, and the next run says so.
@@ -304,7 +307,12 @@ mod tests {
 
     #[test]
     fn an_event_says_its_kind_first() {
-        let settled = Event::Settled(Settled { decision: DecisionId { writer: 3, seq: 118 }, fate: Fate::Committed, by: "pg_xact_status".into() });
+        let settled = Event::Settled(Settled {
+            decision: DecisionId { writer: 3, seq: 118 },
+            fate: Fate::Committed,
+            by: "pg_xact_status".into(),
+            evidence: None,
+        });
         let text = serde_json::to_string(&settled).unwrap();
         assert_eq!(text, r#"{"kind":"settled","decision":"3-118","fate":"committed","by":"pg_xact_status"}"#);
         assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), settled);

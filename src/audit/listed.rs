@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::event::Event;
-use super::record::DecisionId;
+use super::record::{DecisionId, Record};
 
 /// What is looked for; all of it must fit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -147,6 +147,8 @@ pub struct Listed {
     pub standing: Standing,
     /// How long it took, in microseconds.
     pub duration_micros: Option<i64>,
+    /// How long what was sent ran itself, in microseconds; none where that was not measured.
+    pub ran_micros: Option<i64>,
     /// The migration tool; none where it is not known.
     pub tool: Option<String>,
     /// The migration's version.
@@ -168,6 +170,14 @@ pub struct Story {
     pub listed: Listed,
     /// Its entries, and those of its transaction.
     pub events: Vec<(DecisionId, i64, Event)>,
+}
+
+impl Story {
+    /// What was decided.
+    #[must_use]
+    pub fn record(&self) -> Option<&Record> {
+        self.events.iter().find_map(|(_, _, event)| if let Event::Decision(record) = event { Some(&**record) } else { None })
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::approval::RecordedApproval;
+use super::settling::Mark;
 use crate::sql::former::Known;
 
 /// A decision, before it is acted upon.
@@ -56,6 +57,9 @@ pub struct Record {
     /// The migration tool that it seemed to be of by then; the log knows for certain what has an attribution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_guess: Option<String>,
+    /// By what it can be told what became of it, should nobody hear it; outside of transactions, and where the catalog can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Mark>,
 }
 
 /// A relation as it was when a statement was judged.
@@ -73,6 +77,9 @@ pub struct RecordedFact {
     /// Its rows, as the statistics have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
+    /// `pg_class.relfilenode`: another one is another file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<u32>,
 }
 
 /// A finding as recorded.
@@ -126,9 +133,75 @@ pub struct Outcome {
     pub sqlstate: Option<String>,
     /// From decision to reply, in microseconds.
     pub duration_micros: i64,
-    /// Strong locks that somebody saw the session hold meanwhile from outside.
+    /// How long what was sent ran itself, without pauses between tries and what was asked in between, in microseconds; none where that was not
+    /// measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran_micros: Option<i64>,
+    /// How often the monitor looked at the session meanwhile. Without a look nothing was seen, whatever was held.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub looks: u32,
+    /// Strong locks that it saw there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub locks_seen: Vec<String>,
+    pub locks_seen: Vec<LockSeen>,
+    /// Tables whose file was looked at before and behind a statement outside of any transaction; none where it was not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rewritten: Vec<Rewritten>,
+}
+
+/// Whether a table was written anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rewritten {
+    /// The table.
+    pub relation: String,
+    /// It has another file than before.
+    pub anew: bool,
+}
+
+/// A lock, as the monitor saw it from outside: SHARE UPDATE EXCLUSIVE or stronger, and granted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockSeen {
+    /// The relation.
+    pub relation: String,
+    /// The mode: `AccessExclusive` …
+    pub mode: String,
+    /// In the first look that showed it, in microseconds after the decision. It was held before, for as long as there is between two looks at most.
+    pub first_micros: i64,
+    /// In the last one.
+    pub last_micros: i64,
+    /// In so many looks.
+    pub looks: u32,
+}
+
+/// Of nobody in particular.
+#[cfg(test)]
+pub(crate) fn test_record() -> Record {
+    Record {
+        session: "s".into(),
+        transaction: 1,
+        listener: "l".into(),
+        client: "c".into(),
+        role: "r".into(),
+        database: "d".into(),
+        application_name: None,
+        sql: String::new(),
+        decision: "pass".into(),
+        findings: Vec::new(),
+        steps: Vec::new(),
+        in_transaction: false,
+        commit_is_announced: false,
+        facts: Vec::new(),
+        server_version: 150_000,
+        approval: None,
+        former: Vec::new(),
+        tool_guess: None,
+        tls: None,
+        mark: None,
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The number of a record: of its chain in the store, and of its entry in the chain. As text `3-118`.

@@ -28,6 +28,8 @@ pub struct Facts {
     pub held: Option<Held>,
     /// How fast the server is, where that was measured.
     pub speed: Option<Speed>,
+    /// The first transaction number that had not ended when the catalog was asked.
+    pub next_xid: Option<String>,
     /// A command may be tried on a temporary table.
     pub may_probe: bool,
     /// Commands that were tried.

@@ -1,5 +1,6 @@
 //! What the server knows: questions, facts, lock modes, and what this transaction changed.
 
+pub mod aftermath;
 pub mod assumed;
 pub mod drops;
 pub mod estimate;

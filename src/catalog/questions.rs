@@ -164,6 +164,7 @@ impl Inquiry {
             time_zone_is_utc,
             held: None,
             speed: None,
+            next_xid: None,
             may_probe: false,
             probed: Vec::new(),
             former: Vec::new(),
@@ -200,6 +201,7 @@ impl Inquiry {
             relation.value.volume = size.and_then(|size| size.volume);
         }
         facts.may_probe = catalog.may_probe;
+        facts.next_xid = catalog.next_xid.take();
         self.creation_schemas(&mut facts, &catalog);
         self.relations(&mut facts, catalog.relations.unwrap_or_default());
         self.types(&mut facts, catalog.types.unwrap_or_default());
@@ -388,6 +390,7 @@ struct CatalogAnswer {
     creation_schema: Option<String>,
     #[serde(default)]
     may_probe: bool,
+    next_xid: Option<String>,
     paths: Option<Vec<PathAnswer>>,
 }
 

@@ -217,6 +217,7 @@ impl World {
             scopes: vec![Scope::default(); paths.list.len()],
             time_zone_is_utc: self.utc,
             speed: self.speed,
+            next_xid: Some("7".into()),
             may_probe: true,
             probed: self.probed.clone(),
             former: Vec::new(),

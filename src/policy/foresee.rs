@@ -94,6 +94,7 @@ pub fn foresee(script: &Script, facts: &Facts, situation: &Situation<'_>, basis:
 fn of_scope(facts: &Facts, scope: Scope) -> Facts {
     // Nothing is tried where nothing runs.
     Facts {
+        next_xid: None,
         scopes: vec![scope],
         server_version: facts.server_version,
         time_zone_is_utc: facts.time_zone_is_utc,

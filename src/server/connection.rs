@@ -18,11 +18,11 @@ use crate::audit::record::Record;
 use crate::config::settings::{Pooler, Settings};
 use crate::deferred::promise::{Progress, Promise, PromiseId};
 use crate::policy::settings::{Mode, Principal};
-use crate::session::effects::{ApprovalAnswer, ApprovalQuestion, Close, Effects, Event as SessionEvent, Observed};
+use crate::session::effects::{ApprovalAnswer, ApprovalQuestion, Close, Effects, Event as SessionEvent, Lookup, Observed};
 use crate::session::{Identity, Session};
 use crate::store::{Store, StoreError, Wanted};
 use crate::telemetry::{
-    Attributed, Decision, DecisionEnded, Event, PromiseProgress, Promised, RewriteFinished, StoreFailed, StoreWritten, UpstreamError,
+    Attributed, Decision, DecisionEnded, EstimateMet, Event, PromiseProgress, Promised, RewriteFinished, StoreFailed, StoreWritten, UpstreamError,
 };
 
 use super::failpoint;
@@ -341,8 +341,12 @@ impl Connection {
 
     fn carry_out(&mut self) {
         for observed in std::mem::take(&mut self.effects.observed) {
-            let Observed::Rewrite { rule, took, succeeded } = observed;
-            RewriteFinished { session: &self.identity.id, rule, duration: took, ok: succeeded }.emit();
+            match observed {
+                Observed::Rewrite { rule, took, succeeded } => {
+                    RewriteFinished { session: &self.identity.id, rule, duration: took, ok: succeeded }.emit();
+                }
+                Observed::Estimate { of, ratio } => EstimateMet { of: of.label(), ratio }.emit(),
+            }
         }
         if let Some(speed) = self.effects.gauged.take() {
             self.shared.speeds.note(&self.address, speed, Instant::now());
@@ -364,6 +368,9 @@ impl Connection {
         }
         if let Some(question) = self.effects.approval.take() {
             self.asking = Some(Box::pin(ask_for_approval(self.shared.clone(), self.identity.id.clone(), question)));
+        }
+        if let Some(lookup) = self.effects.lookup.take() {
+            self.asking = Some(Box::pin(look_back(self.shared.clone(), self.identity.clone(), lookup)));
         }
         if std::mem::take(&mut self.effects.quiet_siblings) {
             let quiet = self.membership.quiet();
@@ -396,6 +403,9 @@ impl Connection {
                 self.follower.failed(id);
             }
             self.log(Logged::Outcome(Ended { decision: id, outcome }), "outcome");
+        }
+        for settled in std::mem::take(&mut self.effects.settled) {
+            self.log(Logged::Settled(settled), "settled");
         }
         for transaction in std::mem::take(&mut self.effects.transactions) {
             self.log(Logged::Transaction(transaction), "transaction");
@@ -548,6 +558,17 @@ async fn ask_for_approval(shared: Shared, session: String, question: ApprovalQue
         }
     };
     SessionEvent::Approval(answer)
+}
+
+/// Looks up what nobody has heard of earlier statements. Whoever cannot be answered settles nothing.
+async fn look_back(shared: Shared, identity: Identity, lookup: Lookup) -> SessionEvent {
+    match lookup {
+        Lookup::Unheard(place) => {
+            let found = shared.store.unheard(place, identity.principal.role.clone());
+            SessionEvent::Unheard(within_deadline(&shared, &identity.id, "unheard", found).await)
+        }
+        Lookup::Alone(asked) => SessionEvent::Alone(within_deadline(&shared, &identity.id, "alone", shared.store.alone(asked)).await),
+    }
 }
 
 /// Writes down what becomes of promises, one after the other. A failed write is told in the log: the next run finds out by looking.

@@ -13,6 +13,7 @@ use crate::catalog::former::Formerly;
 use crate::catalog::overlay::Overlay;
 use crate::sql::name::RelationName;
 use crate::sql::statement::{Statement, TransactionControl};
+use crate::sql::trace::Trace;
 
 use super::server::micros;
 
@@ -37,6 +38,8 @@ pub(super) struct Chronicle {
     facts: Vec<RecordedFact>,
     /// And what was before it.
     former: Vec<Formerly>,
+    /// What it leaves in the catalog, and the first transaction number that had not ended then.
+    traces: Option<(String, Vec<Trace>)>,
     /// Transactions that have ended and are not yet in the log.
     ended: Vec<Transaction>,
     /// How many statements of each kind have completed.
@@ -67,6 +70,7 @@ impl Chronicle {
             files: HashMap::new(),
             facts: Vec::new(),
             former: Vec::new(),
+            traces: None,
             ended: Vec::new(),
             kinds: BTreeMap::new(),
             taken: Vec::new(),
@@ -131,6 +135,16 @@ impl Chronicle {
     /// Those of the statement that is being recorded.
     pub(super) fn take_facts(&mut self) -> (Vec<RecordedFact>, Vec<Formerly>) {
         (std::mem::take(&mut self.facts), std::mem::take(&mut self.former))
+    }
+
+    /// What the statement leaves in the catalog.
+    pub(super) fn note_traces(&mut self, next_xid: Option<&String>, traces: Vec<Trace>) {
+        self.traces = next_xid.filter(|_| !traces.is_empty()).map(|next_xid| (next_xid.clone(), traces));
+    }
+
+    /// That of the statement that is being recorded.
+    pub(super) fn take_traces(&mut self) -> Option<(String, Vec<Trace>)> {
+        self.traces.take()
     }
 
     /// Decisions that share a transaction are in the log, and it may still commit.
@@ -218,6 +232,7 @@ fn recorded(relation: &RelationFacts) -> RecordedFact {
         kind: relation.kind,
         bytes: relation.bytes,
         rows: relation.volume.map(|volume| volume.rows),
+        file: relation.file,
     }
 }
 

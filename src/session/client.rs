@@ -145,6 +145,10 @@ impl Session {
             self.resume(&script, now, out);
             return Ok(Flow::Wait);
         }
+        if self.looks_back_before(&script) {
+            self.look_back(out);
+            return Ok(Flow::Wait);
+        }
         if self.is_held_back(&script) {
             return Ok(Flow::Wait);
         }
@@ -196,6 +200,10 @@ impl Session {
         }
         if self.resumes_before(&script) {
             self.resume(&script, now, out);
+            return Ok(Flow::Wait);
+        }
+        if self.looks_back_before(&script) {
+            self.look_back(out);
             return Ok(Flow::Wait);
         }
         // To be analyzed it needs a snapshot, too.

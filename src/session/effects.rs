@@ -8,8 +8,10 @@ use bytes::Bytes;
 
 use crate::audit::approval::{Reserved, Use, UseEnded};
 use crate::audit::attribution::{Decision, Noticed};
-use crate::audit::event::{Trail, Transaction};
+use crate::audit::comparison::Form;
+use crate::audit::event::{Settled, Trail, Transaction};
 use crate::audit::record::{DecisionId, Outcome, Record};
+use crate::audit::settling::Unheard;
 pub use crate::catalog::estimate::Speed;
 use crate::deferred::promise::{Pending, Place, Progress, Promise, PromiseId};
 use crate::policy::settings::PolicySettings;
@@ -37,6 +39,10 @@ pub enum Event {
     Noted,
     /// What the store has of earlier promises; or why it does not say.
     Pending(Result<Vec<Pending>, String>),
+    /// Which statements have an end that nobody heard; or why the log does not say.
+    Unheard(Result<Vec<Unheard>, String>),
+    /// Of which of them the log has nothing else; or why it does not say.
+    Alone(Result<Vec<DecisionId>, String>),
     /// The other sessions of the database have closed what a concurrent build would wait for.
     SiblingsQuiet,
     /// Another session asks this one to close what a concurrent build would wait for.
@@ -80,6 +86,8 @@ pub struct Effects {
     pub approval: Option<ApprovalQuestion>,
     /// What became of uses that were taken.
     pub uses: Vec<UseEnded>,
+    /// Look up something else in the log, then answer with the event of that name.
+    pub lookup: Option<Lookup>,
     /// Ask the other sessions of the database to be quiet, then answer with [`Event::SiblingsQuiet`].
     pub quiet_siblings: bool,
     /// What this session asked them for has come to its end: they may go on.
@@ -94,6 +102,8 @@ pub struct Effects {
     pub progress: Vec<(PromiseId, Progress)>,
     /// Outcomes of decisions recorded earlier.
     pub outcomes: Vec<(DecisionId, Outcome)>,
+    /// What was found out of decisions whose end nobody heard.
+    pub settled: Vec<Settled>,
     /// What tells of migrations, in order; behind the outcomes.
     pub noticed: Vec<Noticed>,
     /// Transactions that have ended.
@@ -124,6 +134,15 @@ pub enum ApprovalAnswer {
     Looked(bool),
 }
 
+/// What the log is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// Statements that this role ran there, and whose end nobody heard: [`Event::Unheard`].
+    Unheard(Place),
+    /// Those of which the log has nothing else that had to do with the same: [`Event::Alone`].
+    Alone(Vec<Unheard>),
+}
+
 /// What is looked at from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watch {
@@ -134,7 +153,7 @@ pub struct Watch {
 }
 
 /// Something that an operator counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Observed {
     /// A rewrite ran to its end.
     Rewrite {
@@ -144,6 +163,13 @@ pub enum Observed {
         took: Duration,
         /// It reached its end state.
         succeeded: bool,
+    },
+    /// A statement has ended of which a time was said.
+    Estimate {
+        /// What ran.
+        of: Form,
+        /// How many times as long as was likely.
+        ratio: f64,
     },
 }
 

@@ -11,11 +11,14 @@ use crate::deferred::promise::Place;
 
 use super::effects::{Close, Effects};
 use super::own::{Ending, OwnExchange, server_error};
+use super::settling::Process;
 use super::work::Work;
 use super::{Fatal, Progress, Session};
 
 /// Everything that the start-up packet cannot tell, as JSON.
 const QUESTION: &str = "SELECT pg_catalog.json_build_object('pid', pg_catalog.pg_backend_pid(), 'standby', pg_catalog.pg_is_in_recovery(), \
+     'started', (SELECT pg_catalog.date_part('epoch', a.backend_start)::pg_catalog.text FROM pg_catalog.pg_stat_activity a \
+      WHERE a.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()), \
      'database', pg_catalog.current_database(), 'system', (SELECT s.system_identifier FROM pg_catalog.pg_control_system() s)::pg_catalog.text, 'settings', \
      (SELECT pg_catalog.json_agg(c) FROM pg_catalog.pg_db_role_setting s CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) c \
       WHERE (s.setrole OPERATOR(pg_catalog.=) 0::pg_catalog.oid OR s.setrole OPERATOR(pg_catalog.=) \
@@ -28,6 +31,8 @@ const QUESTION: &str = "SELECT pg_catalog.json_build_object('pid', pg_catalog.pg
 struct Greeting {
     pid: u32,
     standby: bool,
+    /// When the process began, in seconds since 1970.
+    started: Option<String>,
     /// The cluster, whatever its name: a transaction's number means something in one only.
     system: Option<String>,
     database: Option<String>,
@@ -62,6 +67,7 @@ impl Session {
             return Err(pooler_between(announced, greeting.pid));
         }
         self.standby = greeting.standby;
+        self.process = greeting.started.map(|started| Process { pid: greeting.pid, started });
         self.place = greeting.system.zip(greeting.database).map(|(system, database)| Place { system, database });
         let role =
             greeting.settings.iter().flatten().filter_map(|setting| setting.split_once('=')).filter_map(|(_, value)| milliseconds(value.as_bytes()));

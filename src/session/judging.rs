@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::audit::record::DecisionId;
+use crate::catalog::aftermath;
 use crate::catalog::facts::Facts;
 use crate::catalog::questions::{Answer, Inquiry};
 use crate::catalog::shadows::{self, Shadows};
@@ -132,6 +133,10 @@ impl Session {
             self.gauge(subject, facts, out);
             return Ok(());
         }
+        if !subject.in_transaction && outcome.record {
+            let in_steps = matches!(outcome.decision.plan, Plan::Rewrite(_));
+            self.chronicle.note_traces(facts.next_xid.as_ref(), aftermath::traces(&subject.script, &facts, in_steps));
+        }
         if let Some(wanted) = outcome.wanted.clone().filter(|_| self.grant.is_none()) {
             self.seek_approval(subject, facts, wanted, outcome, out);
             return Ok(());
@@ -148,6 +153,7 @@ impl Session {
         self.note_decision(&subject, &outcome, out);
         let record = Box::new(self.record(&subject, &outcome));
         self.grant_ends(&outcome);
+        self.prepare_to_measure(&record, &subject, out);
         out.record = Some(record);
         self.work = Work::Recording(Box::new(subject), Box::new(outcome));
         Ok(())
@@ -180,7 +186,11 @@ impl Session {
                 Ran { decision: Some(Decided { id, at: now }), ..Ran::default() }.refused(CLIENT_GONE, now, out);
                 Ok(())
             }
-            Ok(id) => self.act(*subject, *outcome, Some(Decided { id, at: now }), out),
+            Ok(id) => {
+                let decided = Decided { id, at: now };
+                self.begin_to_measure(decided);
+                self.act(*subject, *outcome, Some(decided), out)
+            }
             Err(_) if self.is_skipped(&subject) => {
                 self.work = Work::Open;
                 Ok(())

@@ -35,6 +35,7 @@ mod holders;
 mod in_the_way;
 mod interrupted;
 mod judging;
+mod measured;
 mod own;
 mod patience;
 mod polling;
@@ -47,6 +48,7 @@ mod resuming;
 pub mod runner;
 mod running;
 mod server;
+mod settling;
 mod siblings;
 pub mod sight;
 mod splitting;
@@ -80,9 +82,11 @@ use chronicle::Chronicle;
 use effects::{Close, Effects, Event};
 use enclosing::Block;
 use gauging::Pace;
+use measured::{Measured, Unwritten};
 use own::OwnExchange;
 use registry::Registry;
 use replies::Replies;
+use settling::Process;
 use splitting::Split;
 use versions::Versions;
 use work::Work;
@@ -158,6 +162,10 @@ pub struct Session {
     own: Option<OwnExchange>,
     questions: Questions,
     chronicle: Chronicle,
+    /// The recorded statement that runs.
+    measured: Option<Measured>,
+    /// What is asked behind it before its outcome is written.
+    unwritten: Option<Box<Unwritten>>,
     /// Set while the server reads CopyData.
     copying_in: bool,
     /// The server skips to the next Sync; so do we.
@@ -171,6 +179,10 @@ pub struct Session {
     standby: bool,
     /// Cluster and database, as the server named them.
     place: Option<Place>,
+    /// The server's process, where its beginning is known.
+    process: Option<Process>,
+    /// What nobody heard of earlier statements of this role has been looked at.
+    looked_back: bool,
     /// What earlier transactions of this role were promised has been looked at.
     resumed: bool,
     /// What of it is still to do, and not to be tried without a person's word.
@@ -244,12 +256,16 @@ impl Session {
             split: None,
             own: None,
             questions: Questions::default(),
+            measured: None,
+            unwritten: None,
             copying_in: false,
             skipping: false,
             parsed: None,
             parameters: Parameters::default(),
             standby: false,
             place: None,
+            process: None,
+            looked_back: false,
             resumed: false,
             pending: Vec::new(),
             told: Vec::new(),
@@ -306,6 +322,10 @@ impl Session {
         if let Err(fatal) = self.step(event, now, out) {
             self.end(&fatal, out);
         }
+        if self.closed {
+            self.tell_measured(out);
+            self.write_without_files(out);
+        }
     }
 
     fn step(&mut self, event: Event, now: Instant, out: &mut Effects) -> Progress {
@@ -320,6 +340,8 @@ impl Session {
             Event::Promised(result) => self.promised(result, now, out)?,
             Event::Noted => self.noted(out),
             Event::Pending(result) => self.pending_found(result, now, out)?,
+            Event::Unheard(found) => self.unheard_found(found.unwrap_or_default(), out),
+            Event::Alone(found) => self.alone_found(found.ok().as_deref(), now, out),
             Event::Tick => self.tick(now, out),
             Event::Seen(sight) => self.seen(sight.as_deref(), now, out),
             Event::SiblingsQuiet => self.siblings_are_quiet(now, out)?,
@@ -336,11 +358,16 @@ impl Session {
             }
         }
         self.note_end_of_build(out);
+        self.tell_measured(out);
+        self.ask_for_files(out);
         self.read_client(now, out)?;
         self.stay_quiet(out);
         self.close_questions(out);
         self.tell_noticed(out);
         self.maybe_end(now, out);
+        self.tell_measured(out);
+        self.stop_measuring();
+        self.note_look(now, out);
         out.transactions.extend(self.chronicle.take_ended());
         out.uses.extend(self.chronicle.take_uses(&out.outcomes));
         Ok(())

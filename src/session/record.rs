@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::audit::record::{Record, RecordedEstimate, RecordedFinding};
+use crate::audit::settling::Mark;
 use crate::catalog::estimate::Estimate;
 use crate::catalog::former::Formerly;
 use crate::policy::decide::Outcome;
@@ -11,6 +12,7 @@ use crate::sql::former::{Aspect, Known, Was};
 use crate::sql::name::Literal;
 use crate::sql::redact::{Literals, redact, redact_words};
 use crate::sql::rewrite;
+use crate::sql::trace::Trace;
 
 use super::Session;
 use super::work::Subject;
@@ -19,6 +21,7 @@ impl Session {
     /// The record of a decision; its time is stamped where there is a clock.
     pub(super) fn record(&mut self, subject: &Subject, outcome: &Outcome) -> Record {
         let (facts, former) = self.chronicle.take_facts();
+        let traces = self.chronicle.take_traces();
         let principal = &self.identity.principal;
         let (text, literals) = (&subject.script.text, self.settings.literals);
         Record {
@@ -41,8 +44,21 @@ impl Session {
             approval: self.recorded_approval(outcome),
             tls: self.identity.tls.clone(),
             tool_guess: self.versions.guessed().map(|guess| guess.tool.name().to_owned()),
+            mark: traces.filter(|_| !subject.in_transaction && runs(outcome)).and_then(|traces| self.mark(traces)),
         }
     }
+
+    /// By what it can be told what became of it; nothing where it is not known who runs it, and where.
+    fn mark(&self, (next_xid, traces): (String, Vec<Trace>)) -> Option<Mark> {
+        let (place, process) = (self.place.as_ref()?, self.process.as_ref()?);
+        let (backend, backend_started) = (process.pid, process.started.clone());
+        Some(Mark { system: place.system.clone(), backend, backend_started, next_xid, traces })
+    }
+}
+
+/// The statement, or what is to have its effect, is sent; and by itself.
+fn runs(outcome: &Outcome) -> bool {
+    matches!(outcome.decision.plan, Plan::Pass | Plan::Edit(_) | Plan::Rewrite(_))
 }
 
 /// A value that is not to be written down is not half written down: the way back could not use it.

@@ -46,7 +46,7 @@ impl Resuming {
 }
 
 /// Everything but rows and settings.
-fn may_change_schema(script: &Script) -> bool {
+pub(super) fn may_change_schema(script: &Script) -> bool {
     script.statements.iter().any(|parsed| match &parsed.statement {
         Statement::Transaction(control) => *control == TransactionControl::Begin,
         Statement::Query(_) | Statement::Setting(_) | Statement::Copy(_) | Statement::Deallocate(_) | Statement::Brief("SHOW") => false,
@@ -95,7 +95,11 @@ impl Session {
                 resuming.waiting = found.into();
                 self.resume_next(resuming, out);
             }
-            Err(why) => self.say_notice(&unknown(&why), out),
+            Err(why) => {
+                // Who has waited in vain for the store once does not do so twice.
+                self.looked_back = true;
+                self.say_notice(&unknown(&why), out);
+            }
         }
         Ok(())
     }

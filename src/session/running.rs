@@ -13,7 +13,7 @@ use super::batch::Batch;
 use super::completion::{Decided, Ran};
 use super::effects::{Effects, Observed};
 use super::own::{Ending, server_error};
-use super::runner::{Failure, Next, Runner, ServerError};
+use super::runner::{Doing, Failure, Next, Runner, ServerError};
 use super::server::micros;
 use super::ticks::Ticks;
 use super::wholes::promising;
@@ -75,7 +75,12 @@ impl Session {
                 return self.run_next(rewriting, next, now, out);
             }
             Next::Promise => return self.promise_whole(rewriting, now, out),
-            Next::Run(sql, parameters) => self.run_own(&sql, &parameters, Ending::Sync, out),
+            Next::Run(sql, parameters) => {
+                if rewriting.runner.doing() == Some(Doing::Step) {
+                    self.step_begins(now);
+                }
+                self.run_own(&sql, &parameters, Ending::Sync, out);
+            }
             Next::Finished(result) => return self.rewritten(&rewriting, result, now, out),
         }
         self.work = Work::Running(rewriting);
@@ -129,6 +134,14 @@ impl Session {
             Work::Quieting => self.is_quiet(out),
             Work::Closing => Ok(()),
             Work::Approving(approving) => self.locks_are_known(approving, &exchange, out),
+            Work::Settling(settling) => {
+                self.settling(settling, exchange, out);
+                Ok(())
+            }
+            Work::Measuring => {
+                self.files_answered(exchange, out);
+                Ok(())
+            }
             Work::Splitting => {
                 self.split_own_finished(exchange.error.as_ref(), out);
                 Ok(())
@@ -140,6 +153,7 @@ impl Session {
             Work::Committing(committing) => self.committing(committing, exchange, now, out),
             Work::Resuming(resuming) => self.resuming(resuming, exchange, now, out),
             Work::Running(mut rewriting) => {
+                self.step_ends(exchange.error.is_none(), now);
                 let next = if std::mem::take(&mut rewriting.leaving_batch) {
                     rewriting.runner.start()
                 } else {

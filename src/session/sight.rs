@@ -4,6 +4,7 @@ use std::fmt::{self, Display};
 
 use serde::Deserialize;
 
+use crate::sql::name::RelationName;
 use crate::sql::redact::without_values;
 
 /// The one parameter is the process id of the session, the answer is JSON text. It runs under the search path of the monitor's role, so that its
@@ -20,6 +21,16 @@ const QUERY_HEAD: usize = 60;
 pub struct Sight {
     progress: Option<Measures>,
     blockers: Vec<Blocker>,
+    #[serde(default)]
+    locks: Vec<Lock>,
+}
+
+/// A strong lock that the watched session holds.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Lock {
+    schema: String,
+    name: String,
+    mode: String,
 }
 
 /// `pg_stat_progress_create_index`; all of it is null where the role may not see it.
@@ -62,6 +73,12 @@ impl Sight {
     /// What was seen of the session of that process id.
     pub(super) fn blocker(&self, pid: i64) -> Option<&Blocker> {
         self.blockers.iter().find(|blocker| blocker.pid == pid)
+    }
+
+    /// The strong locks that the session holds: relation and mode, as the manual's table has it.
+    pub(super) fn locks(&self) -> impl Iterator<Item = (String, &str)> {
+        let named = |lock: &Lock| RelationName::qualified(&*lock.schema, &*lock.name).to_string();
+        self.locks.iter().map(move |lock| (named(lock), lock.mode.strip_suffix("Lock").unwrap_or(&lock.mode)))
     }
 
     /// What a concurrent build is at.

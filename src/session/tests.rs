@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-use super::effects::{Close, Effects, Event};
+use super::effects::{Close, Effects, Event, Lookup};
 use super::gauging::Pace;
 use super::registry::Known;
 use super::{Identity, Session, Status};
@@ -16,6 +16,7 @@ use crate::wire::{errors, messages};
 
 mod gauging;
 mod judged;
+mod measured;
 mod recording;
 mod trying;
 mod versions;
@@ -95,6 +96,10 @@ impl Conversation {
             self.records.push(*record);
             let id = DecisionId { writer: 1, seq: i64::try_from(self.records.len()).unwrap() };
             self.session.handle(Event::Recorded(Ok(id)), self.now, &mut self.out);
+        }
+        // Nothing is left to be found out.
+        while self.out.lookup.take_if(|lookup| matches!(lookup, Lookup::Unheard(_))).is_some() {
+            self.session.handle(Event::Unheard(Ok(Vec::new())), self.now, &mut self.out);
         }
         // The other sessions of the database have nothing to close.
         while std::mem::take(&mut self.out.quiet_siblings) {

@@ -238,6 +238,9 @@ impl Session {
 
     /// All replies to our statements are there.
     pub(super) fn trying_on(&mut self, mut trying: Box<Trying>, exchange: OwnExchange, now: Instant, out: &mut Effects) -> Progress {
+        if matches!(trying.stage, Stage::Once | Stage::Try(_)) {
+            self.step_ends(exchange.error.is_none(), now);
+        }
         match (std::mem::replace(&mut trying.stage, Stage::Look), &exchange.error) {
             (Stage::Apart, None) => self.ask_limits(trying, out),
             (Stage::Limits, error) => {
@@ -285,6 +288,7 @@ impl Session {
     fn begin_tries(&mut self, mut trying: Box<Trying>, now: Instant, out: &mut Effects) {
         let is_new = |relation: &_| self.overlay.created(relation) || is_version_table(relation);
         if trying.in_block && trying.holders.as_ref().is_some_and(|holders| holders.holds_of_others(is_new)) {
+            self.step_begins(now);
             self.run_own(&trying.sql, &[], Ending::Sync, out);
             trying.stage = Stage::Once;
             self.work = Work::Trying(trying);
@@ -319,6 +323,7 @@ impl Session {
             self.run_owns(&[(SET, &[serde_json::Value::from(limits).to_string()]), (&trying.sql, &[])], Ending::Sync, out);
             1
         };
+        self.step_begins(now);
         trying.stage = Stage::Try(Run { begun: now, lock_ms, bound_ms, place });
         self.work = Work::Trying(trying);
     }

@@ -16,20 +16,21 @@ impl Session {
     /// A client waits, or its session works on for nobody.
     #[must_use]
     pub fn waits(&self) -> bool {
-        self.ticks().is_some() || matches!(self.work, Work::Trying(_))
+        self.ticks().is_some() || matches!(self.work, Work::Trying(_)) || self.is_measured()
     }
 
     /// When a client that waits is to hear that its wait goes on, or to be looked for, or something is to be tried again.
     #[must_use]
     pub fn next_tick(&self) -> Option<Instant> {
-        match &self.work {
-            Work::Polling(polling) => return polling.next(),
-            Work::Trying(trying) => return trying.next(),
-            Work::Approving(approving) => return approving.next(),
-            _ => {}
-        }
-        let ticks = self.ticks()?;
-        if self.watched().is_some() { ticks.looks.next() } else { Some(ticks.next()) }
+        let due = match (&self.work, self.ticks()) {
+            (Work::Polling(polling), _) => polling.next(),
+            (Work::Trying(trying), _) => trying.next(),
+            (Work::Approving(approving), _) => approving.next(),
+            // It looks for itself.
+            (_, Some(ticks)) => return if self.watched().is_some() { ticks.looks.next() } else { Some(ticks.next()) },
+            (_, None) => None,
+        };
+        due.into_iter().chain(self.next_look()).min()
     }
 
     pub(super) fn tick(&mut self, now: Instant, out: &mut Effects) {
@@ -37,7 +38,7 @@ impl Session {
         self.wait_for_approval(now, out);
         let (watched, step) = (self.watched(), self.waits_for());
         let beside = self.runner().map(Runner::in_the_way).unwrap_or_default();
-        let Some(ticks) = self.ticks_mut() else { return };
+        let Some(ticks) = self.ticks_mut() else { return self.look_at_locks(now, out) };
         let told = ticks.due(now);
         match (step, watched) {
             (Some(_), Some(pid)) => {
@@ -55,6 +56,7 @@ impl Session {
 
     /// The monitor has looked; `None` where it could not.
     pub(super) fn seen(&mut self, sight: Option<&Sight>, now: Instant, out: &mut Effects) {
+        self.saw_locks(sight, now);
         self.seen_in_the_way(sight, now, out);
         let step = self.waits_for();
         let Some(ticks) = self.ticks_mut() else { return };

@@ -91,7 +91,7 @@ impl Session {
         };
         let promise = Promise {
             session: self.identity.id.clone(),
-            transaction: self.chronicle.number(),
+            transaction: self.recorded_transaction(),
             place: place.clone(),
             role: self.identity.principal.role.clone(),
             xid: String::new(),

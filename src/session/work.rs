@@ -21,6 +21,7 @@ use super::enclosing::Enclosing;
 use super::polling::Polling;
 use super::resuming::Resuming;
 use super::runner::Runner;
+use super::settling::Settling;
 use super::ticks::Ticks;
 use super::trying::Trying;
 use super::wholes::Promising;
@@ -82,6 +83,10 @@ pub(super) enum Work {
     TakingCommitBack(Box<Subject>, Box<Refusal>, Option<Decided>),
     /// The questions of a block are being closed.
     Closing,
+    /// What became of statements whose end nobody heard.
+    Settling(Settling),
+    /// What files the tables of a statement have behind it.
+    Measuring,
     /// Portals are being closed that another session's build would wait for.
     Quieting,
     /// What earlier transactions were promised.

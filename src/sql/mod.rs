@@ -12,3 +12,4 @@ pub mod redact;
 pub mod rewrite;
 pub mod statement;
 pub mod tokens;
+pub mod trace;

@@ -90,6 +90,14 @@ impl Row {
         }
     }
 
+    /// The number of this column, where it is not NULL.
+    pub(crate) fn maybe_int(&self, column: usize) -> Option<i64> {
+        match self.0.get(column) {
+            Some(Value::Int(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
     /// The bytes of this column; what is none is empty.
     pub(crate) fn bytes(&self, column: usize) -> &[u8] {
         match self.0.get(column) {

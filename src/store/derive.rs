@@ -29,7 +29,10 @@ pub(super) fn derive(event: &Event, entry: DecisionId, at: i64, dialect: Dialect
             [(&ended.session).into(), key(entry).into()],
         ),
         Event::Settled(Settled { decision, fate, .. }) => {
-            derived.push("UPDATE decisions SET fate = $1 WHERE id = $2", [fate.label().into(), key(*decision).into()]);
+            derived.push(
+                "UPDATE decisions SET fate = $1 WHERE id = $2 AND coalesce(fate, 'unknown') = 'unknown'",
+                [fate.label().into(), key(*decision).into()],
+            );
             derived.follows(*decision, entry);
         }
         Event::Deferred(step) => derived.deferred(step, entry),
@@ -93,8 +96,8 @@ impl Derived {
         );
         self.push(
             "INSERT INTO decisions (id, at_unix_micros, session, transaction_number, shared, client, role, database_name, application_name, head, decision,
-                                    rules, relations, tool_guess)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO NOTHING",
+                                    rules, relations, tool_guess, mark)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO NOTHING",
             [
                 id.into(),
                 at.into(),
@@ -110,6 +113,7 @@ impl Derived {
                 joined(&rules).into(),
                 joined(&relations).into(),
                 record.tool_guess.clone().into(),
+                record.mark.as_ref().map(|mark| mark.system.clone()).into(),
             ],
         );
         if let Some(approval) = &record.approval {
@@ -137,8 +141,14 @@ impl Derived {
     fn outcome(&mut self, Ended { decision, outcome }: &Ended, entry: DecisionId) {
         self.follows(*decision, entry);
         self.push(
-            "UPDATE decisions SET tag = $1, sqlstate = $2, duration_micros = $3 WHERE id = $4",
-            [outcome.tag.clone().into(), outcome.sqlstate.clone().into(), outcome.duration_micros.into(), key(*decision).into()],
+            "UPDATE decisions SET tag = $1, sqlstate = $2, duration_micros = $3, ran_micros = $4 WHERE id = $5",
+            [
+                outcome.tag.clone().into(),
+                outcome.sqlstate.clone().into(),
+                outcome.duration_micros.into(),
+                outcome.ran_micros.into(),
+                key(*decision).into(),
+            ],
         );
     }
 
@@ -154,7 +164,7 @@ impl Derived {
         );
     }
 
-    /// What becomes of a promise tells what became of its transaction, where nobody had heard it.
+    /// What becomes of a promise tells what became of its transaction, or of the statement outside of any that it is, where nobody had heard it.
     fn deferred(&mut self, step: &DeferredStep, entry: DecisionId) {
         self.push(
             "INSERT INTO follows (id, entry) SELECT entry, CAST($1 AS BIGINT) FROM announced WHERE id = $2 ON CONFLICT DO NOTHING",
@@ -168,7 +178,7 @@ impl Derived {
         };
         self.push(
             "UPDATE decisions SET fate = $1 WHERE fate IS NULL AND (session, transaction_number) =
-               (SELECT session, transaction_number FROM announced WHERE id = $2 AND whole IS NULL)",
+               (SELECT session, transaction_number FROM announced WHERE id = $2)",
             [fate.label().into(), step.promise.into()],
         );
     }

@@ -8,12 +8,12 @@ use super::error::StoreError;
 use super::plan::{id, key};
 use crate::audit::chain::Entry;
 use crate::audit::event::{Ended, Event};
-use crate::audit::record::DecisionId;
+use crate::audit::record::{DecisionId, Outcome};
 
 /// The columns that a decision's own entry fills, in the order of the parameters of its INSERT.
 const OF_DECISION: &str =
     "id, at_unix_micros, session, transaction_number, shared, client, role, database_name, application_name, head, decision, rules,
-    relations, tool_guess";
+    relations, tool_guess, mark";
 
 /// No process is so many entries behind with what follows from them, whatever stands there of how far it is.
 const UNDERIVED: i64 = 4_096;
@@ -64,8 +64,9 @@ fn decision(backend: &dyn Backend, row: Option<&Row>, event: &Event, id: Decisio
 }
 
 fn outcome(backend: &mut dyn Backend, ended: &Ended, is_derived: bool) -> Result<Option<String>, StoreError> {
-    let rows = backend.query("SELECT tag, sqlstate, duration_micros FROM decisions WHERE id = $1", &[key(ended.decision).into()])?;
-    let said: [Value; 3] = [ended.outcome.tag.clone().into(), ended.outcome.sqlstate.clone().into(), ended.outcome.duration_micros.into()];
+    let rows = backend.query("SELECT tag, sqlstate, duration_micros, ran_micros FROM decisions WHERE id = $1", &[key(ended.decision).into()])?;
+    let Outcome { tag, sqlstate, duration_micros, ran_micros, .. } = &ended.outcome;
+    let said: [Value; 4] = [tag.clone().into(), sqlstate.clone().into(), (*duration_micros).into(), (*ran_micros).into()];
     let none_yet = |row: &Row| !is_derived && row.maybe_text(0).is_none() && row.maybe_text(1).is_none();
     let differs = rows.first().is_some_and(|row| row.0 != said && !none_yet(row));
     Ok(differs.then(|| format!("decision {} is listed with another outcome", ended.decision)))

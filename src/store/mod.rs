@@ -22,6 +22,7 @@ mod retention;
 mod schema;
 mod search;
 mod sqlite;
+mod unheard;
 mod writer;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::audit::chain::{Entry, Head};
 use crate::audit::event::{Attribution, Ended, Event, Trail};
 use crate::audit::listed::{Listed, Search, Story};
 use crate::audit::record::{DecisionId, Outcome, Record};
+use crate::audit::settling::Unheard;
 use crate::audit::summary::Decided;
 use crate::deferred::promise::{Pending, Place as At, Progress, Promise, PromiseId};
 use backend::Backend;
@@ -205,6 +207,22 @@ impl Store {
     /// When they could not be read.
     pub async fn pending(&self, wanted: Wanted) -> Result<Vec<Pending>, StoreError> {
         self.read(move |backend| promises::pending(backend, &wanted)).await
+    }
+
+    /// Statements outside of any transaction that this role ran there, whose end nobody has heard, and of which the catalog can tell; oldest first.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn unheard(&self, place: At, role: String) -> Result<Vec<Unheard>, StoreError> {
+        self.read(move |backend| unheard::of(backend, &place, &role)).await
+    }
+
+    /// Of these, those of which nothing else in the log had to do with the same at that time or later.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn alone(&self, asked: Vec<Unheard>) -> Result<Vec<DecisionId>, StoreError> {
+        self.read(move |backend| unheard::alone(backend, &asked)).await
     }
 
     /// Decisions in the order in which they were taken, a page of them; an empty one is behind the last.

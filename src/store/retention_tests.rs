@@ -283,7 +283,7 @@ async fn what_something_young_follows_stays() {
     derived(&store).await;
     reader(&path).execute("UPDATE announced SET state = 'settled'", []).unwrap();
     let limit = unix_micros();
-    let settled = |decision| Event::Settled(Settled { decision, fate: Fate::Committed, by: "pg_xact_status".into() });
+    let settled = |decision| Event::Settled(Settled { decision, fate: Fate::Committed, by: "pg_xact_status".into(), evidence: None });
     store.event(settled(third)).await.unwrap();
     derived(&store).await;
     let kept = async |needed: DecisionId| {

@@ -55,6 +55,7 @@ CREATE TABLE decisions (
     tag TEXT,
     sqlstate TEXT,
     duration_micros BIGINT,
+    ran_micros BIGINT,
     fate TEXT,
     tool TEXT,
     version TEXT,
@@ -62,7 +63,9 @@ CREATE TABLE decisions (
     direction TEXT,
     -- 1: the tool has not said that the migration is done.
     unfinished BIGINT,
-    tool_guess TEXT
+    tool_guess TEXT,
+    -- The cluster in whose catalog it can be seen what became of it.
+    mark TEXT
 );
 CREATE INDEX decisions_at ON decisions (at_unix_micros, id);
 CREATE INDEX decisions_session ON decisions (session, transaction_number);
@@ -71,6 +74,7 @@ CREATE INDEX decisions_database ON decisions (database_name, at_unix_micros);
 CREATE INDEX decisions_decision ON decisions (decision, at_unix_micros);
 CREATE INDEX decisions_version ON decisions (version, tool) WHERE version IS NOT NULL;
 CREATE INDEX decisions_open ON decisions (id) WHERE tag IS NULL AND sqlstate IS NULL AND fate IS NULL;
+CREATE INDEX decisions_unheard ON decisions (mark, database_name, role) WHERE mark IS NOT NULL AND tag IS NULL AND fate IS NULL;
 CREATE TABLE marks (
     mark TEXT NOT NULL,
     at_unix_micros BIGINT NOT NULL,

@@ -17,7 +17,7 @@ const COLUMNS: &str =
     CASE WHEN EXISTS (SELECT 1 FROM sessions s WHERE s.session = d.session)
            OR NOT EXISTS (SELECT 1 FROM writers w WHERE w.number = d.id >> 40 AND w.seen_at > $1) THEN 1 ELSE 0 END, d.shared,
     CASE WHEN d.shared = 2 AND NOT EXISTS (SELECT 1 FROM announced a WHERE a.session = d.session AND a.transaction_number = d.transaction_number)
-         THEN 1 ELSE 0 END, d.unfinished, d.tool_guess";
+         THEN 1 ELSE 0 END, d.unfinished, d.tool_guess, d.ran_micros";
 
 /// A question that grows.
 struct Query {
@@ -108,7 +108,7 @@ pub(super) fn after(backend: &mut dyn Backend, (at, after): (i64, DecisionId), m
          ORDER BY d.at_unix_micros, d.id LIMIT $4"
     );
     let rows = backend.query(&sql, &[(now - SILENT).into(), at.into(), key(after).into(), i64::from(most).into()])?;
-    rows.iter().map(|row| Ok((listed(row), event(id(row.int(0)), &row.text(25))?))).collect()
+    rows.iter().map(|row| Ok((listed(row), event(id(row.int(0)), &row.text(26))?))).collect()
 }
 
 /// Everything about one decision; none where there is none of that number.
@@ -137,7 +137,7 @@ pub(super) fn of_migration(backend: &mut dyn Backend, version: &str, most: u32, 
          ORDER BY d.at_unix_micros, d.id LIMIT $3"
     );
     let rows = backend.query(&sql, &[(now - SILENT).into(), version.into(), i64::from(most).into()])?;
-    rows.iter().map(|row| Ok((listed(row), event(id(row.int(0)), &row.text(25))?))).collect()
+    rows.iter().map(|row| Ok((listed(row), event(id(row.int(0)), &row.text(26))?))).collect()
 }
 
 pub(super) fn event(id: DecisionId, body: &str) -> Result<Event, StoreError> {
@@ -146,7 +146,9 @@ pub(super) fn event(id: DecisionId, body: &str) -> Result<Event, StoreError> {
 
 fn listed(row: &Row) -> Listed {
     let is_over = row.int(20) != 0;
-    let fate = row.maybe_text(15).or_else(|| (is_over && row.int(22) != 0).then(|| Fate::RolledBack.label().to_owned()));
+    // What was refused was never sent.
+    let never = row.int(22) != 0 || matches!(row.text(9).as_str(), "refuse" | "await");
+    let fate = row.maybe_text(15).or_else(|| (is_over && never).then(|| Fate::RolledBack.label().to_owned()));
     let standing = Standing::of(row.maybe_text(12), row.maybe_text(13), fate.as_deref(), row.int(21) != 0, is_over);
     Listed {
         id: id(row.int(0)),
@@ -162,6 +164,7 @@ fn listed(row: &Row) -> Listed {
         rules: row.text(10),
         relations: row.text(11),
         standing,
+        ran_micros: row.maybe_int(25),
         duration_micros: row.maybe_text(12).or(row.maybe_text(13)).map(|_| row.int(14)),
         tool: row.maybe_text(16),
         version: row.maybe_text(17),

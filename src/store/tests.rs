@@ -10,6 +10,9 @@ use super::sqlite::{self, Database};
 use super::*;
 use crate::audit::chain::Digest;
 use crate::audit::record::RecordedFinding;
+use crate::audit::settling::Mark;
+use crate::deferred::whole::Whole;
+use crate::sql::trace::{Kind, Trace};
 
 /// Long enough for any machine; reached only by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -59,6 +62,7 @@ pub(super) fn record(session: &str) -> Record {
         server_version: 150_000,
         approval: None,
         tls: None,
+        mark: None,
     }
 }
 
@@ -459,4 +463,118 @@ async fn a_deleted_log_loses_nothing() {
     store.record(record("b")).await.unwrap();
     derived(&store).await;
     assert_eq!(text(&reader(&path), "SELECT group_concat(session) FROM decisions"), "a,b");
+}
+
+/// A statement outside of any transaction that makes this table, and whose end nobody has heard.
+fn creates(table: &str, session: &str) -> Record {
+    let trace = Trace { kind: Kind::Relation, schema: "public".into(), relation: table.into(), oid: None, part: None, there: true };
+    let mark = Mark { system: "7".into(), backend: 1, backend_started: "1.5".into(), next_xid: "700".into(), traces: vec![trace] };
+    let (sql, decision) = (format!("CREATE TABLE {table} (a int)"), "pass".to_owned());
+    Record { sql, decision, findings: Vec::new(), steps: Vec::new(), in_transaction: false, mark: Some(mark), ..record(session) }
+}
+
+fn at(system: &str) -> At {
+    At { system: system.into(), database: "app".into() }
+}
+
+async fn unheard(store: &Store) -> Vec<DecisionId> {
+    derived(store).await;
+    store.unheard(at("7"), "deployer".into()).await.unwrap().into_iter().map(|unheard| unheard.decision).collect()
+}
+
+#[tokio::test]
+async fn what_nobody_heard_is_found_by_who_may_look_until_it_is_settled() {
+    let (_directory, path) = place();
+    let store = open(&path);
+    let [heard, lost, cut, failed, never] = ["heard", "lost", "cut", "failed", "never"].map(|table| creates(table, table));
+    let mut ids = Vec::new();
+    for record in [heard, lost, cut, failed, Record { mark: None, ..never }] {
+        ids.push(store.record(record).await.unwrap());
+    }
+    let error = |sqlstate: &str| Outcome { sqlstate: Some(sqlstate.into()), ..Outcome::default() };
+    store.outcome(ids[0], outcome()).await.unwrap();
+    store.outcome(ids[2], error("08006")).await.unwrap();
+    store.outcome(ids[3], error("42P07")).await.unwrap();
+    assert_eq!(unheard(&store).await, [ids[1], ids[2]]);
+    assert!(store.unheard(at("8"), "deployer".into()).await.unwrap().is_empty(), "of another cluster");
+    assert!(store.unheard(at("7"), "other".into()).await.unwrap().is_empty(), "of another role");
+    let found = store.unheard(at("7"), "deployer".into()).await.unwrap();
+    for (found, done) in found.iter().zip([Some(true), None]) {
+        store.event(Event::Settled(found.settled(done, true))).await.unwrap();
+    }
+    assert!(unheard(&store).await.is_empty(), "also of what cannot be told");
+    let states = |id| store.story(id);
+    assert_eq!(states(ids[1]).await.unwrap().unwrap().listed.standing.words(), "done");
+    assert_eq!(states(ids[2]).await.unwrap().unwrap().listed.standing.words(), "outcome unknown");
+}
+
+#[tokio::test]
+async fn who_else_had_to_do_with_the_same_is_found() {
+    let text = |sql: &str| Record { sql: sql.into(), mark: None, ..creates("other", "other") };
+    let refused = |sql: &str| Record { decision: "refuse".into(), ..text(sql) };
+    let mut unseen = text("SELECT anything()");
+    unseen.findings = record("s").findings;
+    unseen.findings[0].rule = "opaque-code".into();
+    for (other, alone) in [
+        (text("CREATE TABLE another (a int)"), true),
+        (text("CREATE TABLE fresh_2 (a int)"), true),
+        (refused("DROP TABLE fresh"), true),
+        (text("DROP TABLE public.\"fresh\""), false),
+        (text("alter table FRESH add b int"), false),
+        (text("DROP SCHEMA public CASCADE"), false),
+        (text("DO $$ BEGIN PERFORM 1; END $$"), false),
+        (text("ALTER TABLE U&\"fr\\0065sh\" ADD b int"), false),
+        (unseen, false),
+        (Record { database: "elsewhere".into(), ..text("DROP TABLE fresh") }, true),
+    ] {
+        for (before, ended) in [(false, false), (true, false), (true, true)] {
+            let (_directory, path) = place();
+            let store = open(&path);
+            let its_own = if before { None } else { Some(store.record(creates("fresh", "s")).await.unwrap()) };
+            let id = store.record(other.clone()).await.unwrap();
+            if ended {
+                store.outcome(id, outcome()).await.unwrap();
+            }
+            let own = match its_own {
+                Some(own) => own,
+                None => store.record(creates("fresh", "s")).await.unwrap(),
+            };
+            let asked = vec![Unheard { decision: own, mark: creates("fresh", "s").mark.unwrap() }];
+            let expected = if alone || ended { vec![own] } else { Vec::new() };
+            // What cannot be searched for yet speaks against it, never for it.
+            let early = store.alone(asked.clone()).await.unwrap();
+            assert!(early.is_empty() || early == expected, "{}, before: {before}, ended: {ended}", other.sql);
+            derived(&store).await;
+            assert_eq!(store.alone(asked).await.unwrap(), expected, "{}, before: {before}, ended: {ended}", other.sql);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_became_of_a_promise_is_what_became_of_its_statement() {
+    let (_directory, path) = place();
+    let store = open(&path);
+    for (number, progress, words) in [(1, Progress::Settled, "done"), (2, Progress::Aborted, "rolled back")] {
+        let decision = Record { transaction: number, ..creates("fresh", "s") };
+        let id = store.record(decision).await.unwrap();
+        let promise = Promise { transaction: number, ..whole("s") };
+        let promise = store.promise(promise, Trail::default()).await.unwrap();
+        assert!(unheard(&store).await.is_empty(), "it is promised");
+        store.progress(promise, progress, "next").await.unwrap();
+        derived(&store).await;
+        assert_eq!(store.story(id).await.unwrap().unwrap().listed.standing.words(), words);
+    }
+}
+
+fn whole(session: &str) -> Promise {
+    Promise {
+        session: session.into(),
+        transaction: 1,
+        place: at("7"),
+        role: "deployer".into(),
+        xid: String::new(),
+        life: String::new(),
+        operations: Vec::new(),
+        whole: Some(Whole { sql: "CREATE TABLE fresh (a int)".into(), first: None }),
+    }
 }

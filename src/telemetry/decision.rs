@@ -98,6 +98,21 @@ impl Event for RewriteFinished<'_> {
     }
 }
 
+/// A statement has ended of which a time was said before.
+#[derive(Debug, Clone, Copy)]
+pub struct EstimateMet {
+    /// `as-written` or `safe-form`.
+    pub of: &'static str,
+    /// How many times as long as was likely.
+    pub ratio: f64,
+}
+
+impl Event for EstimateMet {
+    fn emit(self) {
+        histogram!(names::ESTIMATE_RATIO, "of" => self.of).record(self.ratio);
+    }
+}
+
 /// A write to the store is on disk.
 #[derive(Debug, Clone, Copy)]
 pub struct StoreWritten {

@@ -23,7 +23,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 pub use attribution::Attributed;
 pub use checkpoint::{CheckpointFailed, CheckpointWritten};
-pub use decision::{Decision, DecisionEnded, RewriteFinished, StoreFailed, StoreWritten};
+pub use decision::{Decision, DecisionEnded, EstimateMet, RewriteFinished, StoreFailed, StoreWritten};
 pub use names::{Labels, register};
 pub use process::{ConfigRejected, ConfigReloaded, Draining, Listening, Panicked, RestartNeeded, Stopped, TooFewFiles};
 pub use promise::{PromiseProgress, Promised};
@@ -133,6 +133,7 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
             Matcher::Full(names::REWRITE_SECONDS.into()),
             &[0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 28800.0],
         )?
+        .set_buckets_for_metric(Matcher::Full(names::ESTIMATE_RATIO.into()), &[0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0])?
         .set_buckets_for_metric(
             Matcher::Full(names::STORE_SECONDS.into()),
             &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0],

@@ -7,6 +7,7 @@ pub(super) const SESSIONS_TOTAL: &str = "pgairlock_sessions_total";
 pub(super) const LOGIN_FAILURES_TOTAL: &str = "pgairlock_login_failures_total";
 pub(super) const DECISIONS_TOTAL: &str = "pgairlock_decisions_total";
 pub(super) const REWRITE_SECONDS: &str = "pgairlock_rewrite_seconds";
+pub(super) const ESTIMATE_RATIO: &str = "pgairlock_estimate_ratio";
 pub(super) const PROMISES_TOTAL: &str = "pgairlock_promises_total";
 pub(super) const UPSTREAM_ERRORS_TOTAL: &str = "pgairlock_upstream_errors_total";
 pub(super) const STORE_SECONDS: &str = "pgairlock_store_seconds";
@@ -50,6 +51,10 @@ pub(super) fn describe() {
         "Decisions, by rule and decision; one with findings of several rules counts under each, one without under rule=\"none\"."
     );
     describe_histogram!(REWRITE_SECONDS, Unit::Seconds, "Time that a rewritten statement took, by rule.");
+    describe_histogram!(
+        ESTIMATE_RATIO,
+        "Time that a statement took, through the time that was said to be likely, by what ran: as-written or safe-form."
+    );
     describe_counter!(PROMISES_TOTAL, "What transactions were promised for after their COMMIT, by what has become of it.");
     describe_counter!(UPSTREAM_ERRORS_TOTAL, "Failures towards PostgreSQL servers, by upstream and kind.");
     describe_histogram!(STORE_SECONDS, Unit::Seconds, "Time until a write to the store was on disk, by operation.");

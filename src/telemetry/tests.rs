@@ -80,6 +80,7 @@ fn record(findings: Vec<RecordedFinding>) -> Record {
         server_version: 150_000,
         approval: None,
         tls: None,
+        mark: None,
     }
 }
 
@@ -159,12 +160,15 @@ fn times_are_histograms_in_seconds() {
     let (_, metrics) = observe(|| {
         RewriteFinished { session: "s", rule: "set-not-null-scan", duration: Duration::from_secs(2), ok: true }.emit();
         StoreWritten { operation: "record", duration: Duration::from_millis(2) }.emit();
+        EstimateMet { of: "safe-form", ratio: 2.5 }.emit();
     });
     assert_has(&metrics, "pgairlock_rewrite_seconds_bucket{rule=\"set-not-null-scan\",le=\"1\"} 0");
     assert_has(&metrics, "pgairlock_rewrite_seconds_bucket{rule=\"set-not-null-scan\",le=\"5\"} 1");
     assert_has(&metrics, "pgairlock_rewrite_seconds_sum{rule=\"set-not-null-scan\"} 2");
     assert_has(&metrics, "pgairlock_store_seconds_bucket{operation=\"record\",le=\"0.0025\"} 1");
     assert_has(&metrics, "# TYPE pgairlock_rewrite_seconds histogram");
+    assert_has(&metrics, "pgairlock_estimate_ratio_bucket{of=\"safe-form\",le=\"2\"} 0");
+    assert_has(&metrics, "pgairlock_estimate_ratio_bucket{of=\"safe-form\",le=\"3\"} 1");
 }
 
 #[test]

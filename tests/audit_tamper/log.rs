@@ -83,7 +83,7 @@ fn started(head: &Head, heads: Vec<Head>) -> String {
 }
 
 fn settled(at: i64, salt: &str) -> String {
-    let settled = Settled { decision: DecisionId { writer: 1, seq: at }, fate: Fate::Committed, by: format!("catalog{salt}") };
+    let settled = Settled { decision: DecisionId { writer: 1, seq: at }, fate: Fate::Committed, by: format!("catalog{salt}"), evidence: None };
     serde_json::to_string(&Event::Settled(settled)).unwrap()
 }
 

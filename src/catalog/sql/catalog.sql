@@ -331,6 +331,7 @@ SELECT pg_catalog.json_build_object(
   )) FROM function_candidates AS f, pg_catalog.pg_proc AS p, pg_catalog.pg_language AS l, pg_catalog.pg_namespace AS s
     WHERE p.oid OPERATOR(pg_catalog.=) f.oid AND l.oid OPERATOR(pg_catalog.=) p.prolang AND s.oid OPERATOR(pg_catalog.=) p.pronamespace),
   'creation_schema', pg_catalog.current_schema(),
+  'next_xid', pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text,
   'may_probe', pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY')
     AND pg_catalog.current_setting('max_prepared_transactions') OPERATOR(pg_catalog.=) '0'
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger AS e WHERE e.evtenabled OPERATOR(pg_catalog.<>) 'D'),

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use crate::audit::comparison::{Comparison, compare, said};
 use crate::audit::event::Event;
 use crate::audit::listed::{Listed, Standing};
-use crate::audit::record::{RecordedFact, RecordedFinding};
+use crate::audit::record::{Record, RecordedFact, RecordedFinding};
 use crate::cli::deferred::utc_micros;
 use crate::sql::former::Known;
 
@@ -33,6 +34,7 @@ pub(super) struct Line<'a> {
     #[serde(flatten)]
     outcome: Outcome<'a>,
     duration_seconds: Option<f64>,
+    ran_seconds: Option<f64>,
     #[serde(flatten)]
     more: Option<More<'a>>,
 }
@@ -51,6 +53,7 @@ struct More<'a> {
     findings: &'a [RecordedFinding],
     facts: &'a [RecordedFact],
     former: &'a [Known],
+    estimate: Option<Comparison>,
     server_version: u32,
     listener: &'a str,
     tls: Option<&'a str>,
@@ -81,11 +84,13 @@ impl<'a> Line<'a> {
             sql: record.map_or(&listed.head, |record| &record.sql),
             outcome: outcome(&listed.standing),
             duration_seconds: listed.duration_micros.map(seconds),
+            ran_seconds: listed.ran_micros.map(seconds),
             more: record.map(|record| More {
                 ran: &record.steps,
                 findings: &record.findings,
                 facts: &record.facts,
                 former: &record.former,
+                estimate: compared(record, listed),
                 server_version: record.server_version,
                 listener: &record.listener,
                 tls: record.tls.as_deref(),
@@ -94,7 +99,7 @@ impl<'a> Line<'a> {
     }
 
     /// The columns of [`Self::cells`].
-    pub(super) const COLUMNS: [&'static str; 23] = [
+    pub(super) const COLUMNS: [&'static str; 24] = [
         "id",
         "at",
         "session",
@@ -118,10 +123,11 @@ impl<'a> Line<'a> {
         "sqlstate",
         "duration_seconds",
         "tls",
+        "ran_seconds",
     ];
 
     /// For a spreadsheet.
-    pub(super) fn cells(&self) -> [String; 23] {
+    pub(super) fn cells(&self) -> [String; 24] {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         [
             self.id.clone(),
@@ -147,6 +153,7 @@ impl<'a> Line<'a> {
             text(self.outcome.sqlstate),
             self.duration_seconds.map(|seconds| seconds.to_string()).unwrap_or_default(),
             text(self.more.as_ref().and_then(|more| more.tls)),
+            self.ran_seconds.map(|seconds| seconds.to_string()).unwrap_or_default(),
         ]
     }
 }
@@ -154,6 +161,18 @@ impl<'a> Line<'a> {
 /// Where nothing better is known.
 pub(super) fn guess(listed: &Listed) -> Option<&str> {
     listed.tool_guess.as_deref().filter(|_| listed.tool.is_none())
+}
+
+/// What was said of its time beside the time that it took; nothing where it did not succeed.
+fn compared(record: &Record, listed: &Listed) -> Option<Comparison> {
+    let succeeded = match &listed.standing {
+        Standing::Done { tag } => !tag.is_empty(),
+        Standing::Uncommitted { .. } => true,
+        Standing::RolledBack { tag } | Standing::Unknown { tag } => tag.is_some(),
+        Standing::Running | Standing::Failed { .. } => false,
+    };
+    let duration = listed.duration_micros.filter(|_| succeeded)?;
+    Some(compare(said(record)?, duration, listed.ran_micros))
 }
 
 fn names(joined: &str) -> Vec<&str> {

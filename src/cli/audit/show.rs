@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::line::{Line, guess};
 use crate::audit::approval::{Approval, RecordedApproval, UseEnded};
+use crate::audit::comparison::{compare, said};
 use crate::audit::event::{Attribution, Committing, DeferredStep, Event, LockHeld, Settled, Transaction};
 use crate::audit::listed::Story;
-use crate::audit::record::{Outcome, Record, RecordedFact, RecordedFinding};
+use crate::audit::record::{LockSeen, Outcome, Record, RecordedFact, RecordedFinding};
 use crate::cli::deferred::{one_line, utc_micros};
 use crate::policy::approval::short;
 use crate::sql::former::{Aspect, Known, Was};
@@ -43,7 +44,7 @@ pub(super) fn text(story: &Story) -> String {
     for (_, at, event) in &story.events {
         match event {
             Event::Decision(record) => decision(record, *at, story, &mut out),
-            Event::Outcome(ended) => outcome(&ended.outcome, *at, &mut out),
+            Event::Outcome(ended) => outcome(&ended.outcome, *at, story, &mut out),
             Event::Attribution(attribution) => attributed(attribution, *at, &mut out),
             Event::Committing(committing) => announced(committing, *at, &mut out),
             Event::Deferred(step) => deferred(step, *at, &mut out),
@@ -170,15 +171,53 @@ fn former(known: &Known, out: &mut String) {
     let _ = writeln!(out, "  {}{}: {}", known.aspect.word(), one_line(&of), one_line(was));
 }
 
-fn outcome(outcome: &Outcome, at: i64, out: &mut String) {
+fn outcome(outcome: &Outcome, at: i64, story: &Story, out: &mut String) {
     let what = match (&outcome.tag, &outcome.sqlstate) {
         (_, Some(sqlstate)) => format!("error {sqlstate}"),
         (Some(tag), None) => tag.clone(),
         (None, None) => "done".into(),
     };
     let _ = writeln!(out, "\n{} outcome: {}, {} after the decision", utc_micros(at), one_line(&what), micros(outcome.duration_micros));
-    if !outcome.locks_seen.is_empty() {
-        field(out, "locks seen", &outcome.locks_seen.join(", "));
+    if let Some(ran) = outcome.ran_micros {
+        field(
+            out,
+            "ran",
+            &format!("{} of that: the statement, or its steps, without pauses between tries and what was asked in between", micros(ran)),
+        );
+    }
+    let Some(record) = story.record() else { return };
+    if let Some(said) = said(record).filter(|_| outcome.tag.is_some()) {
+        field(out, "estimate", &compare(said, outcome.duration_micros, outcome.ran_micros).words());
+    }
+    for table in &outcome.rewritten {
+        let how = if table.anew { "was written anew: it has another file than before" } else { "has the same file as before" };
+        field(out, "measured", &format!("{} {how}; scans are not measured outside of transactions", table.relation));
+    }
+    let ran = !record.in_transaction && record.decision != "refuse" && record.decision != "settle";
+    if ran {
+        locks_seen(outcome, record, out);
+    }
+}
+
+/// What was seen, and of what was only predicted that it was not.
+fn locks_seen(outcome: &Outcome, record: &Record, out: &mut String) {
+    for lock in &outcome.locks_seen {
+        let LockSeen { relation, mode, first_micros, last_micros, looks } = lock;
+        let from_to = format!("from {} to {} after the decision", micros(*first_micros), micros(*last_micros));
+        field(out, "lock seen", &format!("{mode} on {relation}, in {looks} of {} looks, {from_to}", outcome.looks));
+    }
+    let looked = match outcome.looks {
+        0 => "nobody looked meanwhile".to_owned(),
+        looks => format!("{looks} looks, of which none showed it"),
+    };
+    for finding in record.findings.iter().filter(|finding| record.decision != "rewrite" || finding.verdict != "enforced") {
+        let (Some(mode), Some(relation)) = (&finding.lock, &finding.relation) else { continue };
+        if !outcome.locks_seen.iter().any(|lock| lock.mode == *mode && lock.relation == *relation) {
+            field(out, "lock", &format!("{mode} on {relation}: predicted, not seen ({looked})"));
+        }
+    }
+    if outcome.looks == 0 && record.decision == "rewrite" {
+        field(out, "lock", "those of the steps: predicted, not seen (nobody looked meanwhile)");
     }
 }
 
@@ -255,4 +294,7 @@ fn ended(transaction: &Transaction, at: i64, out: &mut String) {
 
 fn settle(settled: &Settled, at: i64, out: &mut String) {
     let _ = writeln!(out, "\n{} looked up later by {}: {}", utc_micros(at), settled.by, settled.fate.label());
+    if let Some(evidence) = &settled.evidence {
+        field(out, "", evidence);
+    }
 }
