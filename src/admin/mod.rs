@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::time;
 
 use crate::store::Store;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Event, Metrics, Scraped};
 
 /// A probe waits this long for the store; shorter than the probes of usual orchestrators would be strict.
 const READY_DEADLINE: Duration = Duration::from_secs(1);
@@ -153,6 +153,8 @@ async fn reason_against(state: &AdminState) -> Option<String> {
 }
 
 async fn metrics(State(state): State<AdminState>) -> impl IntoResponse {
+    let ready = reason_against(&state).await.is_none();
+    Scraped { ready, owed: state.store.owed(), queued: state.store.queued() }.emit();
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render())
 }
 

@@ -18,17 +18,16 @@ use crate::audit::record::Record;
 use crate::config::settings::{Pooler, Settings};
 use crate::deferred::promise::{Progress, Promise, PromiseId};
 use crate::policy::settings::{Mode, Principal};
-use crate::session::effects::{Close, Effects, Event as SessionEvent, Observed};
+use crate::session::effects::{Close, Effects, Event as SessionEvent};
 use crate::session::{Identity, Session};
 use crate::store::{Store, StoreError, Wanted};
-use crate::telemetry::{
-    Attributed, Decision, DecisionEnded, Event, PromiseProgress, Promised, RewriteFinished, StoreFailed, StoreWritten, UpstreamError,
-};
+use crate::telemetry::{Attributed, Decision, DecisionEnded, Event, PromiseProgress, Promised, StoreFailed, StoreWritten, UpstreamError};
 
 use super::failpoint;
 use super::login::Established;
 use super::migrations::{Follower, Migrations};
 use super::monitor::{Monitor, Watched};
+use super::observer::Observer;
 use super::outbox::Outbox;
 use super::presence::Presence;
 use super::siblings::{Ask, Membership, Siblings};
@@ -103,6 +102,7 @@ struct Connection {
     /// The decision that is being recorded.
     deciding: Deciding,
     points: failpoint::Watch,
+    observer: Observer,
     since: Instant,
     shared: Shared,
 }
@@ -177,6 +177,7 @@ impl Connection {
         let Principal { role, database, .. } = &identity.principal;
         let group = Group::new(&identity.client, role, database, &established.upstream_name);
         let follower = shared.migrations.follow(&identity.id, group);
+        let observer = Observer::new(identity.id.clone());
         let (progress, told) = mpsc::unbounded_channel();
         let mut outcomes = JoinSet::new();
         outcomes.spawn(write_progress(shared.clone(), identity.id.clone(), told));
@@ -206,6 +207,7 @@ impl Connection {
             follower,
             deciding: Deciding::default(),
             points: failpoint::Watch::default(),
+            observer,
             since: Instant::now(),
             shared,
         }
@@ -330,6 +332,7 @@ impl Connection {
         let now = Instant::now();
         if let SessionEvent::Recorded(Ok(id)) = &event {
             self.follower.decided(*id, self.deciding);
+            self.observer.recorded();
         }
         if self.session.client_backlog() > PARSED_APART {
             tokio::task::block_in_place(|| self.session.handle(event, now, &mut self.effects));
@@ -337,18 +340,19 @@ impl Connection {
             self.session.handle(event, now, &mut self.effects);
         }
         self.carry_out();
+        self.observer.look(&self.session);
     }
 
     fn carry_out(&mut self) {
         for observed in std::mem::take(&mut self.effects.observed) {
-            let Observed::Rewrite { rule, took, succeeded } = observed;
-            RewriteFinished { session: &self.identity.id, rule, duration: took, ok: succeeded }.emit();
+            self.observer.observed(observed);
         }
         if let Some(speed) = self.effects.gauged.take() {
             self.shared.speeds.note(&self.address, speed, Instant::now());
         }
         if let Some(record) = self.effects.record.take() {
             self.deciding = self.effects.deciding;
+            self.observer.recording(self.effects.since.take());
             self.asking = Some(Box::pin(make_durable(self.shared.clone(), *record)));
         }
         if let Some(promise) = self.effects.promise.take() {

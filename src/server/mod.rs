@@ -11,6 +11,7 @@ pub mod login;
 pub mod login_error;
 mod migrations;
 mod monitor;
+mod observer;
 mod outbox;
 mod presence;
 mod relay;
@@ -21,4 +22,4 @@ mod speeds;
 pub mod witness;
 
 pub use config_file::ConfigFile;
-pub use run::{ServeError, run};
+pub use run::{ServeError, UPSTREAM_ERRORS, run};

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,7 +15,9 @@ use crate::admin::{self, AdminError, AdminState, Readiness};
 use crate::config::ConfigError;
 use crate::config::settings::{ListenerSettings, Settings};
 use crate::store::{self, Store, StoreError};
-use crate::telemetry::{self, ConfigRejected, ConfigReloaded, Draining, Event, Labels, Listening, RestartNeeded, Stopped, TooFewFiles};
+use crate::telemetry::{
+    self, ConfigRejected, ConfigReloaded, Draining, Event, Labels, Listening, PromisesCounted, RestartNeeded, Started, Stopped, TooFewFiles,
+};
 
 use super::config_file::ConfigFile;
 use super::connection::{Drain, Shared};
@@ -90,6 +92,7 @@ pub async fn run(
     let (readiness, failing) = (Readiness::default(), admin::Failing::default());
     let admin = admin::bind(settings.admin).await?;
     register(&settings);
+    Started { sessions: settings.max_sessions }.emit();
     let state = AdminState { readiness: readiness.clone(), store: store.clone(), metrics: telemetry::metrics(), checkpoints: failing.clone() };
     Listening { listener: "admin", address: local(&admin, settings.admin) }.emit();
     let admin = tokio::spawn(admin::serve(admin, state));
@@ -151,11 +154,19 @@ pub async fn run(
 /// Between two signs of life in the store: who looks there takes a process for dead that gives none for a minute.
 const LIVES: Duration = Duration::from_secs(10);
 
-/// Says that this process lives; until the store is closed. What fails is said by whoever needs the store.
+/// Says that this process lives, and counts what waits for somebody; until the store is closed. What fails is said by whoever needs the store.
 async fn live(store: Store) {
     while !matches!(store.alive().await, Err(StoreError::Closed)) {
+        if let Ok(open) = store.open_promises().await {
+            PromisesCounted { open, now_unix_micros: now() }.emit();
+        }
         tokio::time::sleep(LIVES).await;
     }
+}
+
+/// Unix time in microseconds.
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or_default()
 }
 
 fn admin_ended(ended: Result<Result<(), AdminError>, tokio::task::JoinError>) -> ServeError {
@@ -169,6 +180,9 @@ fn local(socket: &TcpListener, configured: SocketAddr) -> SocketAddr {
     socket.local_addr().unwrap_or(configured)
 }
 
+/// What an upstream may be blamed for.
+pub const UPSTREAM_ERRORS: &[&str] = &["connect", "lost", "monitor"];
+
 /// Labels that are known from the start show up as 0.
 fn register(settings: &Settings) {
     let listeners: Vec<&str> = settings.listeners.iter().map(|listener| &*listener.name).collect();
@@ -179,7 +193,8 @@ fn register(settings: &Settings) {
         upstreams: &upstreams,
         rules: &rules,
         login_failures: LoginError::KINDS,
-        upstream_errors: &["connect", "lost", "monitor"],
+        upstream_errors: UPSTREAM_ERRORS,
+        store_errors: StoreError::KINDS,
     });
 }
 
@@ -226,11 +241,12 @@ fn reload_settings(reload: &impl Fn() -> Result<Settings, ConfigError>, started:
                     sender.send_replace(front.clone());
                 }
             }
+            ConfigReloaded.emit();
             for setting in unreloadable(started, &settings) {
                 RestartNeeded { setting: &setting }.emit();
             }
+            register(&settings);
             source.send_replace(Arc::new(settings));
-            ConfigReloaded.emit();
         }
         Err(error) => ConfigRejected { error: &error }.emit(),
     }

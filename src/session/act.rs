@@ -9,7 +9,7 @@ use crate::wire::errors::{self, Report};
 use crate::wire::messages;
 
 use super::completion::{Completion, Decided, Ran};
-use super::effects::Effects;
+use super::effects::{Effects, Observed};
 use super::own::OwnExchange;
 use super::replies::{Kind, Owner};
 use super::work::{Care, Shape, Subject, Work};
@@ -162,6 +162,7 @@ impl Session {
     /// Answers with an error; a transaction, explicit or implicit, fails on the server with it.
     pub(super) fn refuse(&mut self, subject: &Subject, refusal: &Refusal, decided: Option<Decided>, out: &mut Effects) {
         self.work = Work::Open;
+        out.observed.push(Observed::Refused(refusal.sqlstate));
         if subject.frame.is_none() {
             self.discard(out);
         }

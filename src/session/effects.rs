@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -65,6 +65,8 @@ pub struct Effects {
     pub to_server: VecDeque<Bytes>,
     /// Make this durable, then answer with [`Event::Recorded`].
     pub record: Option<Box<Record>>,
+    /// When the statement of that record came.
+    pub since: Option<Instant>,
     /// What attribution needs of that record.
     pub deciding: Decision,
     /// Make this durable, then answer with [`Event::Promised`].
@@ -120,6 +122,77 @@ pub enum Observed {
         /// It reached its end state.
         succeeded: bool,
     },
+    /// A statement was refused: the SQLSTATE that its client got.
+    Refused(&'static str),
+    /// A statement or step was tried that needs a strong lock; whether it got it.
+    LockTry(bool),
+    /// A statement whose first try missed its lock waits no longer.
+    LockWait {
+        /// How that ended.
+        end: WaitEnd,
+        /// From its arrival.
+        took: Duration,
+    },
+    /// A step of a rewrite, or of work after a COMMIT, was answered.
+    Step {
+        /// What ran, with nothing in it that the record would not say.
+        sql: String,
+        /// It came behind a COMMIT.
+        after_commit: bool,
+        /// Until the server answered.
+        took: Duration,
+        /// Its error.
+        sqlstate: Option<String>,
+    },
+}
+
+/// How a wait for a lock ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitEnd {
+    /// With the lock.
+    Got,
+    /// With the time for it.
+    GaveUp,
+    /// With another error, a cancel request among them.
+    Failed,
+}
+
+impl WaitEnd {
+    /// The label in metrics.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Got => "got",
+            Self::GaveUp => "gave-up",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What a client waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// A lock that its statement, or a step for it, has missed already.
+    Lock,
+    /// An advisory lock.
+    AdvisoryLock,
+    /// The steps of a rewrite.
+    Rewrite,
+    /// What comes behind a COMMIT.
+    AfterCommit,
+}
+
+impl WaitsFor {
+    /// The label in metrics.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Lock => "lock",
+            Self::AdvisoryLock => "advisory-lock",
+            Self::Rewrite => "rewrite",
+            Self::AfterCommit => "after-commit",
+        }
+    }
 }
 
 /// Why a session ends.

@@ -143,6 +143,7 @@ impl Session {
         self.note_decision(&subject, &outcome, out);
         let record = Box::new(self.record(&subject, &outcome));
         out.record = Some(record);
+        out.since = Some(subject.since);
         self.work = Work::Recording(Box::new(subject), Box::new(outcome));
         Ok(())
     }

@@ -34,6 +34,7 @@ mod holders;
 mod in_the_way;
 mod interrupted;
 mod judging;
+mod observing;
 mod own;
 mod patience;
 mod polling;
@@ -300,6 +301,9 @@ impl Session {
         }
         if let Err(fatal) = self.step(event, now, out) {
             self.end(&fatal, out);
+        }
+        if let Some(own) = &mut self.own {
+            own.begun.get_or_insert(now);
         }
     }
 
