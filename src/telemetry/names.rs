@@ -159,7 +159,7 @@ const LOCKS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 /// Every metric.
 pub const TABLE: &[Metric] = &[
     gauge(BUILD_INFO, Unit::Truth, &[Label { name: "version", values: Values::Version }], "Always 1; which version runs."),
-    gauge(READY, Unit::Truth, &[], "What /readyz says, asked anew at each scrape: it serves, and a decision could be written now."),
+    gauge(READY, Unit::Truth, &[], "What /readyz says: it serves, and a decision can be written; the store is asked every 5 s."),
     gauge(SESSIONS, Unit::Count, &[LISTENER], "Open sessions."),
     gauge(SESSIONS_LIMIT, Unit::Count, &[], "[limits] sessions, for all listeners together; beyond it logins are refused with SQLSTATE 53300."),
     counter(SESSIONS_TOTAL, &[LISTENER], "Sessions opened."),
