@@ -7,6 +7,8 @@ mod support;
 mod files;
 #[path = "observability/prometheus.rs"]
 mod prometheus;
+#[path = "observability/traces.rs"]
+mod traces;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -32,6 +32,7 @@ use super::outbox::Outbox;
 use super::presence::Presence;
 use super::siblings::{Ask, Membership, Siblings};
 use super::speeds::Speeds;
+use super::traces::Traces;
 use crate::transport::stream::Stream;
 use crate::upstream::cancel;
 use crate::wire::startup::CancelRequest;
@@ -67,6 +68,7 @@ pub(super) struct Shared {
     pub(super) siblings: Siblings,
     pub(super) speeds: Speeds,
     pub(super) migrations: Migrations,
+    pub(super) traces: Traces,
 }
 
 /// Something that the store was asked, whose answer the session waits for.
@@ -177,7 +179,7 @@ impl Connection {
         let Principal { role, database, .. } = &identity.principal;
         let group = Group::new(&identity.client, role, database, &established.upstream_name);
         let follower = shared.migrations.follow(&identity.id, group);
-        let observer = Observer::new(identity.id.clone());
+        let observer = Observer::new(identity.clone(), shared.traces.clone());
         let (progress, told) = mpsc::unbounded_channel();
         let mut outcomes = JoinSet::new();
         outcomes.spawn(write_progress(shared.clone(), identity.id.clone(), told));
@@ -332,7 +334,9 @@ impl Connection {
         let now = Instant::now();
         if let SessionEvent::Recorded(Ok(id)) = &event {
             self.follower.decided(*id, self.deciding);
-            self.observer.recorded();
+        }
+        if let SessionEvent::Recorded(result) = &event {
+            self.observer.recorded(result.as_ref().ok().copied());
         }
         if self.session.client_backlog() > PARSED_APART {
             tokio::task::block_in_place(|| self.session.handle(event, now, &mut self.effects));
@@ -352,7 +356,7 @@ impl Connection {
         }
         if let Some(record) = self.effects.record.take() {
             self.deciding = self.effects.deciding;
-            self.observer.recording(self.effects.since.take());
+            self.observer.recording(&record, self.effects.arrived.take().as_ref());
             self.asking = Some(Box::pin(make_durable(self.shared.clone(), *record)));
         }
         if let Some(promise) = self.effects.promise.take() {
@@ -393,6 +397,7 @@ impl Connection {
         }
         for (id, outcome) in std::mem::take(&mut self.effects.outcomes) {
             DecisionEnded { session: &self.identity.id, id, outcome: &outcome }.emit();
+            self.observer.ended(id, &outcome);
             if outcome.sqlstate.is_some() {
                 self.follower.failed(id);
             }

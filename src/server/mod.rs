@@ -19,6 +19,8 @@ mod run;
 mod siblings;
 pub mod signer;
 mod speeds;
+mod trace;
+mod traces;
 pub mod witness;
 
 pub use config_file::ConfigFile;

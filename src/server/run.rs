@@ -27,6 +27,7 @@ use super::login_error::LoginError;
 use super::migrations::Migrations;
 use super::siblings::Siblings;
 use super::speeds::Speeds;
+use super::traces;
 use super::witness;
 use crate::transport::tls::{Acceptor, TlsError};
 
@@ -106,6 +107,8 @@ pub async fn run(
         migrations.remember(&earlier);
     }
     let started = settings.clone();
+    let stopping = watch::Sender::new(false);
+    let (traces, tracing) = traces::begin(settings.collector.clone(), store.name(), stopping.subscribe());
     let (draining, settings_source) = (watch::Sender::new(Drain::No), watch::Sender::new(Arc::new(settings)));
     let shared = Shared {
         settings: settings_source.subscribe(),
@@ -114,9 +117,9 @@ pub async fn run(
         siblings: Siblings::default(),
         speeds: Speeds::default(),
         migrations,
+        traces,
     };
     tokio::spawn(live(store.clone()));
-    let stopping = watch::Sender::new(false);
     let witness = checkpoints.map(|checkpoints| tokio::spawn(witness::tell(checkpoints, store.clone(), failing, stopping.subscribe())));
     let sessions = TaskTracker::new();
     let fronts = listen(&shared, &sessions).await?;
@@ -146,6 +149,9 @@ pub async fn run(
     stopping.send_replace(true);
     if let Some(witness) = witness {
         let _ = timeout(limit, witness).await;
+    }
+    if let Some(tracing) = tracing {
+        let _ = timeout(FAREWELL, tracing).await;
     }
     timeout(limit, store.close()).await.map_err(|_| ServeError::StoreHangs(limit))??;
     failure.map_or(Ok(()), Err)
@@ -263,6 +269,7 @@ fn unreloadable(started: &Settings, new: &Settings) -> Vec<String> {
         new.listeners.iter().filter(|listener| find(started, &listener.name).is_none()).map(|listener| format!("[[listener]] {}", listener.name));
     let process = [
         ("[store]", (&started.store, &started.audit) != (&new.store, &new.audit)),
+        ("[telemetry]", started.collector != new.collector),
         ("[admin] address", started.admin != new.admin),
         ("[limits] sessions", started.max_sessions != new.max_sessions),
     ];

@@ -65,8 +65,8 @@ pub struct Effects {
     pub to_server: VecDeque<Bytes>,
     /// Make this durable, then answer with [`Event::Recorded`].
     pub record: Option<Box<Record>>,
-    /// When the statement of that record came.
-    pub since: Option<Instant>,
+    /// How the statement of that record came.
+    pub arrived: Option<Arrived>,
     /// What attribution needs of that record.
     pub deciding: Decision,
     /// Make this durable, then answer with [`Event::Promised`].
@@ -99,6 +99,15 @@ pub struct Effects {
     pub close: Option<Close>,
     /// What the client was told about it, for the log.
     pub farewell: Option<String>,
+}
+
+/// How a statement came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrived {
+    /// When.
+    pub since: Instant,
+    /// What a comment of it says of the trace that it belongs to (sqlcommenter: `traceparent='…'`).
+    pub traceparent: Option<String>,
 }
 
 /// What is looked at from outside.

@@ -12,7 +12,8 @@ use crate::sql::statement::{Parsed, Script, Statement};
 use crate::wire::startup_settings::milliseconds;
 
 use super::completion::{Decided, Ran};
-use super::effects::Effects;
+use super::effects::{Arrived, Effects};
+use super::observing::traceparent;
 use super::own::OwnExchange;
 use super::refusals;
 use super::runner::ServerError;
@@ -143,7 +144,7 @@ impl Session {
         self.note_decision(&subject, &outcome, out);
         let record = Box::new(self.record(&subject, &outcome));
         out.record = Some(record);
-        out.since = Some(subject.since);
+        out.arrived = Some(Arrived { since: subject.since, traceparent: traceparent(&subject.script.text).map(str::to_owned) });
         self.work = Work::Recording(Box::new(subject), Box::new(outcome));
         Ok(())
     }

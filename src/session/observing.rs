@@ -48,3 +48,36 @@ impl Session {
         out.observed.push(Observed::Step { sql: redact(sql, self.settings.literals), after_commit: self.works_after_commit(), took, sqlstate });
     }
 }
+
+/// What a comment says of the trace that a statement belongs to. Who writes the text decides what it says, so it decides nothing.
+pub(super) fn traceparent(sql: &str) -> Option<&str> {
+    const KEY: &str = "traceparent='";
+    let (before, rest) = sql.split_once(KEY)?;
+    let in_comment = before.rfind("/*") > before.rfind("*/") || before.rfind("--") > before.rfind('\n');
+    rest.split_once('\'').map(|(value, _)| value).filter(|value| in_comment && value.len() == 55)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::traceparent;
+
+    #[test]
+    fn a_comment_may_name_a_trace() {
+        let id = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        for sql in [
+            format!("/*traceparent='{id}'*/ SELECT 1"),
+            format!("SELECT 1 /*a='b',traceparent='{id}',z='1'*/"),
+            format!("-- traceparent='{id}'\nSELECT 1"),
+        ] {
+            assert_eq!(traceparent(&sql), Some(id), "{sql}");
+        }
+        for sql in [
+            format!("SELECT $$traceparent='{id}'$$"),
+            format!("/*a*/ SELECT $$traceparent='{id}'$$"),
+            "/*traceparent='short'*/".to_owned(),
+            "SELECT 1".to_owned(),
+        ] {
+            assert_eq!(traceparent(&sql), None, "{sql}");
+        }
+    }
+}

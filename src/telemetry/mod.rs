@@ -11,6 +11,8 @@ mod promise;
 mod resources;
 mod session;
 mod sink;
+pub mod span;
+mod spans;
 mod statement;
 
 use std::sync::OnceLock;
@@ -31,6 +33,7 @@ pub use promise::{PromiseProgress, Promised, PromisesCounted};
 pub use resources::{Scraped, most_files};
 pub use session::{LoginFailed, SessionClosed, SessionOpened, UpstreamError};
 use sink::Sink;
+pub use spans::{SpanDropped, SpansExported, SpansLost};
 pub use statement::{Decided, LockTried, LockWaited, Refused, StepEnded, Waiting};
 
 /// Something that happened.
