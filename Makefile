@@ -168,6 +168,13 @@ fleet: ## three replicas on one PostgreSQL store under load, which is stopped an
 	@scripts/postgres '$(VERSION)' >/dev/null
 	PGAIRLOCK_TEST_VERSIONS='$(VERSION)' PGAIRLOCK_FLEET_STOPS=$(STOPS) cargo test --locked --test fleet -- --nocapture
 
+.PHONY: observability
+observability: ## a real Prometheus reads a real pgairlock: alerts, their tests, and every expression of the dashboard
+	@scripts/install test
+	@scripts/prometheus >/dev/null
+	@scripts/postgres '$(VERSION)' >/dev/null
+	PGAIRLOCK_TEST_VERSIONS='$(VERSION)' cargo test --locked --test observability -- --nocapture
+
 .PHONY: audit-bench
 audit-bench: ## a durable decision beside a bare fsync, and searches among a million records, in a file and in a database: make audit-bench RECORDS=1000000
 	@scripts/install test
@@ -196,6 +203,7 @@ style:
 
 cargo-test:
 	@for version in $(PGAIRLOCK_TEST_VERSIONS); do scripts/postgres "$$version" >/dev/null; done
+	@scripts/prometheus >/dev/null
 	@rm -f '$(tested_on)'
 	PGAIRLOCK_TESTED_ON='$(tested_on)' cargo test --locked
 	@echo "PostgreSQL $$(sort -uV '$(tested_on)' | paste -sd, | sed 's/,/, /g'): integration tests"

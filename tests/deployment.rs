@@ -283,7 +283,12 @@ fn prometheus_reads_the_admin_port() {
     let ours = jobs.as_array().expect("jobs").iter().find(|job| job["job_name"] == SERVICE).expect("a job for pgairlock").clone();
     assert_eq!(strings(&ours["static_configs"][0]["targets"]), [format!("{SERVICE}:{}", compose_command().admin.port())]);
     assert!(ours["metrics_path"].is_null() || ours["metrics_path"] == "/metrics");
-    assert!(volumes(&compose()["services"]["prometheus"]).iter().any(|(source, _)| source == "./config/prometheus.yml"));
+    let mounted = volumes(&compose()["services"]["prometheus"]);
+    assert!(mounted.iter().any(|(source, _)| source == "./config/prometheus.yml"));
+    // Relative to the file that names them.
+    for rules in strings(&yaml("config/prometheus.yml")["rule_files"]) {
+        assert!(mounted.contains(&(format!("./config/{rules}"), format!("/etc/prometheus/{rules}"))), "{rules} is not mounted");
+    }
 }
 
 /// A machine with LLVM but without clang has libclang-cpp, which is no libclang; the runtime library alone has no headers.

@@ -54,6 +54,9 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("x509_cert", &["transport/"]),
     ("axum", &["admin/"]),
     ("tokio_postgres", &["upstream/client.rs", "store/postgres.rs"]),
+    ("opentelemetry_proto", &["telemetry/span.rs"]),
+    ("prost", &["telemetry/span.rs"]),
+    ("hyper", &["server/traces.rs"]),
     ("clap", &["cli/"]),
     ("toml", &["config/"]),
 ];

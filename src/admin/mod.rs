@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::time;
 
 use crate::store::Store;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Event, Metrics, Scraped};
 
 /// A probe waits this long for the store; shorter than the probes of usual orchestrators would be strict.
 const READY_DEADLINE: Duration = Duration::from_secs(1);
@@ -68,7 +68,7 @@ impl Readiness {
     }
 }
 
-/// The last checkpoint of the log could not be written; clones share it.
+/// Whether something failed when it was last tried; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Failing(Arc<std::sync::atomic::AtomicBool>);
 
@@ -111,19 +111,23 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, AdminError> {
 /// # Errors
 /// When the socket fails.
 pub async fn serve(listener: TcpListener, state: AdminState) -> Result<(), AdminError> {
-    let upkeep = keep_up(state.metrics.clone());
-    let routes = Router::new().route("/healthz", get(health)).route("/readyz", get(ready)).route("/metrics", get(metrics)).with_state(state);
+    let store = Failing::default();
+    let upkeep = keep_up(state.clone(), store.clone());
+    let routes = Router::new().route("/healthz", get(health)).route("/readyz", get(ready)).with_state(state.clone());
+    let routes = routes.merge(Router::new().route("/metrics", get(metrics)).with_state((state, store)));
     tokio::select! {
         served = axum::serve(listener, routes) => served.map_err(AdminError::Serve),
         () = upkeep => Ok(()),
     }
 }
 
-async fn keep_up(metrics: Metrics) {
+/// Also looks whether the store answers, so that who reads the metrics does not wait for one that hangs: it is then that they are needed.
+async fn keep_up(state: AdminState, store: Failing) {
     let mut interval = time::interval(UPKEEP);
     loop {
         interval.tick().await;
-        metrics.upkeep();
+        state.metrics.upkeep();
+        store.set(store_fails(&state).await.is_some());
     }
 }
 
@@ -140,19 +144,30 @@ async fn ready(State(state): State<AdminState>) -> (StatusCode, String) {
 }
 
 async fn reason_against(state: &AdminState) -> Option<String> {
+    match reason_at_hand(state) {
+        None => store_fails(state).await,
+        reason => reason,
+    }
+}
+
+/// What nobody need be asked for.
+fn reason_at_hand(state: &AdminState) -> Option<String> {
     if let Err(reason) = state.readiness.check() {
         return Some(reason.into());
     }
-    if state.checkpoints.is_set() {
-        return Some("no checkpoint of the audit log can be written; see the log".into());
-    }
+    state.checkpoints.is_set().then(|| "no checkpoint of the audit log can be written; see the log".into())
+}
+
+async fn store_fails(state: &AdminState) -> Option<String> {
     match time::timeout(READY_DEADLINE, state.store.ready()).await {
         Ok(answer) => answer.err().map(|error| error.to_string()),
         Err(_) => Some(format!("store did not answer within {READY_DEADLINE:?}")),
     }
 }
 
-async fn metrics(State(state): State<AdminState>) -> impl IntoResponse {
+async fn metrics(State((state, store)): State<(AdminState, Failing)>) -> impl IntoResponse {
+    let ready = reason_at_hand(&state).is_none() && !store.is_set();
+    Scraped { ready, owed: state.store.owed(), queued: state.store.queued() }.emit();
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render())
 }
 

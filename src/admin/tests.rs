@@ -95,3 +95,14 @@ async fn an_address_in_use_is_named() {
     let error = bind(running.address).await.map(drop).unwrap_err().to_string();
     assert!(error.starts_with(&format!("admin address {}: Address already in use", running.address)), "{error}");
 }
+
+/// Just then somebody looks at them.
+#[tokio::test]
+async fn metrics_do_not_wait_for_a_store_that_hangs() {
+    let running = Running::start().await;
+    let store = running.store();
+    store.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (status, reply) = time::timeout(READY_DEADLINE / 2, running.get("/metrics")).await.expect("at once");
+    assert!(status == 200 && reply.contains("pgairlock_test_total 3"), "{reply}");
+    assert_eq!(running.ready().await.0, 503);
+}

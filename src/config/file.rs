@@ -34,6 +34,7 @@ pub(super) struct File {
     pub(super) after_commit: Maybe<AfterCommit>,
     pub(super) store: Maybe<Store>,
     pub(super) admin: Maybe<Admin>,
+    pub(super) telemetry: Maybe<Telemetry>,
     pub(super) monitor: Maybe<Monitor>,
     pub(super) limits: Maybe<Limits>,
 }
@@ -156,6 +157,13 @@ pub(super) struct Store {
 #[serde(deny_unknown_fields)]
 pub(super) struct Admin {
     pub(super) address: Maybe<Address>,
+}
+
+/// `[telemetry]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Telemetry {
+    pub(super) otlp_endpoint: Maybe<String>,
 }
 
 /// `[after_commit]`.

@@ -8,7 +8,8 @@ use serde::forward_to_deserialize_any;
 use toml::de::{DeTable, DeValue};
 
 use super::file::{
-    Admin, AfterCommit, Approval, Directive, Exempt, File, Limits, Listener, ListenerTls, Monitor, Protect, Store, Timeouts, Upstream, UpstreamTls,
+    Admin, AfterCommit, Approval, Directive, Exempt, File, Limits, Listener, ListenerTls, Monitor, Protect, Store, Telemetry, Timeouts, Upstream,
+    UpstreamTls,
 };
 use super::problem::Problems;
 
@@ -28,6 +29,7 @@ fn sections() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("after_commit", names::<AfterCommit>()),
         ("store", names::<Store>()),
         ("admin", names::<Admin>()),
+        ("telemetry", names::<Telemetry>()),
         ("monitor", names::<Monitor>()),
         ("limits", names::<Limits>()),
     ])

@@ -27,6 +27,8 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// Admin HTTP.
     pub admin: SocketAddr,
+    /// Where traces go; without it nowhere.
+    pub collector: Option<Collector>,
     /// Who looks at a session from outside while its client waits; without it nobody does.
     pub monitor: Option<MonitorSettings>,
     /// Sessions at once over all listeners; further ones get FATAL 53300. Default 1000.
@@ -127,6 +129,17 @@ pub enum Pooler {
     None,
     /// A session pooler.
     Session,
+}
+
+/// `[telemetry] otlp_endpoint`: who takes OTLP over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collector {
+    /// `https`: its certificate is checked against the system's roots.
+    pub tls: bool,
+    /// `host:port`.
+    pub address: String,
+    /// Where spans are posted: the path of the endpoint with `/v1/traces` behind it.
+    pub path: String,
 }
 
 /// `[monitor]`. The password itself is not kept: its file is read at each login.

@@ -1,5 +1,6 @@
 //! From config as written to config as used.
 
+mod collector;
 mod listener;
 mod policy;
 mod upstream;
@@ -53,9 +54,10 @@ pub(super) fn settings(written: File, context: &Context<'_>, problems: &mut Prob
     let timeouts = timeouts(table(written.timeouts, "timeouts", problems), problems);
     let (store, audit) = store(written_store, context, problems);
     let admin = admin(table(written.admin, "admin", problems), context, problems);
+    let collector = collector::read(table(written.telemetry, "telemetry", problems), problems);
     let monitor = monitor(written.monitor, context, problems);
     listener::check_addresses(&listeners, admin, problems);
-    Some(Settings { listeners, upstreams, timeouts, policy, store, audit, admin, monitor, max_sessions: limits.sessions })
+    Some(Settings { listeners, upstreams, timeouts, policy, store, audit, admin, collector, monitor, max_sessions: limits.sessions })
 }
 
 fn timeouts(written: Option<file::Timeouts>, problems: &mut Problems<'_>) -> Timeouts {

@@ -18,21 +18,21 @@ use crate::audit::record::Record;
 use crate::config::settings::{Pooler, Settings};
 use crate::deferred::promise::{Progress, Promise, PromiseId};
 use crate::policy::settings::{Mode, Principal};
-use crate::session::effects::{ApprovalAnswer, ApprovalQuestion, Close, Effects, Event as SessionEvent, Lookup, Observed};
+use crate::session::effects::{ApprovalAnswer, ApprovalQuestion, Close, Effects, Event as SessionEvent, Lookup};
 use crate::session::{Identity, Session};
 use crate::store::{Store, StoreError, Wanted};
-use crate::telemetry::{
-    Attributed, Decision, DecisionEnded, EstimateMet, Event, PromiseProgress, Promised, RewriteFinished, StoreFailed, StoreWritten, UpstreamError,
-};
+use crate::telemetry::{Attributed, Decision, DecisionEnded, Event, PromiseProgress, Promised, StoreFailed, StoreWritten, UpstreamError};
 
 use super::failpoint;
 use super::login::Established;
 use super::migrations::{Follower, Migrations};
 use super::monitor::{Monitor, Watched};
+use super::observer::Observer;
 use super::outbox::Outbox;
 use super::presence::Presence;
 use super::siblings::{Ask, Membership, Siblings};
 use super::speeds::Speeds;
+use super::traces::Traces;
 use crate::transport::stream::Stream;
 use crate::upstream::cancel;
 use crate::wire::startup::CancelRequest;
@@ -68,6 +68,7 @@ pub(super) struct Shared {
     pub(super) siblings: Siblings,
     pub(super) speeds: Speeds,
     pub(super) migrations: Migrations,
+    pub(super) traces: Traces,
 }
 
 /// Something that the store was asked, whose answer the session waits for.
@@ -103,6 +104,7 @@ struct Connection {
     /// The decision that is being recorded.
     deciding: Deciding,
     points: failpoint::Watch,
+    observer: Observer,
     since: Instant,
     shared: Shared,
 }
@@ -177,6 +179,7 @@ impl Connection {
         let Principal { role, database, .. } = &identity.principal;
         let group = Group::new(&identity.client, role, database, &established.upstream_name);
         let follower = shared.migrations.follow(&identity.id, group);
+        let observer = Observer::new(identity.clone(), shared.traces.clone());
         let (progress, told) = mpsc::unbounded_channel();
         let mut outcomes = JoinSet::new();
         outcomes.spawn(write_progress(shared.clone(), identity.id.clone(), told));
@@ -206,6 +209,7 @@ impl Connection {
             follower,
             deciding: Deciding::default(),
             points: failpoint::Watch::default(),
+            observer,
             since: Instant::now(),
             shared,
         }
@@ -331,28 +335,28 @@ impl Connection {
         if let SessionEvent::Recorded(Ok(id)) = &event {
             self.follower.decided(*id, self.deciding);
         }
+        if let SessionEvent::Recorded(result) = &event {
+            self.observer.recorded(result.as_ref().ok().copied());
+        }
         if self.session.client_backlog() > PARSED_APART {
             tokio::task::block_in_place(|| self.session.handle(event, now, &mut self.effects));
         } else {
             self.session.handle(event, now, &mut self.effects);
         }
         self.carry_out();
+        self.observer.look(&self.session);
     }
 
     fn carry_out(&mut self) {
         for observed in std::mem::take(&mut self.effects.observed) {
-            match observed {
-                Observed::Rewrite { rule, took, succeeded } => {
-                    RewriteFinished { session: &self.identity.id, rule, duration: took, ok: succeeded }.emit();
-                }
-                Observed::Estimate { of, ratio } => EstimateMet { of: of.label(), ratio }.emit(),
-            }
+            self.observer.observed(observed);
         }
         if let Some(speed) = self.effects.gauged.take() {
             self.shared.speeds.note(&self.address, speed, Instant::now());
         }
         if let Some(record) = self.effects.record.take() {
             self.deciding = self.effects.deciding;
+            self.observer.recording(&record, self.effects.arrived.take().as_ref());
             self.asking = Some(Box::pin(make_durable(self.shared.clone(), *record)));
         }
         if let Some(promise) = self.effects.promise.take() {
@@ -399,6 +403,7 @@ impl Connection {
         }
         for (id, outcome) in std::mem::take(&mut self.effects.outcomes) {
             DecisionEnded { session: &self.identity.id, id, outcome: &outcome }.emit();
+            self.observer.ended(id, &outcome);
             if outcome.sqlstate.is_some() {
                 self.follower.failed(id);
             }

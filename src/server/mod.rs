@@ -11,6 +11,7 @@ pub mod login;
 pub mod login_error;
 mod migrations;
 mod monitor;
+mod observer;
 mod origin;
 mod outbox;
 mod presence;
@@ -20,7 +21,9 @@ mod run;
 mod siblings;
 pub mod signer;
 mod speeds;
+mod trace;
+mod traces;
 pub mod witness;
 
 pub use config_file::ConfigFile;
-pub use run::{ServeError, run};
+pub use run::{ServeError, UPSTREAM_ERRORS, run};

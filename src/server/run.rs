@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,7 +15,9 @@ use crate::admin::{self, AdminError, AdminState, Readiness};
 use crate::config::ConfigError;
 use crate::config::settings::{ListenerSettings, Settings};
 use crate::store::{self, Store, StoreError};
-use crate::telemetry::{self, ConfigRejected, ConfigReloaded, Draining, Event, Labels, Listening, RestartNeeded, Stopped, TooFewFiles};
+use crate::telemetry::{
+    self, ConfigRejected, ConfigReloaded, Draining, Event, Labels, Listening, PromisesCounted, RestartNeeded, Started, Stopped, TooFewFiles,
+};
 
 use super::config_file::ConfigFile;
 use super::connection::{Drain, Shared};
@@ -26,6 +28,7 @@ use super::migrations::Migrations;
 use super::retention;
 use super::siblings::Siblings;
 use super::speeds::Speeds;
+use super::traces;
 use super::witness;
 use crate::transport::tls::{Acceptor, TlsError};
 
@@ -95,6 +98,7 @@ pub async fn run(
     let (readiness, failing) = (Readiness::default(), admin::Failing::default());
     let admin = admin::bind(settings.admin).await?;
     register(&settings);
+    Started { sessions: settings.max_sessions }.emit();
     let state = AdminState { readiness: readiness.clone(), store: store.clone(), metrics: telemetry::metrics(), checkpoints: failing.clone() };
     Listening { listener: "admin", address: local(&admin, settings.admin) }.emit();
     let admin = tokio::spawn(admin::serve(admin, state));
@@ -108,6 +112,8 @@ pub async fn run(
         migrations.remember(&earlier);
     }
     let started = settings.clone();
+    let stopping = watch::Sender::new(false);
+    let (traces, tracing) = traces::begin(settings.collector.clone(), store.name(), stopping.subscribe());
     let (draining, settings_source) = (watch::Sender::new(Drain::No), watch::Sender::new(Arc::new(settings)));
     let shared = Shared {
         settings: settings_source.subscribe(),
@@ -116,9 +122,9 @@ pub async fn run(
         siblings: Siblings::default(),
         speeds: Speeds::default(),
         migrations,
+        traces,
     };
     tokio::spawn(live(store.clone()));
-    let stopping = watch::Sender::new(false);
     let witness = checkpoints.map(|checkpoints| tokio::spawn(witness::tell(checkpoints, store.clone(), failing, stopping.subscribe())));
     let resting = watch::Sender::new(false);
     let retention = retention.map(|retention| tokio::spawn(retention::keep(retention, store.clone(), resting.subscribe())));
@@ -156,6 +162,9 @@ pub async fn run(
     if let Some(witness) = witness {
         let _ = timeout(limit, witness).await;
     }
+    if let Some(tracing) = tracing {
+        let _ = timeout(FAREWELL, tracing).await;
+    }
     timeout(limit, store.close()).await.map_err(|_| ServeError::StoreHangs(limit))??;
     failure.map_or(Ok(()), Err)
 }
@@ -163,11 +172,19 @@ pub async fn run(
 /// Between two signs of life in the store: who looks there takes a process for dead that gives none for a minute.
 const LIVES: Duration = Duration::from_secs(10);
 
-/// Says that this process lives; until the store is closed. What fails is said by whoever needs the store.
+/// Says that this process lives, and counts what waits for somebody; until the store is closed. What fails is said by whoever needs the store.
 async fn live(store: Store) {
     while !matches!(store.alive().await, Err(StoreError::Closed)) {
+        if let Ok(open) = store.open_promises().await {
+            PromisesCounted { open, now_unix_micros: now() }.emit();
+        }
         tokio::time::sleep(LIVES).await;
     }
+}
+
+/// Unix time in microseconds.
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or_default()
 }
 
 fn admin_ended(ended: Result<Result<(), AdminError>, tokio::task::JoinError>) -> ServeError {
@@ -181,6 +198,9 @@ fn local(socket: &TcpListener, configured: SocketAddr) -> SocketAddr {
     socket.local_addr().unwrap_or(configured)
 }
 
+/// What an upstream may be blamed for.
+pub const UPSTREAM_ERRORS: &[&str] = &["connect", "lost", "monitor"];
+
 /// Labels that are known from the start show up as 0.
 fn register(settings: &Settings) {
     let listeners: Vec<&str> = settings.listeners.iter().map(|listener| &*listener.name).collect();
@@ -191,7 +211,8 @@ fn register(settings: &Settings) {
         upstreams: &upstreams,
         rules: &rules,
         login_failures: LoginError::KINDS,
-        upstream_errors: &["connect", "lost", "monitor"],
+        upstream_errors: UPSTREAM_ERRORS,
+        store_errors: StoreError::KINDS,
     });
 }
 
@@ -238,11 +259,12 @@ fn reload_settings(reload: &impl Fn() -> Result<Settings, ConfigError>, started:
                     sender.send_replace(front.clone());
                 }
             }
+            ConfigReloaded.emit();
             for setting in unreloadable(started, &settings) {
                 RestartNeeded { setting: &setting }.emit();
             }
+            register(&settings);
             source.send_replace(Arc::new(settings));
-            ConfigReloaded.emit();
         }
         Err(error) => ConfigRejected { error: &error }.emit(),
     }
@@ -259,6 +281,7 @@ fn unreloadable(started: &Settings, new: &Settings) -> Vec<String> {
         new.listeners.iter().filter(|listener| find(started, &listener.name).is_none()).map(|listener| format!("[[listener]] {}", listener.name));
     let process = [
         ("[store]", (&started.store, &started.audit) != (&new.store, &new.audit)),
+        ("[telemetry]", started.collector != new.collector),
         ("[admin] address", started.admin != new.admin),
         ("[limits] sessions", started.max_sessions != new.max_sessions),
     ];

@@ -11,7 +11,7 @@ use crate::wire::frames::HEADER;
 use crate::wire::{messages, views};
 
 use super::completion::{Completion, Decided, Ran};
-use super::effects::Effects;
+use super::effects::{Effects, Observed};
 use super::own::OwnExchange;
 use super::polling::Call;
 use super::replies::{Kind, Owner};
@@ -177,6 +177,7 @@ impl Session {
     /// Answers with an error; a transaction, explicit or implicit, fails on the server with it.
     pub(super) fn refuse(&mut self, subject: &Subject, refusal: &Refusal, decided: Option<Decided>, out: &mut Effects) {
         self.work = Work::Open;
+        out.observed.push(Observed::Refused(refusal.sqlstate));
         if subject.frame.is_none() {
             self.discard(out);
         }

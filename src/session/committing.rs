@@ -28,7 +28,7 @@ use crate::wire::messages;
 
 use super::batch::Batch;
 use super::client::Flow;
-use super::effects::Effects;
+use super::effects::{Effects, Observed};
 use super::own::{Ending, OwnExchange, server_error};
 use super::refusals;
 use super::runner::{Failure, Next, Runner, ServerError, Task};
@@ -256,6 +256,7 @@ impl Session {
             Stage::TakingBack(why) => {
                 self.work = Work::Open;
                 let refusal = super::judging::store_unavailable(&why);
+                out.observed.push(Observed::Refused(refusal.sqlstate));
                 self.say_error(refusal.sqlstate, &refusal.message, None, refusal.hint.as_deref(), out);
                 self.end_of_commit(committing.subject.shape, true, out);
             }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -74,6 +74,8 @@ pub struct Effects {
     pub to_server: VecDeque<Bytes>,
     /// Make this durable, then answer with [`Event::Recorded`].
     pub record: Option<Box<Record>>,
+    /// How the statement of that record came.
+    pub arrived: Option<Arrived>,
     /// What attribution needs of that record.
     pub deciding: Decision,
     /// Make this durable, then answer with [`Event::Promised`].
@@ -143,6 +145,15 @@ pub enum Lookup {
     Alone(Vec<Unheard>),
 }
 
+/// How a statement came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrived {
+    /// When.
+    pub since: Instant,
+    /// What a comment of it says of the trace that it belongs to (sqlcommenter: `traceparent='…'`).
+    pub traceparent: Option<String>,
+}
+
 /// What is looked at from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watch {
@@ -171,6 +182,80 @@ pub enum Observed {
         /// How many times as long as was likely.
         ratio: f64,
     },
+    /// A statement was refused: the SQLSTATE that its client got.
+    Refused(&'static str),
+    /// A statement or step was tried that needs a strong lock; whether it got it.
+    LockTry(bool),
+    /// A statement whose first try missed its lock waits no longer.
+    LockWait {
+        /// How that ended.
+        end: WaitEnd,
+        /// From its arrival.
+        took: Duration,
+    },
+    /// A step of a rewrite, or of work after a COMMIT, was answered.
+    Step {
+        /// What ran, with nothing in it that the record would not say.
+        sql: String,
+        /// It came behind a COMMIT.
+        after_commit: bool,
+        /// Until the server answered.
+        took: Duration,
+        /// Its error.
+        sqlstate: Option<String>,
+    },
+}
+
+/// How a wait for a lock ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitEnd {
+    /// With the lock.
+    Got,
+    /// With the time for it.
+    GaveUp,
+    /// With another error, a cancel request among them.
+    Failed,
+}
+
+impl WaitEnd {
+    /// The label in metrics.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Got => "got",
+            Self::GaveUp => "gave-up",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What a client waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// A lock that its statement, or a step for it, has missed already.
+    Lock,
+    /// An advisory lock.
+    AdvisoryLock,
+    /// The steps of a rewrite.
+    Rewrite,
+    /// What comes behind a COMMIT.
+    AfterCommit,
+    /// Persons who may let it through.
+    Approval,
+}
+
+impl WaitsFor {
+    /// The label in metrics.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Lock => "lock",
+            Self::AdvisoryLock => "advisory-lock",
+            Self::Rewrite => "rewrite",
+            Self::AfterCommit => "after-commit",
+            Self::Approval => "approval",
+        }
+    }
 }
 
 /// Why a session ends.

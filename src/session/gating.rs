@@ -10,7 +10,7 @@ use crate::policy::settings::Mode;
 
 use super::committing::Committing;
 use super::completion::{Decided, Ran};
-use super::effects::Effects;
+use super::effects::{Effects, Observed};
 use super::own::{Ending, OwnExchange, server_error};
 use super::work::{Subject, Work};
 use super::{Progress, Session};
@@ -81,6 +81,7 @@ impl Session {
 
     /// The transaction is rolled back.
     pub(super) fn commit_taken_back(&mut self, subject: &Subject, refusal: &Refusal, decided: Option<Decided>, out: &mut Effects) {
+        out.observed.push(Observed::Refused(refusal.sqlstate));
         self.say_error(refusal.sqlstate, &refusal.message, refusal.detail.as_deref(), refusal.hint.as_deref(), out);
         Ran { decision: decided, ..Ran::default() }.refused(refusal.sqlstate, subject.since, out);
         self.end_of_commit(subject.shape, true, out);

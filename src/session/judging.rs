@@ -14,7 +14,8 @@ use crate::sql::statement::{Parsed, Script, Statement, TransactionControl};
 use crate::wire::startup_settings::milliseconds;
 
 use super::completion::{Decided, Ran};
-use super::effects::Effects;
+use super::effects::{Arrived, Effects};
+use super::observing::traceparent;
 use super::own::OwnExchange;
 use super::refusals;
 use super::runner::ServerError;
@@ -155,6 +156,7 @@ impl Session {
         self.grant_ends(&outcome);
         self.prepare_to_measure(&record, &subject, out);
         out.record = Some(record);
+        out.arrived = Some(Arrived { since: subject.since, traceparent: traceparent(&subject.script.text).map(str::to_owned) });
         self.work = Work::Recording(Box::new(subject), Box::new(outcome));
         Ok(())
     }

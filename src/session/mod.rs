@@ -36,6 +36,7 @@ mod in_the_way;
 mod interrupted;
 mod judging;
 mod measured;
+mod observing;
 mod own;
 mod patience;
 mod polling;
@@ -321,6 +322,9 @@ impl Session {
         }
         if let Err(fatal) = self.step(event, now, out) {
             self.end(&fatal, out);
+        }
+        if let Some(own) = &mut self.own {
+            own.begun.get_or_insert(now);
         }
         if self.closed {
             self.tell_measured(out);

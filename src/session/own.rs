@@ -1,5 +1,7 @@
 //! Our own statements on the client's session: sent behind what flows, their replies hidden and gathered.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 
 use crate::catalog::questions::Answer;
@@ -16,6 +18,8 @@ use super::{Session, Status};
 pub(super) struct OwnExchange {
     /// How it was sent.
     pub(super) ending: Ending,
+    /// When it was sent.
+    pub(super) begun: Option<Instant>,
     /// One for each statement that completed.
     pub(super) answers: Vec<Answer>,
     /// The tag of each.
@@ -48,7 +52,7 @@ pub(super) const ROLLBACK_TO: &str = "ROLLBACK TO SAVEPOINT _pgairlock";
 
 impl OwnExchange {
     fn new(ending: Ending) -> Self {
-        Self { ending, answers: Vec::new(), tags: Vec::new(), row: None, error: None, overtaken: false }
+        Self { ending, begun: None, answers: Vec::new(), tags: Vec::new(), row: None, error: None, overtaken: false }
     }
 
     /// Nothing was sent, and nothing can have failed.

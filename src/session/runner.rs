@@ -706,7 +706,7 @@ impl Runner {
 /// object_in_use, as nobody else says it here: see [`Failure::is_busy`].
 const BUSY: &str = "55006";
 const WAITING: &str = "waiting for another session that changes the same table";
-const LOCK_NOT_AVAILABLE: &str = "55P03";
+pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 fn as_original(error: ServerError, mapping: Option<&ErrorMapping>) -> ServerError {
     match mapping {

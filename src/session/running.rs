@@ -101,6 +101,7 @@ impl Session {
             self.question_failed_in_batch(&server_error(error), out);
             return Ok(());
         }
+        self.observe_step(&exchange, now, out);
         match std::mem::replace(&mut self.work, Work::Open) {
             Work::Greeting => self.greeted(exchange, out),
             Work::Welcoming => {

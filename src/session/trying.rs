@@ -31,7 +31,7 @@ use crate::wire::{errors, messages};
 use super::batch::Batch;
 use super::completion::Decided;
 use super::deferring::{Deferring, is_cancel_request};
-use super::effects::{Effects, Watch};
+use super::effects::{Effects, Observed, WaitEnd, Watch};
 use super::holders::{self, Holders};
 use super::in_the_way;
 use super::own::{Ending, OwnExchange, RELEASE, ROLLBACK_TO, SAVEPOINT, server_error};
@@ -145,6 +145,18 @@ impl Trying {
         self.goal.decided()
     }
 
+    /// A try has missed its lock.
+    pub(super) fn has_missed(&self) -> bool {
+        self.tries.count() > 0
+    }
+
+    /// It waits no longer.
+    fn observe_end(&self, end: WaitEnd, now: Instant, out: &mut Effects) {
+        if self.has_missed() {
+            out.observed.push(Observed::LockWait { end, took: self.waited(now) });
+        }
+    }
+
     fn waited(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)
     }
@@ -241,6 +253,11 @@ impl Session {
         if matches!(trying.stage, Stage::Once | Stage::Try(_)) {
             self.step_ends(exchange.error.is_none(), now);
         }
+        if let Stage::Try(run) = trying.stage
+            && exchange.error.as_ref().is_none_or(|error| trying.is_without_lock(run, error, now))
+        {
+            out.observed.push(Observed::LockTry(exchange.error.is_none()));
+        }
         match (std::mem::replace(&mut trying.stage, Stage::Look), &exchange.error) {
             (Stage::Apart, None) => self.ask_limits(trying, out),
             (Stage::Limits, error) => {
@@ -310,6 +327,7 @@ impl Session {
 
     fn next_try(&mut self, mut trying: Box<Trying>, now: Instant, out: &mut Effects) {
         if trying.cancelled {
+            trying.observe_end(WaitEnd::Failed, now, out);
             let refusal = Refusal { sqlstate: "57014", message: CANCELLED.to_owned(), detail: None, hint: None, position: None };
             return self.refuse(trying.goal.subject(), &refusal, trying.decided(), out);
         }
@@ -364,6 +382,7 @@ impl Session {
         let waited = trying.waited(now);
         let Some(pause) = trying.tries.failed(waited, trying.holders.as_ref()) else {
             let refusal = trying.over(now);
+            trying.observe_end(WaitEnd::GaveUp, now, out);
             return self.refuse(trying.goal.subject(), &refusal, trying.decided(), out);
         };
         let told = trying.ticks.due(now).is_some() || trying.tries.count() == 1;
@@ -425,6 +444,7 @@ impl Session {
     fn try_succeeded(&mut self, trying: Box<Trying>, tag: Option<&String>, now: Instant, out: &mut Effects) {
         self.work = Work::Open;
         self.touched = true;
+        trying.observe_end(WaitEnd::Got, now, out);
         match trying.goal {
             Goal::Deferred(deferring) => self.original_done(*deferring, now, out),
             Goal::Statement { subject, effects, decided } => {
@@ -443,6 +463,7 @@ impl Session {
     /// The server's own error is the client's, word for word; in a block the transaction has failed with it.
     fn try_failed(&mut self, trying: Box<Trying>, error: &Bytes, now: Instant, out: &mut Effects) {
         self.work = Work::Open;
+        trying.observe_end(WaitEnd::Failed, now, out);
         match trying.goal {
             Goal::Deferred(deferring) => self.original_failed(&deferring, error, now, out),
             Goal::Statement { subject, decided, .. } => {

@@ -101,7 +101,7 @@ impl Session {
         if self.watched().is_some() { runner.in_hand().map(|(step, _)| step.to_owned()) } else { runner.in_hand_and_in_the_way() }
     }
 
-    fn runner(&self) -> Option<&Runner> {
+    pub(super) fn runner(&self) -> Option<&Runner> {
         match &self.work {
             Work::Committing(committing) => committing.runner(),
             Work::Resuming(resuming) => resuming.runner(),

@@ -59,6 +59,25 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Every word of [`StoreError::kind`], and that of a call that had no answer in time.
+    pub const KINDS: &'static [&'static str] = &[
+        "open",
+        "foreign",
+        "newer",
+        "older",
+        "busy",
+        "lost",
+        "unreachable",
+        "gone",
+        "full",
+        "corrupt",
+        "read-only",
+        "io",
+        "no-such-promise",
+        "closed",
+        "timeout",
+    ];
+
     /// A word for metrics and logs.
     #[must_use]
     pub fn kind(&self) -> &'static str {

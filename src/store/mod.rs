@@ -26,6 +26,7 @@ mod unheard;
 mod writer;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::error::TrySendError;
@@ -61,6 +62,8 @@ pub struct Store {
     name: Arc<str>,
     /// The last entry of its own that is on disk.
     written: watch::Receiver<i64>,
+    /// What has happened and is not written yet.
+    owed: Arc<AtomicUsize>,
     questions: mpsc::Sender<Question>,
 }
 
@@ -71,6 +74,24 @@ pub enum Wanted {
     All,
     /// Those of one cluster and database, made by one role; also of transactions of which only nobody has heard whether they committed.
     Of(At, String),
+}
+
+/// Promises that are not settled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OpenPromises {
+    /// Those that nothing has failed of.
+    pub waiting: Group,
+    /// Those of which something has.
+    pub failed: Group,
+}
+
+/// Some promises.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Group {
+    /// How many.
+    pub count: i64,
+    /// When the oldest was made, in microseconds since 1970; 0 where there is none.
+    pub oldest_unix_micros: i64,
 }
 
 /// Some decisions of many.
@@ -114,13 +135,15 @@ impl Store {
         let name: Arc<str> = uuid::Uuid::now_v7().to_string().into();
         let (told, written) = watch::channel(0);
         let chain = name.to_string();
+        let owed = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&owed);
         let (opened, is_open) = std::sync::mpsc::channel();
         let writes = move || match open() {
             Ok(mut backend) => {
                 // What cannot be derived now is when the store can be written.
                 let _ = derive::catch_up(backend.as_mut());
                 let _ = opened.send(Ok(()));
-                Writer::new(backend, chain, told).serve(inbox);
+                Writer::new(backend, chain, told, counted).serve(inbox);
             }
             Err(error) => _ = opened.send(Err(error)),
         };
@@ -129,7 +152,7 @@ impl Store {
         thread("store").spawn(writes).map_err(no_thread)?;
         is_open.recv().map_err(|_| StoreError::Closed)??;
         thread("store reader").spawn(move || reader::serve(&place, asked)).map_err(no_thread)?;
-        Ok(Self { requests, name, written, questions })
+        Ok(Self { requests, name, written, owed, questions })
     }
 
     /// The name of the chain that this process writes: a UUID, new with each start.
@@ -142,6 +165,18 @@ impl Store {
     #[must_use]
     pub fn written(&self) -> watch::Receiver<i64> {
         self.written.clone()
+    }
+
+    /// How many entries of what has happened the store has not taken yet: they are in memory only.
+    #[must_use]
+    pub fn owed(&self) -> usize {
+        self.owed.load(Ordering::Relaxed)
+    }
+
+    /// How many requests wait for the thread that writes.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.requests.max_capacity() - self.requests.capacity()
     }
 
     /// Writes a decision; returns when it is on disk.
@@ -223,6 +258,14 @@ impl Store {
     /// When they could not be read.
     pub async fn alone(&self, asked: Vec<Unheard>) -> Result<Vec<DecisionId>, StoreError> {
         self.read(move |backend| unheard::alone(backend, &asked)).await
+    }
+
+    /// How many of them there are, and since when.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn open_promises(&self) -> Result<OpenPromises, StoreError> {
+        self.read(promises::count).await
     }
 
     /// Decisions in the order in which they were taken, a page of them; an empty one is behind the last.

@@ -1,10 +1,10 @@
 //! Promises: the SQL for them, and how they are read. A COMMIT in the log is announced in the same table, also where nothing is left for after it; who
 //! looks for promises does not see those.
 
-use super::Wanted;
 use super::backend::{Backend, Row, Value, Write};
 use super::error::StoreError;
 use super::plan::json;
+use super::{Group, OpenPromises, Wanted};
 use crate::deferred::promise::{Failed, Pending, Place, Progress, Promise, PromiseId};
 
 pub(super) fn insert(promise: &Promise, entry: i64, at_unix_micros: i64) -> Result<Write, StoreError> {
@@ -79,6 +79,18 @@ pub(super) fn pending(backend: &mut dyn Backend, wanted: &Wanted) -> Result<Vec<
         )?,
     };
     rows.iter().map(read).collect()
+}
+
+/// What is open, and since when.
+pub(super) fn count(backend: &mut dyn Backend) -> Result<OpenPromises, StoreError> {
+    const COUNT: &str = "SELECT CASE WHEN sqlstate IS NULL THEN 0 ELSE 1 END AS failed, count(*), min(at_unix_micros)
+         FROM promises WHERE state IN ('promised', 'committed') GROUP BY 1";
+    let mut open = OpenPromises::default();
+    for row in backend.query(COUNT, &[])? {
+        let group = Group { count: row.int(1), oldest_unix_micros: row.int(2) };
+        if row.int(0) == 0 { open.waiting = group } else { open.failed = group }
+    }
+    Ok(open)
 }
 
 fn read(row: &Row) -> Result<Pending, StoreError> {

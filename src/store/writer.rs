@@ -1,6 +1,8 @@
 //! The thread that writes: takes what waits, writes it in one transaction, answers after the commit.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::error::TryRecvError;
@@ -50,6 +52,8 @@ pub(super) struct Writer {
     chain: Option<Chain>,
     /// It has happened, and is written when the store takes it.
     owed: VecDeque<Waiting>,
+    /// Hears how much that is.
+    counted: Arc<AtomicUsize>,
     doubt: Option<Doubt>,
     /// What is owed need not wait: the store is back.
     is_back: bool,
@@ -80,13 +84,14 @@ struct Doubt {
 }
 
 impl Writer {
-    pub(super) fn new(backend: Box<dyn Backend>, name: String, told: watch::Sender<i64>) -> Self {
+    pub(super) fn new(backend: Box<dyn Backend>, name: String, told: watch::Sender<i64>, counted: Arc<AtomicUsize>) -> Self {
         Self {
             backend,
             name,
             told,
             chain: None,
             owed: VecDeque::new(),
+            counted,
             doubt: None,
             is_back: false,
             derived: Vec::new(),
@@ -110,6 +115,8 @@ impl Writer {
                 next = if group.len() < GROUP && close.is_none() && apart.is_none() { inbox.try_recv().ok() } else { None };
             }
             self.run(group);
+            let doubtful = self.doubt.as_ref().map_or(0, |doubt| doubt.group.iter().filter(|(dated, _)| dated.change.must_be_kept()).count());
+            self.counted.store(self.owed.len() + doubtful, Ordering::Relaxed);
             if inbox.is_empty() || self.derived.len() > DERIVED {
                 self.derive();
             }

@@ -45,6 +45,7 @@ impl Event for Decision<'_> {
 
 impl Decision<'_> {
     fn count(&self, rules: &BTreeSet<&str>) {
+        counter!(names::STATEMENTS_TOTAL, "decision" => self.record.decision.clone()).increment(1);
         let one = |rule: &str| counter!(names::DECISIONS_TOTAL, "rule" => rule.to_owned(), "decision" => self.record.decision.clone()).increment(1);
         if rules.is_empty() {
             one(names::NO_RULE);
@@ -90,6 +91,7 @@ impl Event for RewriteFinished<'_> {
         let Self { session, rule, duration, ok } = self;
         let seconds = duration.as_secs_f64();
         histogram!(names::REWRITE_SECONDS, "rule" => rule.to_owned()).record(seconds);
+        counter!(names::REWRITES_TOTAL, "result" => if ok { "ok" } else { "failed" }).increment(1);
         if ok {
             info!(event = "rewrite_finished", session, rule, seconds, ok, "rewrite finished");
         } else {

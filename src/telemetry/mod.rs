@@ -8,12 +8,16 @@ mod decision;
 mod names;
 mod process;
 mod promise;
+mod resources;
 mod retention;
 mod session;
 mod sink;
+pub mod span;
+mod spans;
+mod statement;
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::Subscriber;
@@ -24,12 +28,15 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub use attribution::Attributed;
 pub use checkpoint::{CheckpointFailed, CheckpointWritten};
 pub use decision::{Decision, DecisionEnded, EstimateMet, RewriteFinished, StoreFailed, StoreWritten};
-pub use names::{Labels, register};
-pub use process::{ConfigRejected, ConfigReloaded, Draining, Listening, Panicked, RestartNeeded, Stopped, TooFewFiles};
-pub use promise::{PromiseProgress, Promised};
+pub use names::{Kind, Label, Labels, Metric, TABLE, Unit, Values, register};
+pub use process::{ConfigRejected, ConfigReloaded, Draining, Listening, Panicked, RestartNeeded, Started, Stopped, TooFewFiles};
+pub use promise::{PromiseProgress, Promised, PromisesCounted};
+pub use resources::{Scraped, most_files};
 pub use retention::{EntriesRemoved, RetentionFailed, RetentionRan};
 pub use session::{LoginFailed, SessionClosed, SessionOpened, UpstreamError};
 use sink::Sink;
+pub use spans::{SpanDropped, SpansExported, SpansLost};
+pub use statement::{Decided, LockTried, LockWaited, Refused, StepEnded, Waiting};
 
 /// Something that happened.
 pub trait Event {
@@ -126,18 +133,17 @@ where
     tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_env_filter(filter).with_writer(writer).finish()
 }
 
+/// Unix time in seconds.
+fn now_seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
 /// Buckets make `_seconds` real histograms, which add up over replicas; the exporter's default would be summaries.
 fn builder() -> Result<PrometheusBuilder, BuildError> {
-    PrometheusBuilder::new()
-        .set_buckets_for_metric(
-            Matcher::Full(names::REWRITE_SECONDS.into()),
-            &[0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 28800.0],
-        )?
-        .set_buckets_for_metric(Matcher::Full(names::ESTIMATE_RATIO.into()), &[0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0])?
-        .set_buckets_for_metric(
-            Matcher::Full(names::STORE_SECONDS.into()),
-            &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0],
-        )
+    TABLE.iter().try_fold(PrometheusBuilder::new(), |builder, metric| match metric.kind {
+        Kind::Histogram(bounds) => builder.set_buckets_for_metric(Matcher::Full(metric.name.into()), bounds),
+        Kind::Counter | Kind::Gauge => Ok(builder),
+    })
 }
 
 #[cfg(test)]

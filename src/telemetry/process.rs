@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use metrics::counter;
+use metrics::{counter, gauge};
 use tracing::{error, info, warn};
 
 use super::{Event, names};
@@ -24,12 +24,37 @@ impl Event for Listening<'_> {
     }
 }
 
+/// The process begins, with settings that are right.
+#[derive(Debug, Clone, Copy)]
+pub struct Started {
+    /// `[limits] sessions`.
+    pub sessions: usize,
+}
+
+impl Event for Started {
+    fn emit(self) {
+        gauge!(names::BUILD_INFO, "version" => names::VERSION).set(1);
+        gauge!(names::START_TIME).set(super::now_seconds());
+        gauge!(names::SESSIONS_LIMIT).set(u32::try_from(self.sessions).unwrap_or(u32::MAX));
+        config_taken();
+        info!(event = "started", version = names::VERSION, "pgairlock starts");
+    }
+}
+
+fn config_taken() {
+    gauge!(names::CONFIG_OK).set(1);
+    gauge!(names::CONFIG_TIME).set(super::now_seconds());
+    // Each setting that waits for a restart is told anew with each reload.
+    gauge!(names::RESTART_NEEDED).set(0);
+}
+
 /// New settings are in use.
 #[derive(Debug, Clone, Copy)]
 pub struct ConfigReloaded;
 
 impl Event for ConfigReloaded {
     fn emit(self) {
+        config_taken();
         counter!(names::CONFIG_RELOADS_TOTAL, "result" => "ok").increment(1);
         info!(event = "config_reloaded", "config reloaded");
     }
@@ -44,6 +69,7 @@ pub struct RestartNeeded<'a> {
 
 impl Event for RestartNeeded<'_> {
     fn emit(self) {
+        gauge!(names::RESTART_NEEDED).increment(1);
         warn!(event = "restart_needed", setting = self.setting, "a changed setting takes effect after a restart only");
     }
 }
@@ -58,6 +84,7 @@ pub struct ConfigRejected<'a> {
 impl Event for ConfigRejected<'_> {
     fn emit(self) {
         counter!(names::CONFIG_RELOADS_TOTAL, "result" => "rejected").increment(1);
+        gauge!(names::CONFIG_OK).set(0);
         error!(event = "config_rejected", error = %self.error, "config rejected, the old one stays");
     }
 }

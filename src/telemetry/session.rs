@@ -56,6 +56,7 @@ impl Event for SessionClosed<'_> {
     fn emit(self) {
         let Self { session, listener, reason, message, duration } = self;
         gauge!(names::SESSIONS, "listener" => listener.to_owned()).decrement(1);
+        counter!(names::SESSIONS_ENDED_TOTAL, "reason" => reason.to_owned()).increment(1);
         info!(event = "session_closed", session, listener, reason, error = message, seconds = duration.as_secs_f64(), "session closed");
     }
 }

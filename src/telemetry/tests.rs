@@ -194,7 +194,8 @@ fn the_life_of_the_process_is_told() {
 
 #[test]
 fn what_is_known_starts_at_zero_and_registering_again_changes_nothing() {
-    let labels = Labels { listeners: &["l"], upstreams: &["u"], rules: &["r"], login_failures: &["f"], upstream_errors: &["e"] };
+    let labels =
+        Labels { listeners: &["l"], upstreams: &["u"], rules: &["r"], login_failures: &["f"], upstream_errors: &["e"], store_errors: &["s"] };
     let (_, metrics) = observe(|| {
         register(labels);
         LoginFailed { listener: "l", client: "c", kind: "f", message: "m" }.emit();
@@ -207,6 +208,8 @@ fn what_is_known_starts_at_zero_and_registering_again_changes_nothing() {
         "pgairlock_decisions_total{rule=\"none\",decision=\"pass\"} 0",
         "pgairlock_upstream_errors_total{upstream=\"u\",kind=\"e\"} 0",
         "pgairlock_config_reloads_total{result=\"rejected\"} 0",
+        "pgairlock_rewrite_seconds_count{rule=\"r\"} 0",
+        "pgairlock_lock_wait_seconds_bucket{result=\"got\",le=\"+Inf\"} 0",
     ] {
         assert_has(&metrics, zero);
     }
@@ -249,3 +252,89 @@ fn a_checkpoint_is_in_the_log_letter_by_letter() {
     assert_eq!((&lines[1]["level"], &lines[1]["error"]), (&json!("ERROR"), &json!("the disk is full")));
     assert_has(&metrics, "pgairlock_audit_checkpoints_total{result=\"failed\"} 1");
 }
+
+/// What is registered without anything having happened is the whole table.
+#[test]
+fn every_metric_of_the_table_is_there_from_the_start() {
+    let some = &["x"][..];
+    let labels = Labels { listeners: some, upstreams: some, rules: some, login_failures: some, upstream_errors: some, store_errors: some };
+    let (_, metrics) = observe(|| register(labels));
+    for metric in TABLE {
+        let (kind, sample) = match metric.kind {
+            Kind::Counter => ("counter", metric.name.to_owned()),
+            Kind::Gauge => ("gauge", metric.name.to_owned()),
+            Kind::Histogram(_) => ("histogram", format!("{}_count", metric.name)),
+        };
+        assert_has(&metrics, &format!("# TYPE {} {kind}", metric.name));
+        assert!(metrics.lines().any(|line| line.starts_with(&sample) && line.ends_with(" 0")), "{} has no value", metric.name);
+    }
+}
+
+#[test]
+fn names_say_what_they_count() {
+    let mut names = std::collections::BTreeSet::new();
+    for Metric { name, kind, unit, help, labels } in TABLE {
+        assert!(names.insert(name), "{name} is there twice");
+        assert!(name.starts_with("pgairlock_") || name.starts_with("process_"), "{name}");
+        assert_eq!(*kind == Kind::Counter, name.ends_with("_total"), "{name}");
+        assert_eq!(matches!(unit, Unit::Seconds | Unit::Time), name.ends_with("_seconds"), "{name}");
+        assert_eq!(*unit == Unit::Time, name.ends_with("_time_seconds") || name.ends_with("_timestamp_seconds"), "{name}");
+        assert_eq!(*unit == Unit::Bytes, name.ends_with("_bytes"), "{name}");
+        assert!(help.ends_with('.') && !help.contains('|'), "{name}: a sentence, and a cell of a table");
+        assert!(labels.len() <= 2, "{name}: what has more labels has too many series");
+    }
+}
+
+#[test]
+fn statements_on_their_way_are_counted() {
+    let (lines, metrics) = observe(|| {
+        Decided { took: Duration::from_millis(3) }.emit();
+        Refused { sqlstate: "PA001" }.emit();
+        Refused { sqlstate: "99999" }.emit();
+        LockTried { got: false }.emit();
+        LockTried { got: true }.emit();
+        LockWaited { result: "got", took: Duration::from_secs(2) }.emit();
+        StepEnded { ok: true, took: Duration::from_secs(70) }.emit();
+        let waiting = Waiting::begin("lock");
+        drop(Waiting::begin("lock"));
+        std::mem::forget(waiting);
+    });
+    assert_eq!(lines.len(), 0, "they are many: {lines:?}");
+    for sample in [
+        "pgairlock_decision_seconds_bucket{le=\"0.005\"} 1",
+        "pgairlock_refusals_total{sqlstate=\"PA001\"} 1",
+        "pgairlock_refusals_total{sqlstate=\"other\"} 1",
+        "pgairlock_lock_tries_total{result=\"missed\"} 1",
+        "pgairlock_lock_wait_seconds_sum{result=\"got\"} 2",
+        "pgairlock_after_commit_step_seconds_bucket{result=\"ok\",le=\"60\"} 0",
+        "pgairlock_after_commit_step_seconds_count{result=\"ok\"} 1",
+        "pgairlock_sessions_waiting{for=\"lock\"} 1",
+    ] {
+        assert_has(&metrics, sample);
+    }
+}
+
+#[test]
+fn open_promises_have_an_age_and_none_has_none() {
+    let group = |count, oldest_unix_micros| crate::store::Group { count, oldest_unix_micros };
+    let (_, metrics) = observe(|| {
+        let open = crate::store::OpenPromises { waiting: group(0, 0), failed: group(2, 10_000_000) };
+        PromisesCounted { open, now_unix_micros: 100_000_000 }.emit();
+    });
+    assert_has(&metrics, "pgairlock_promises_open{state=\"failed\"} 2");
+    assert_has(&metrics, "pgairlock_promises_oldest_seconds{state=\"failed\"} 90");
+    assert_has(&metrics, "pgairlock_promises_oldest_seconds{state=\"waiting\"} 0");
+}
+
+#[test]
+fn a_scrape_looks_at_the_process() {
+    let (_, metrics) = observe(|| Scraped { ready: true, owed: 3, queued: 4 }.emit());
+    for sample in ["pgairlock_ready 1", "pgairlock_store_owed_entries 3", "pgairlock_store_queued_requests 4"] {
+        assert_has(&metrics, sample);
+    }
+    let value = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} "))).unwrap().parse::<f64>().unwrap();
+    assert!(value("process_resident_memory_bytes") > 1e6 && value("process_open_fds") > 2.0);
+}
+
+#[path = "docs_tests.rs"]
+mod docs;

@@ -118,6 +118,18 @@ pub async fn connect(settings: &ServerTls, socket: TcpStream, host: &str) -> Res
     Ok(Stream::Server(Box::new(stream)))
 }
 
+/// The handshake with an HTTP server, whose certificate is checked against the system's roots. Not cancel safe.
+///
+/// # Errors
+/// The handshake failed; a certificate that is not trusted fails it.
+pub async fn connect_http(socket: TcpStream, host: &str) -> Result<Stream, TlsError> {
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| TlsError::HostName(host.to_owned()))?;
+    let mut config = client_config(&ServerTls::VerifyFull(None))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await.map_err(TlsError::Handshake)?;
+    Ok(Stream::Server(Box::new(stream)))
+}
+
 /// Made for each connection, so that a new CA file counts at once; only the system's roots are kept.
 fn client_config(settings: &ServerTls) -> Result<ClientConfig, TlsError> {
     let verifier: Arc<dyn ServerCertVerifier> = match settings {

@@ -76,6 +76,18 @@ impl Runner {
         self.waiting.holders.as_ref().map(Holders::pids).unwrap_or_default()
     }
 
+    /// What runs has lock_timeout for one try of several.
+    #[must_use]
+    pub fn is_trying(&self) -> bool {
+        self.waiting.tries.is_some()
+    }
+
+    /// The step in hand has missed its lock, and is tried again.
+    #[must_use]
+    pub fn has_missed_lock(&self) -> bool {
+        self.in_hand().is_some() && self.waiting.tries.as_ref().is_some_and(|tries| tries.count() > 0)
+    }
+
     /// A step begins.
     pub(super) fn begin_waiting(&mut self, step: &Step) {
         let total_ms = self.total_ms();
