@@ -11,6 +11,7 @@ pub mod record;
 pub mod signed;
 pub mod starting;
 pub mod summary;
+pub mod time;
 pub mod trust;
 pub mod verify;
 pub mod words;

@@ -8,7 +8,7 @@ use serde::forward_to_deserialize_any;
 use toml::de::{DeTable, DeValue};
 
 use super::file::{
-    Admin, AfterCommit, Directive, Exempt, File, Limits, Listener, ListenerTls, Monitor, Protect, Store, Timeouts, Upstream, UpstreamTls,
+    Admin, AfterCommit, Directive, Exempt, File, Limits, Listener, ListenerTls, Monitor, Protect, Store, Timeouts, Upstream, UpstreamTls, Webhook,
 };
 use super::problem::Problems;
 
@@ -29,6 +29,7 @@ fn sections() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("admin", names::<Admin>()),
         ("monitor", names::<Monitor>()),
         ("limits", names::<Limits>()),
+        ("webhook", names::<Webhook>()),
     ])
 }
 
@@ -45,7 +46,7 @@ pub(super) fn take_unknown(root: &mut DeTable<'_>, problems: &mut Problems<'_>) 
 }
 
 /// Sections that are lists of tables.
-const LISTS: [&str; 5] = ["listener", "upstream", "exempt", "directive", "protect"];
+const LISTS: [&str; 6] = ["listener", "upstream", "exempt", "directive", "protect", "webhook"];
 
 type Sections = BTreeMap<&'static str, &'static [&'static str]>;
 

@@ -11,6 +11,7 @@ pub mod settings;
 mod store;
 pub mod units;
 mod validate;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 

@@ -102,6 +102,8 @@ struct Connection {
     follower: Follower,
     /// The decision that is being recorded.
     deciding: Deciding,
+    /// A decision of it is in the log.
+    is_logged: bool,
     points: failpoint::Watch,
     since: Instant,
     shared: Shared,
@@ -205,6 +207,7 @@ impl Connection {
             outcomes,
             follower,
             deciding: Deciding::default(),
+            is_logged: false,
             points: failpoint::Watch::default(),
             since: Instant::now(),
             shared,
@@ -330,6 +333,7 @@ impl Connection {
         let now = Instant::now();
         if let SessionEvent::Recorded(Ok(id)) = &event {
             self.follower.decided(*id, self.deciding);
+            self.is_logged = true;
         }
         if self.session.client_backlog() > PARSED_APART {
             tokio::task::block_in_place(|| self.session.handle(event, now, &mut self.effects));
@@ -425,10 +429,10 @@ impl Connection {
         });
     }
 
-    /// What nobody recorded by itself is told by numbers.
+    /// What nobody recorded by itself is told by numbers; and of a session that decided something the log has the end.
     fn log_end(&mut self, reason: &str) {
         let ended = self.session.told_at_end();
-        if !ended.statements.is_empty() {
+        if self.is_logged || !ended.statements.is_empty() {
             let duration_micros = i64::try_from(self.since.elapsed().as_micros()).unwrap_or(i64::MAX);
             self.log(Logged::Session(SessionEnded { reason: reason.to_owned(), duration_micros, ..ended }), "session");
         }

@@ -30,6 +30,11 @@ impl Migrations {
         Follower { migrations: self.clone(), session: session.to_owned() }
     }
 
+    /// The tool of a session, as far as it has shown itself.
+    pub(super) fn tool_of(&self, session: &str) -> Option<String> {
+        self.tracker().guess(session).map(|guess| guess.tool.name().to_owned())
+    }
+
     fn tracker(&self) -> MutexGuard<'_, Tracker> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -26,6 +26,7 @@ use super::migrations::Migrations;
 use super::siblings::Siblings;
 use super::speeds::Speeds;
 use super::witness;
+use crate::webhook::{self, WebhookError};
 use crate::transport::tls::{Acceptor, TlsError};
 
 /// Why the server stopped or could not start.
@@ -64,6 +65,9 @@ pub enum ServeError {
     /// The key or the file of the checkpoints.
     #[error("checkpoints of the log: {0}")]
     Checkpoints(String),
+    /// A webhook's secret or CA file.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// Signals cannot be received.
     #[error("signals: {0}")]
     Signals(io::Error),
@@ -85,6 +89,7 @@ pub async fn run(
     reload: impl Fn() -> Result<Settings, ConfigError> + Send + 'static,
 ) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
+    webhook::check(&settings.webhooks)?;
     let store = Store::open(&store::Place::read(&settings.store).map_err(StoreError::Open)?)?;
     let checkpoints = witness::begin(&settings.audit, &store).map_err(ServeError::Checkpoints)?;
     let (readiness, failing) = (Readiness::default(), admin::Failing::default());
@@ -110,8 +115,10 @@ pub async fn run(
         store: store.clone(),
         siblings: Siblings::default(),
         speeds: Speeds::default(),
-        migrations,
+        migrations: migrations.clone(),
     };
+    let guess = Box::new(move |session: &str| migrations.tool_of(session));
+    let (_notifier, webhooks) = webhook::begin(settings_source.subscribe(), store.clone(), guess);
     tokio::spawn(live(store.clone()));
     let stopping = watch::Sender::new(false);
     let witness = checkpoints.map(|checkpoints| tokio::spawn(witness::tell(checkpoints, store.clone(), failing, stopping.subscribe())));
@@ -140,6 +147,8 @@ pub async fn run(
     let deadline = settings_source.borrow().timeouts.drain;
     drain(&draining, &sessions, deadline, &mut signals).await;
     let limit = settings_source.borrow().timeouts.store;
+    // Behind the last session, and before the store that it reads.
+    webhooks.end().await;
     stopping.send_replace(true);
     if let Some(witness) = witness {
         let _ = timeout(limit, witness).await;
@@ -217,7 +226,8 @@ fn reload_settings(reload: &impl Fn() -> Result<Settings, ConfigError>, started:
         Ok(settings) => settings,
         Err(error) => return ConfigRejected { error: &error }.emit(),
     };
-    let renewed: Result<Vec<Front>, ServeError> = settings.listeners.iter().map(front).collect();
+    let usable = webhook::check(&settings.webhooks).map_err(ServeError::from);
+    let renewed: Result<Vec<Front>, ServeError> = usable.and_then(|()| settings.listeners.iter().map(front).collect());
     match renewed {
         Ok(renewed) => {
             for sender in fronts {

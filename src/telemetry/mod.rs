@@ -10,6 +10,7 @@ mod process;
 mod promise;
 mod session;
 mod sink;
+mod webhook;
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub use process::{ConfigRejected, ConfigReloaded, Draining, Listening, Panicked,
 pub use promise::{PromiseProgress, Promised};
 pub use session::{LoginFailed, SessionClosed, SessionOpened, UpstreamError};
 use sink::Sink;
+pub use webhook::{WebhookDelivered, WebhookDropped, WebhookFailed, WebhookGivenUp, register_webhook, webhook_queue};
 
 /// Something that happened.
 pub trait Event {

@@ -15,6 +15,9 @@ pub(super) const LOG_LINES_DROPPED_TOTAL: &str = "pgairlock_log_lines_dropped_to
 pub(super) const PANICS_TOTAL: &str = "pgairlock_panics_total";
 pub(super) const CONFIG_RELOADS_TOTAL: &str = "pgairlock_config_reloads_total";
 pub(super) const CHECKPOINTS_TOTAL: &str = "pgairlock_audit_checkpoints_total";
+pub(super) const WEBHOOK_DELIVERIES_TOTAL: &str = "pgairlock_webhook_deliveries_total";
+pub(super) const WEBHOOK_DROPPED_TOTAL: &str = "pgairlock_webhook_dropped_total";
+pub(super) const WEBHOOK_QUEUE: &str = "pgairlock_webhook_queue";
 
 /// The `rule` label of a decision without findings.
 pub(super) const NO_RULE: &str = "none";
@@ -56,6 +59,12 @@ pub(super) fn describe() {
     describe_counter!(PANICS_TOTAL, "Tasks that a bug ended.");
     describe_counter!(CONFIG_RELOADS_TOTAL, "Reloads of the config, by result.");
     describe_counter!(CHECKPOINTS_TOTAL, "Checkpoints of the audit log, by result; without a key there are none.");
+    describe_counter!(
+        WEBHOOK_DELIVERIES_TOTAL,
+        "Attempts to deliver a message, by webhook and result: ok and retried; refused, expired and shutdown are given up."
+    );
+    describe_counter!(WEBHOOK_DROPPED_TOTAL, "Messages that were not tried, by webhook and why: full, removed, shutdown.");
+    describe_gauge!(WEBHOOK_QUEUE, "Messages that wait to be delivered, by webhook.");
 }
 
 /// Makes what is known appear as 0: a counter that first appears at 1 hides its first increase from `rate()`.

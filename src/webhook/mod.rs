@@ -1,0 +1,159 @@
+//! Tells others what happened, by HTTP. Never in the way of a session: what is told is read from the log behind it, and waits in queues of its own.
+//!
+//! ```text
+//!   log ──tail──▶ Teller ──▶ lane (a queue and a task) of each webhook ──▶ post
+//! ```
+//!
+//! The log is read from where it stands when the process begins; how far it was read is kept in memory alone. So nothing is told twice by one process
+//! but where an answer was lost, and what was not delivered when a process dies is not told by the next one.
+
+mod check;
+mod lane;
+mod post;
+mod tail;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::config::settings::{Settings, WebhookSettings};
+use crate::notify::event::{ApprovalWanted, Event, Notification, Test};
+use crate::notify::teller::Teller;
+use crate::store::Store;
+use crate::telemetry::{Event as _, WebhookDropped};
+pub use check::{WebhookError, check};
+use lane::Lanes;
+use tail::Tail;
+
+/// What is told past the log, and waits to be taken up.
+const QUEUE: usize = 256;
+/// After the log could not be read.
+const AGAIN: Duration = Duration::from_secs(5);
+/// At the end of the process: to deliver what waits.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Asked which tool a session is of, as far as that is known.
+pub type Guess = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// What tells of others' happenings, to be asked by whoever has something that no entry of the log says. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Notifier {
+    direct: mpsc::Sender<Notification>,
+}
+
+/// Its task.
+#[derive(Debug)]
+pub struct Telling {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// Begins to tell what happens from now on.
+#[must_use]
+pub fn begin(settings: watch::Receiver<Arc<Settings>>, store: Store, guess: Guess) -> (Notifier, Telling) {
+    let (direct, told) = mpsc::channel(QUEUE);
+    let stop = watch::Sender::new(false);
+    let tail = Tail::new(store, guess);
+    let task = tokio::spawn(tell(settings, told, tail, stop.subscribe()));
+    (Notifier { direct }, Telling { stop, task })
+}
+
+impl Notifier {
+    /// Something waits for a person's word. Returns at once; where too much waits to be told, this is not, and counted.
+    pub fn approval_wanted(&self, wanted: ApprovalWanted) {
+        let id = format!("{}:approval_wanted", wanted.request);
+        self.tell(Notification { id, at_unix_micros: unix_micros(), event: Event::ApprovalWanted(wanted) });
+    }
+
+    fn tell(&self, notification: Notification) {
+        if self.direct.try_send(notification).is_err() {
+            WebhookDropped { webhook: "all", count: 1, why: "full" }.emit();
+        }
+    }
+}
+
+impl Telling {
+    /// Reads what is still in the log, and delivers what it can within some seconds.
+    pub async fn end(self) {
+        self.stop.send_replace(true);
+        // A panic is reported by itself.
+        let _ = self.task.await;
+    }
+}
+
+/// A message that only says that messages arrive, sent now and once; what the receiver answered.
+///
+/// # Errors
+/// When no answer came, or a file that belongs to the webhook cannot be read.
+pub async fn test(webhook: &WebhookSettings) -> Result<(u16, String), String> {
+    let now = unix_micros();
+    let event = Event::Test(Test { webhook: webhook.name.clone() });
+    let notification = Notification { id: format!("{now}:test"), at_unix_micros: now, event };
+    let answer = post::deliver(webhook, &notification).await?;
+    Ok((answer.status, answer.body))
+}
+
+/// Until `stop` says so.
+async fn tell(
+    mut settings: watch::Receiver<Arc<Settings>>,
+    mut direct: mpsc::Receiver<Notification>,
+    mut tail: Tail,
+    mut stop: watch::Receiver<bool>,
+) {
+    let (mut lanes, mut teller) = (Lanes::default(), Teller::default());
+    let mut written = tail.written();
+    let mut again: Option<Instant> = None;
+    // Not to miss what is written before the first change.
+    lanes.renew(&settings.borrow_and_update().webhooks);
+    loop {
+        let alarm = [teller.next(), again].into_iter().flatten().min();
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            changed = written.changed() => if changed.is_err() { break },
+            changed = settings.changed() => match changed {
+                Ok(()) => {
+                    if lanes.is_empty() {
+                        // Of what was not listened to nothing is told.
+                        tail.skip();
+                    }
+                    lanes.renew(&settings.borrow_and_update().webhooks);
+                    if lanes.is_empty() {
+                        teller = Teller::default();
+                    }
+                }
+                Err(_) => break,
+            },
+            Some(notification) = direct.recv() => lanes.tell([notification]),
+            () = sleep_until(alarm) => {}
+        }
+        if lanes.is_empty() {
+            tail.skip();
+            again = None;
+            continue;
+        }
+        again = tail.read(&mut teller, &mut lanes).await.is_err().then(|| Instant::now() + AGAIN);
+        lanes.tell(teller.due(Instant::now()));
+    }
+    if !lanes.is_empty() {
+        let _ = tokio::time::timeout(FAREWELL, tail.read(&mut teller, &mut lanes)).await;
+        while let Ok(notification) = direct.try_recv() {
+            lanes.tell([notification]);
+        }
+        lanes.tell(teller.end());
+    }
+    lanes.end(FAREWELL).await;
+}
+
+/// Cancel safe.
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn unix_micros() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or_default()
+}
