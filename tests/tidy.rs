@@ -25,8 +25,29 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("upstream", &["config", "wire", "transport"]),
     ("webhook", &["notify", "audit", "deferred", "config", "store", "telemetry", "transport"]),
     ("admin", &["store", "telemetry"]),
-    ("server", &["session", "wire", "policy", "audit", "deferred", "config", "store", "telemetry", "transport", "upstream", "admin", "rules", "webhook"]),
-    ("cli", &["check", "catalog", "server", "config", "policy", "rules", "telemetry", "sql", "deferred", "session", "store", "upstream", "audit", "webhook"]),
+    (
+        "server",
+        &["session", "wire", "policy", "audit", "deferred", "config", "store", "telemetry", "transport", "upstream", "admin", "rules", "webhook"],
+    ),
+    (
+        "cli",
+        &[
+            "check",
+            "catalog",
+            "server",
+            "config",
+            "policy",
+            "rules",
+            "telemetry",
+            "sql",
+            "deferred",
+            "session",
+            "store",
+            "upstream",
+            "audit",
+            "webhook",
+        ],
+    ),
 ];
 
 /// Rooms that decide: values in, values out.

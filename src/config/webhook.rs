@@ -86,7 +86,8 @@ impl WebhookUrl {
             return Err("has a login before the host; use secret_file, by which the receiver can tell who sends");
         }
         let (host, port) = host_and_port(authority)?;
-        let port = port.map_or(Some(usual_port(https)), |port| port.parse().ok().filter(|port| *port > 0)).ok_or("has a port that is none (1 to 65535)")?;
+        let port =
+            port.map_or(Some(usual_port(https)), |port| port.parse().ok().filter(|port| *port > 0)).ok_or("has a port that is none (1 to 65535)")?;
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         Ok(Self { https, host: host.to_owned(), port, path })
     }

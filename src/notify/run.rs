@@ -52,11 +52,13 @@ struct InSession {
     transaction: Option<(i64, bool)>,
     /// Work after a COMMIT goes on.
     after_commit: bool,
+    /// The session has ended; what became of that work is written apart, and may come behind.
+    left: bool,
 }
 
 impl InSession {
     fn is_quiet(&self) -> bool {
-        self.owed.is_empty() && self.transaction.is_none() && !self.after_commit
+        self.left || self.owed.is_empty() && self.transaction.is_none() && !self.after_commit
     }
 }
 
@@ -112,7 +114,8 @@ impl Run {
         }
         if record.decision == "refuse" {
             self.refused += 1;
-            let rules: BTreeSet<&str> = record.findings.iter().filter(|finding| finding.verdict == "enforced").map(|finding| &*finding.rule).collect();
+            let rules: BTreeSet<&str> =
+                record.findings.iter().filter(|finding| finding.verdict == "enforced").map(|finding| &*finding.rule).collect();
             let by = if rules.is_empty() { String::new() } else { format!(" by {}", rules.into_iter().collect::<Vec<_>>().join(", ")) };
             self.came_to_nothing(format!("a statement was refused{by} (decision {id})"));
         } else {
@@ -177,12 +180,15 @@ impl Run {
     }
 
     pub(super) fn left(&mut self, session: &str) {
-        match self.sessions.remove(session) {
+        let ended = self.sessions.remove(session);
+        if ended.as_ref().is_some_and(|ended| ended.after_commit) {
+            self.sessions.insert(session.to_owned(), InSession { after_commit: true, left: true, ..InSession::default() });
+        }
+        match ended {
             Some(InSession { transaction: Some((_, true)), .. }) => {
                 self.came_to_nothing("its session ended in COMMIT, and whether that was done is not known".into());
             }
             Some(InSession { transaction: Some((_, false)), .. }) => self.came_to_nothing("its session ended before COMMIT".into()),
-            Some(InSession { after_commit: true, .. }) => self.came_to_nothing("its session ended before the work after COMMIT was done".into()),
             Some(InSession { owed, .. }) if !owed.is_empty() => self.came_to_nothing("its session ended before its statement".into()),
             Some(_) | None => {}
         }
@@ -198,7 +204,7 @@ impl Run {
         self.heard
             + if !self.sessions.values().all(InSession::is_quiet) {
                 UNHEARD_OF
-            } else if self.sessions.is_empty() {
+            } else if self.sessions.values().all(|session| session.left) {
                 AFTER_ITS_SESSIONS
             } else if !self.migrations.is_empty() && self.misfortune.is_none() {
                 AFTER_ITS_VERSION
@@ -211,6 +217,9 @@ impl Run {
     pub(super) fn finish(mut self) -> (i64, Finished) {
         if !self.sessions.values().all(InSession::is_quiet) {
             self.came_to_nothing("how it ended was not heard".into());
+        }
+        if self.sessions.values().any(|session| session.left && session.after_commit) {
+            self.came_to_nothing("its session ended before the work after COMMIT was done".into());
         }
         if self.after_commit_failed > 0 {
             self.came_to_nothing("it is committed, but work after a COMMIT has failed; see pgairlock deferred list".into());

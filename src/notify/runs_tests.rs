@@ -180,7 +180,7 @@ fn sessions_of_one_runner_are_one_run_also_one_after_the_other() {
     story.silence(2);
     assert_eq!(story.told(), ["1-1 started ALTER TABLE users ADD COLUMN a int", "1-1 ok [1,2] 2/0/0"]);
     story.ran("c", DDL);
-    assert_eq!(story.told(), ["1-8 started ALTER TABLE users ADD COLUMN a int"], "that is another one");
+    assert_eq!(story.told(), ["1-9 started ALTER TABLE users ADD COLUMN a int"], "that is another one");
 }
 
 #[test]
@@ -304,6 +304,25 @@ fn work_after_commit_belongs_to_the_run() {
         story.leaves("a");
         story.silence(2);
         assert!(story.told()[0].contains(expected), "{end}");
+    }
+}
+
+#[test]
+fn what_became_of_work_after_commit_may_be_written_behind_the_end_of_its_session() {
+    for (progress, expected) in [
+        (Some("settled"), "1-1 ok [1] 1/0/0"),
+        (Some("failed"), "1-1 failed [1] 1/0/0: it is committed, but work after a COMMIT has failed; see pgairlock deferred list"),
+        (None, "1-1 failed [1] 1/0/0: its session ended before the work after COMMIT was done"),
+    ] {
+        let mut story = Story::new();
+        let one = story.in_transaction("a", DDL, "defer");
+        story.read(&committing(vec![Operation { table: "t".into(), rule: "r".into(), sql: Vec::new() }]));
+        story.transaction("a", Fate::Committed);
+        story.read(&attribution("a", "1", &[one], false));
+        story.leaves("a");
+        progress.iter().for_each(|progress| drop(story.read(&step(progress))));
+        story.silence(2);
+        assert_eq!(story.told()[1], expected);
     }
 }
 

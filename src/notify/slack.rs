@@ -1,7 +1,7 @@
 //! The body for people: what an incoming webhook of Slack takes. Others that do as Slack does show `text` alone, so all that matters stands there too.
 //!
 //! Names and SQL come from whoever may connect. `&`, `<` and `>` are escaped, so that `<!channel>` and links are only letters; an `@` in prose gets
-//! an invisible neighbour, for those who read `@here` in plain text; backticks do not end the code that they stand in.
+//! an invisible neighbour, for those who read `@here` in plain text; backticks neither begin code nor end what they stand in.
 
 use serde_json::{Value, json};
 
@@ -114,10 +114,7 @@ fn of_failed(failed: &AfterCommitFailed) -> Card {
     let of = if failed.who.database.is_empty() { String::new() } else { format!(" in {}", name(&failed.who.database)) };
     Card {
         head: format!("⚠️ *Work after COMMIT failed*{on}{of}"),
-        lines: vec![
-            format!("{} {}", name(&failed.sqlstate), prose(&failed.error, LONGEST / 2)),
-            prose(&failed.what_to_do, LONGEST / 2),
-        ],
+        lines: vec![format!("{} {}", name(&failed.sqlstate), prose(&failed.error, LONGEST / 2)), prose(&failed.what_to_do, LONGEST / 2)],
         code: Some(failed.operation.join(";\n")).filter(|sql| !sql.is_empty()).map(|sql| code(&sql)),
         foot: foot(&failed.who, &format!("promise {}", failed.promise)),
     }
@@ -153,7 +150,18 @@ fn foot(who: &Who, number: &str) -> String {
 
 /// In a sentence, as code.
 fn name(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c == '`' { '\'' } else if c.is_control() { ' ' } else { c }).collect();
+    let plain: String = text
+        .chars()
+        .map(|c| {
+            if c == '`' {
+                '\''
+            } else if c.is_control() {
+                ' '
+            } else {
+                c
+            }
+        })
+        .collect();
     if plain.trim().is_empty() { "(none)".into() } else { format!("`{}`", escaped(plain.trim(), NAME, false)) }
 }
 
@@ -183,6 +191,7 @@ fn escaped(text: &str, longest: usize, apart: bool) -> String {
             '<' => "&lt;".to_owned(),
             '>' => "&gt;".to_owned(),
             '@' if apart => format!("@{APART}"),
+            '`' if apart => "'".to_owned(),
             c if c.is_control() && c != '\n' => " ".to_owned(),
             c => c.to_string(),
         };

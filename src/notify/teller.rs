@@ -134,9 +134,7 @@ fn after_commit_failed(step: &DeferredStep, pending: Option<&Pending>) -> AfterC
             client: None,
             session: Some(step.session.clone()).filter(|session| !session.is_empty()),
         },
-        what_to_do: format!(
-            "{begins}: pgairlock deferred run {number} --database-url …; or give it up: pgairlock deferred drop {number} --reason …"
-        ),
+        what_to_do: format!("{begins}: pgairlock deferred run {number} --database-url …; or give it up: pgairlock deferred drop {number} --reason …"),
     }
 }
 

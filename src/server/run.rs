@@ -26,8 +26,8 @@ use super::migrations::Migrations;
 use super::siblings::Siblings;
 use super::speeds::Speeds;
 use super::witness;
-use crate::webhook::{self, WebhookError};
 use crate::transport::tls::{Acceptor, TlsError};
+use crate::webhook::{self, WebhookError};
 
 /// Why the server stopped or could not start.
 #[derive(Debug, thiserror::Error)]

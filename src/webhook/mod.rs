@@ -105,7 +105,6 @@ async fn tell(
     let (mut lanes, mut teller) = (Lanes::default(), Teller::default());
     let mut written = tail.written();
     let mut again: Option<Instant> = None;
-    // Not to miss what is written before the first change.
     lanes.renew(&settings.borrow_and_update().webhooks);
     loop {
         let alarm = [teller.next(), again].into_iter().flatten().min();
@@ -133,7 +132,12 @@ async fn tell(
             again = None;
             continue;
         }
-        again = tail.read(&mut teller, &mut lanes).await.is_err().then(|| Instant::now() + AGAIN);
+        // A store that hangs does not hold up the end.
+        let read = tokio::select! {
+            read = tail.read(&mut teller, &mut lanes) => read,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        again = read.is_err().then(|| Instant::now() + AGAIN);
         lanes.tell(teller.due(Instant::now()));
     }
     if !lanes.is_empty() {

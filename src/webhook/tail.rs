@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use super::lane::Lanes;
 use super::Guess;
+use super::lane::Lanes;
 use crate::audit::event::Event as Logged;
 use crate::audit::record::DecisionId;
 use crate::deferred::promise::{Pending, PromiseId};
@@ -42,7 +42,7 @@ impl Tail {
         self.seq = *self.store.written().borrow();
     }
 
-    /// All that is on disk.
+    /// All that is on disk. Cancel safe: an entry is read and told of in one go.
     pub(super) async fn read(&mut self, teller: &mut Teller, lanes: &mut Lanes) -> Result<(), StoreError> {
         let read = self.pages(teller, lanes).await;
         if let Err(error) = &read {
@@ -93,4 +93,3 @@ impl Tail {
         Ok(self.store.pending(Wanted::All).await?.into_iter().find(|pending| pending.id == id))
     }
 }
-
