@@ -161,3 +161,6 @@ async fn sleep_until(time: Option<Instant>) {
 fn unix_micros() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;
