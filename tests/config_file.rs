@@ -100,7 +100,8 @@ fn every_key_with_a_default_is_in_effect() {
             "rules",
             "store",
             "thresholds",
-            "upstream.tls"
+            "upstream.tls",
+            "webhook"
         ])
     );
 }
@@ -116,6 +117,7 @@ fn the_examples_are_valid() {
     assert_eq!((settings.policy.exemptions.len(), settings.policy.directives.len(), settings.policy.protected.len()), (1, 1, 1));
     assert_eq!((settings.policy.rules.len(), settings.policy.thresholds["drop-index-blocking"]), (1, 10 << 20));
     assert_eq!(settings.upstreams[0].tls, ServerTls::VerifyFull(Some("ca.crt".into())));
+    assert_eq!((settings.webhooks.len(), settings.webhooks[0].events.len()), (1, 4));
     assert!(settings.monitor.is_some_and(|monitor| monitor.password_file.is_some()));
 }
 

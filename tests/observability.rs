@@ -91,6 +91,7 @@ fn may_say(label: &Label, value: &str) -> bool {
         Values::UpstreamErrors => pgairlock::server::UPSTREAM_ERRORS.contains(&value),
         Values::StoreErrors => pgairlock::store::StoreError::KINDS.contains(&value),
         Values::Version => value == env!("CARGO_PKG_VERSION"),
+        Values::Webhooks => value == "channel",
     }
 }
 

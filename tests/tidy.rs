@@ -16,19 +16,42 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("policy", &["sql", "catalog", "deferred", "rules"]),
     ("check", &["sql", "catalog", "deferred", "rules", "policy"]),
     ("audit", &["sql"]),
-    ("config", &["policy"]),
+    ("notify", &["audit", "deferred", "sql"]),
+    ("config", &["policy", "notify"]),
     ("session", &["wire", "sql", "catalog", "deferred", "policy", "audit"]),
     ("store", &["audit", "deferred", "config", "upstream"]),
     ("telemetry", &["audit", "deferred", "store"]),
     ("transport", &["config", "wire"]),
     ("upstream", &["config", "wire", "transport"]),
+    ("webhook", &["notify", "audit", "deferred", "config", "store", "telemetry", "transport"]),
     ("admin", &["store", "telemetry"]),
-    ("server", &["session", "wire", "policy", "audit", "deferred", "config", "store", "telemetry", "transport", "upstream", "admin", "rules"]),
-    ("cli", &["check", "catalog", "server", "config", "policy", "rules", "telemetry", "sql", "deferred", "session", "store", "upstream", "audit"]),
+    (
+        "server",
+        &["session", "wire", "policy", "audit", "deferred", "config", "store", "telemetry", "transport", "upstream", "admin", "rules", "webhook"],
+    ),
+    (
+        "cli",
+        &[
+            "check",
+            "catalog",
+            "server",
+            "config",
+            "policy",
+            "rules",
+            "telemetry",
+            "sql",
+            "deferred",
+            "session",
+            "store",
+            "upstream",
+            "audit",
+            "webhook",
+        ],
+    ),
 ];
 
 /// Rooms that decide: values in, values out.
-const CORE: &[&str] = &["wire", "sql", "catalog", "deferred", "rules", "policy", "check", "audit", "session"];
+const CORE: &[&str] = &["wire", "sql", "catalog", "deferred", "rules", "policy", "check", "audit", "session", "notify"];
 
 /// What the core must not touch, and why.
 const OUTSIDE: &[(&str, &str)] = &[
@@ -53,6 +76,9 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("rustls", &["transport/"]),
     ("x509_cert", &["transport/"]),
     ("axum", &["admin/"]),
+    ("hyper", &["webhook/post.rs"]),
+    ("hyper_util", &["webhook/post.rs"]),
+    ("http_body_util", &["webhook/post.rs"]),
     ("tokio_postgres", &["upstream/client.rs", "store/postgres.rs"]),
     ("opentelemetry_proto", &["telemetry/span.rs"]),
     ("prost", &["telemetry/span.rs"]),

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::record::DecisionId;
 
+/// So many digits of a fingerprint are shown: enough to find it among those that wait. What is compared is all of it.
+pub const SHOWN: usize = 12;
 /// So often one approval may be used at most.
 pub const MOST_USES: i64 = 100;
 

@@ -15,6 +15,7 @@ pub mod settling;
 pub mod signed;
 pub mod starting;
 pub mod summary;
+pub mod time;
 pub mod trust;
 pub mod verify;
 pub mod words;

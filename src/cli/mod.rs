@@ -8,6 +8,7 @@ mod explain;
 mod report;
 mod rules;
 mod serve;
+mod webhook;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ enum Command {
     Audit(Box<audit::AuditArgs>),
     /// Says what enforce would have done, from what was recorded in warn mode, and which policy to start with
     Report(report::ReportArgs),
+    /// Tries whether messages to a webhook arrive
+    Webhook(webhook::WebhookArgs),
     /// Lists the rules: what each is about, and what is done about it
     Rules(rules::RulesArgs),
     /// Explains one rule: the hazard, what pgairlock does, what to write instead
@@ -60,6 +63,7 @@ pub fn run() -> ExitCode {
         Command::Deferred(args) => deferred::run(*args),
         Command::Audit(args) => audit::run(*args),
         Command::Report(args) => report::run(args),
+        Command::Webhook(args) => webhook::run(args),
         Command::Rules(args) => rules::run(&args),
         Command::Explain(args) => explain::run(&args),
     })

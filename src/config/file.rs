@@ -37,6 +37,7 @@ pub(super) struct File {
     pub(super) telemetry: Maybe<Telemetry>,
     pub(super) monitor: Maybe<Monitor>,
     pub(super) limits: Maybe<Limits>,
+    pub(super) webhook: Maybe<Vec<Spanned<Webhook>>>,
 }
 
 /// `[[listener]]`.
@@ -190,6 +191,27 @@ pub(super) struct Limits {
     pub(super) small_table: Maybe<SizeText>,
     pub(super) statement: Maybe<SizeText>,
     pub(super) sessions: Maybe<usize>,
+}
+
+/// `[[webhook]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Webhook {
+    pub(super) name: Maybe<String>,
+    pub(super) url: Maybe<String>,
+    pub(super) format: Maybe<WebhookFormat>,
+    pub(super) events: Maybe<Vec<Spanned<String>>>,
+    pub(super) databases: Maybe<Vec<String>>,
+    pub(super) roles: Maybe<Vec<String>>,
+    pub(super) secret_file: Maybe<PathBuf>,
+    pub(super) ca: Maybe<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum WebhookFormat {
+    Json,
+    Slack,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

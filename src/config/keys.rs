@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::file::{
     Admin, AfterCommit, Approval, Directive, Exempt, File, Limits, Listener, ListenerTls, Monitor, Protect, Store, Telemetry, Timeouts, Upstream,
-    UpstreamTls,
+    UpstreamTls, Webhook,
 };
 use super::problem::Problems;
 
@@ -32,6 +32,7 @@ fn sections() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("telemetry", names::<Telemetry>()),
         ("monitor", names::<Monitor>()),
         ("limits", names::<Limits>()),
+        ("webhook", names::<Webhook>()),
     ])
 }
 
@@ -48,7 +49,7 @@ pub(super) fn take_unknown(root: &mut DeTable<'_>, problems: &mut Problems<'_>) 
 }
 
 /// Sections that are lists of tables.
-const LISTS: [&str; 6] = ["listener", "upstream", "exempt", "directive", "approval", "protect"];
+const LISTS: [&str; 7] = ["listener", "upstream", "exempt", "directive", "approval", "protect", "webhook"];
 
 type Sections = BTreeMap<&'static str, &'static [&'static str]>;
 

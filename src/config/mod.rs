@@ -12,6 +12,7 @@ pub mod settings;
 mod store;
 pub mod units;
 mod validate;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 

@@ -9,6 +9,7 @@ use crate::policy::settings::{Mode, PolicySettings};
 use crate::policy::strong::Patience;
 
 pub use super::store::{AuditSettings, FleetPlace, StorePlace};
+pub use super::webhook::{WebhookSettings, WebhookUrl};
 
 /// Everything that `serve` needs. Replaced as a whole on reload, never in part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct Settings {
     pub monitor: Option<MonitorSettings>,
     /// Sessions at once over all listeners; further ones get FATAL 53300. Default 1000.
     pub max_sessions: usize,
+    /// Who is told what happens; each has its own name.
+    pub webhooks: Vec<WebhookSettings>,
 }
 
 /// `[[listener]]`.

@@ -5,6 +5,8 @@ use super::network::Network;
 use super::settings::StorePlace;
 use super::settings::{ClientCertificates, ClientTls, Identity, MonitorSettings, Pooler, ProxyProtocol, ServerTls};
 use super::*;
+use crate::notify::Format;
+use crate::notify::event::Kind;
 use crate::policy::settings::{Grant, Literals, Mode, Protection, Recorded, Severity};
 
 const RULES: [&str; 4] = ["create-index-blocking", "drop-column", "drop-table", "protected-setting"];
@@ -468,4 +470,37 @@ fn paths_start_at_the_directory_of_the_file() {
     let file = directory.path().join("p.toml");
     std::fs::write(&file, LEAST).unwrap();
     assert_eq!(load(&file, &RULES).unwrap().store, StorePlace::File(directory.path().join("pgairlock.db")));
+}
+
+#[test]
+fn webhooks_are_checked_and_their_urls_not_repeated() {
+    let settings = with(
+        "[[webhook]]\nname = \"a\"\nurl = \"https://hooks.example.com/secret\"\nformat = \"slack\"\nsecret_file = \"s\"\nca = \"/c\"\n\
+         events = [\"refused\", \"refused\"]\ndatabases = [\"app\"]\nroles = [\"r\"]\n[[webhook]]\nname = \"b\"\nurl = \"http://h:81\"\nformat = \"json\"\n",
+    )
+    .unwrap();
+    let [first, second] = settings.webhooks.as_slice() else { panic!("{settings:?}") };
+    assert_eq!((first.format, first.events.as_slice()), (Format::Slack, [Kind::Refused].as_slice()));
+    assert_eq!((first.secret_file.as_deref(), first.ca.as_deref()), (Some(Path::new("etc/s")), Some(Path::new("/c"))));
+    assert_eq!((&first.databases, &first.roles), (&vec!["app".to_owned()], &vec!["r".to_owned()]));
+    assert!(!format!("{settings:?}").contains("secret\""), "{settings:?}");
+    assert_eq!((second.format, second.events.len(), second.url.port), (Format::Json, Kind::ALL.len(), 81));
+    let webhook = |rest: &str| format!("[[webhook]]\nname = \"a\"\nformat = \"json\"\n{rest}\n");
+    for (rest, told) in [
+        ("", "7: [[webhook]] needs \"url\""),
+        (
+            "url = \"https://u:hidden@h/hidden\"",
+            "10: [[webhook]] url: has a login before the host; use secret_file, by which the receiver can tell who sends",
+        ),
+        ("url = \"http://h\"\nca = \"c\"", "11: [[webhook]] ca: certificates are checked only where url begins with https://"),
+        ("url = \"http://h\"\nevents = []", "11: [[webhook]] events: is empty; name events, or leave the key out for all"),
+        ("url = \"http://h\"\nevents = [\"refussed\"]", "11: unknown event \"refussed\" in [[webhook]]; did you mean \"refused\"?"),
+        ("url = \"http://h\"\nroles = []", "11: [[webhook]] roles: is empty; name some, or leave the key out for all"),
+        ("url = \"http://h\"\nsecretfile = \"x\"", "11: unknown key \"secretfile\" in [[webhook]]; did you mean \"secret_file\"?"),
+    ] {
+        assert_eq!(problem(&webhook(rest)), format!("pgairlock.toml:{told}"));
+    }
+    let twice = webhook("url = \"http://h\"");
+    assert_eq!(problem(&format!("{twice}{twice}")), "pgairlock.toml:12: [[webhook]] name: \"a\" names another webhook already");
+    assert!(problem("[[webhook]]\nname = \"a\"\nurl = \"http://h\"\nformat = \"xml\"\n").contains("unknown variant `xml`"));
 }

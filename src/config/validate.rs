@@ -4,6 +4,7 @@ mod collector;
 mod listener;
 mod policy;
 mod upstream;
+mod webhook;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -56,8 +57,9 @@ pub(super) fn settings(written: File, context: &Context<'_>, problems: &mut Prob
     let admin = admin(table(written.admin, "admin", problems), context, problems);
     let collector = collector::read(table(written.telemetry, "telemetry", problems), problems);
     let monitor = monitor(written.monitor, context, problems);
+    let webhooks = webhook::all(sections(written.webhook, "webhook", problems), context, problems);
     listener::check_addresses(&listeners, admin, problems);
-    Some(Settings { listeners, upstreams, timeouts, policy, store, audit, admin, collector, monitor, max_sessions: limits.sessions })
+    Some(Settings { listeners, upstreams, timeouts, policy, store, audit, admin, collector, monitor, max_sessions: limits.sessions, webhooks })
 }
 
 fn timeouts(written: Option<file::Timeouts>, problems: &mut Problems<'_>) -> Timeouts {

@@ -103,6 +103,8 @@ struct Connection {
     follower: Follower,
     /// The decision that is being recorded.
     deciding: Deciding,
+    /// A decision of it is in the log.
+    is_logged: bool,
     points: failpoint::Watch,
     observer: Observer,
     since: Instant,
@@ -208,6 +210,7 @@ impl Connection {
             outcomes,
             follower,
             deciding: Deciding::default(),
+            is_logged: false,
             points: failpoint::Watch::default(),
             observer,
             since: Instant::now(),
@@ -334,6 +337,7 @@ impl Connection {
         let now = Instant::now();
         if let SessionEvent::Recorded(Ok(id)) = &event {
             self.follower.decided(*id, self.deciding);
+            self.is_logged = true;
         }
         if let SessionEvent::Recorded(result) = &event {
             self.observer.recorded(result.as_ref().ok().copied());
@@ -446,10 +450,10 @@ impl Connection {
         });
     }
 
-    /// What nobody recorded by itself is told by numbers.
+    /// What nobody recorded by itself is told by numbers; and of a session that decided something the log has the end.
     fn log_end(&mut self, reason: &str) {
         let ended = self.session.told_at_end();
-        if !ended.statements.is_empty() {
+        if self.is_logged || !ended.statements.is_empty() {
             let duration_micros = i64::try_from(self.since.elapsed().as_micros()).unwrap_or(i64::MAX);
             self.log(Logged::Session(SessionEnded { reason: reason.to_owned(), duration_micros, ..ended }), "session");
         }

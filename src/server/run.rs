@@ -31,6 +31,7 @@ use super::speeds::Speeds;
 use super::traces;
 use super::witness;
 use crate::transport::tls::{Acceptor, TlsError};
+use crate::webhook::{self, WebhookError};
 
 /// Why the server stopped or could not start.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +72,9 @@ pub enum ServeError {
     /// The key of the anchors.
     #[error("retention of the log: {0}")]
     Retention(String),
+    /// A webhook's secret or CA file.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// Signals cannot be received.
     #[error("signals: {0}")]
     Signals(io::Error),
@@ -92,6 +96,7 @@ pub async fn run(
     reload: impl Fn() -> Result<Settings, ConfigError> + Send + 'static,
 ) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
+    webhook::check(&settings.webhooks)?;
     let store = Store::open(&store::Place::read(&settings.store).map_err(StoreError::Open)?)?;
     let checkpoints = witness::begin(&settings.audit, &store).map_err(ServeError::Checkpoints)?;
     let retention = retention::begin(&settings.audit).map_err(ServeError::Retention)?;
@@ -124,6 +129,7 @@ pub async fn run(
         migrations,
         traces,
     };
+    let webhooks = webhook::begin(settings_source.subscribe(), store.clone());
     tokio::spawn(live(store.clone()));
     let witness = checkpoints.map(|checkpoints| tokio::spawn(witness::tell(checkpoints, store.clone(), failing, stopping.subscribe())));
     let resting = watch::Sender::new(false);
@@ -158,6 +164,8 @@ pub async fn run(
     if let Some(retention) = retention {
         let _ = timeout(limit, retention).await;
     }
+    // Behind the last session, and before the store that it reads.
+    webhooks.end().await;
     stopping.send_replace(true);
     if let Some(witness) = witness {
         let _ = timeout(limit, witness).await;
@@ -206,6 +214,7 @@ fn register(settings: &Settings) {
     let listeners: Vec<&str> = settings.listeners.iter().map(|listener| &*listener.name).collect();
     let upstreams: Vec<&str> = settings.upstreams.iter().map(|upstream| &*upstream.name).collect();
     let rules: Vec<&str> = crate::rules::ids().collect();
+    let webhooks: Vec<&str> = settings.webhooks.iter().map(|webhook| &*webhook.name).collect();
     telemetry::register(Labels {
         listeners: &listeners,
         upstreams: &upstreams,
@@ -213,6 +222,7 @@ fn register(settings: &Settings) {
         login_failures: LoginError::KINDS,
         upstream_errors: UPSTREAM_ERRORS,
         store_errors: StoreError::KINDS,
+        webhooks: &webhooks,
     });
 }
 
@@ -250,7 +260,8 @@ fn reload_settings(reload: &impl Fn() -> Result<Settings, ConfigError>, started:
         Ok(settings) => settings,
         Err(error) => return ConfigRejected { error: &error }.emit(),
     };
-    let renewed: Result<Vec<Front>, ServeError> = settings.listeners.iter().map(front).collect();
+    let usable = webhook::check(&settings.webhooks).map_err(ServeError::from);
+    let renewed: Result<Vec<Front>, ServeError> = usable.and_then(|()| settings.listeners.iter().map(front).collect());
     match renewed {
         Ok(renewed) => {
             for sender in fronts {

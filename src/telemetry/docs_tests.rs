@@ -65,6 +65,7 @@ fn label(label: &Label) -> String {
         Values::LoginFailures => listed(LoginError::KINDS),
         Values::UpstreamErrors => listed(UPSTREAM_ERRORS),
         Values::StoreErrors => listed(StoreError::KINDS),
+        Values::Webhooks => "names of `[[webhook]]`".to_owned(),
         Values::Version => "the version".to_owned(),
     };
     format!("`{}`: {values}", label.name)

@@ -15,6 +15,7 @@ mod sink;
 pub mod span;
 mod spans;
 mod statement;
+mod webhook;
 
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -37,6 +38,7 @@ pub use session::{LoginFailed, SessionClosed, SessionOpened, UpstreamError};
 use sink::Sink;
 pub use spans::{SpanDropped, SpansExported, SpansLost};
 pub use statement::{Decided, LockTried, LockWaited, Refused, StepEnded, Waiting};
+pub use webhook::{WebhookDelivered, WebhookDropped, WebhookFailed, WebhookGivenUp, webhook_queue};
 
 /// Something that happened.
 pub trait Event {

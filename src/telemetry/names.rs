@@ -44,6 +44,9 @@ pub(super) const START_TIME: &str = "process_start_time_seconds";
 pub(super) const RESIDENT_BYTES: &str = "process_resident_memory_bytes";
 pub(super) const OPEN_FILES: &str = "process_open_fds";
 pub(super) const MOST_FILES: &str = "process_max_fds";
+pub(super) const WEBHOOK_DELIVERIES_TOTAL: &str = "pgairlock_webhook_deliveries_total";
+pub(super) const WEBHOOK_DROPPED_TOTAL: &str = "pgairlock_webhook_dropped_total";
+pub(super) const WEBHOOK_QUEUE: &str = "pgairlock_webhook_queue";
 
 /// The `rule` label of a decision without findings.
 pub(super) const NO_RULE: &str = "none";
@@ -106,6 +109,8 @@ pub enum Values {
     UpstreamErrors,
     /// Kinds of errors of the store.
     StoreErrors,
+    /// Names of `[[webhook]]`.
+    Webhooks,
     /// This program's version.
     Version,
 }
@@ -150,6 +155,7 @@ const fn seconds(name: &'static str, bounds: &'static [f64], labels: &'static [L
     Metric { name, kind: Kind::Histogram(bounds), unit: Unit::Seconds, labels, help }
 }
 
+const WEBHOOK: Label = Label { name: "webhook", values: Values::Webhooks };
 const LISTENER: Label = Label { name: "listener", values: Values::Listeners };
 const DECISION: Label = listed("decision", DECISIONS);
 const RULE: Label = Label { name: "rule", values: Values::Rules };
@@ -261,6 +267,17 @@ pub const TABLE: &[Metric] = &[
         &[listed("result", &["ok", "failed"])],
         "Runs of the retention of the audit log; without [store] retention there are none.",
     ),
+    counter(
+        WEBHOOK_DELIVERIES_TOTAL,
+        &[WEBHOOK, listed("result", &["ok", "retried", "refused", "expired", "shutdown"])],
+        "Messages to webhooks: ok was taken, retried failed and is tried again; refused, expired and shutdown are given up.",
+    ),
+    counter(
+        WEBHOOK_DROPPED_TOTAL,
+        &[WEBHOOK, listed("why", &["full", "removed", "shutdown"])],
+        "Messages to webhooks that were not even tried: so many waited already, a reload took the webhook away, or the process ended.",
+    ),
+    gauge(WEBHOOK_QUEUE, Unit::Count, &[WEBHOOK], "Messages that wait for a webhook, the one on its way included."),
     counter(CONFIG_RELOADS_TOTAL, &[listed("result", &["ok", "rejected"])], "Reloads of the config: on SIGHUP, and when the file has changed."),
     gauge(CONFIG_OK, Unit::Truth, &[], "The last reload was taken; 0: the file is wrong, and the settings of before it are in use."),
     gauge(CONFIG_TIME, Unit::Time, &[], "When the settings in use were read."),
@@ -296,6 +313,8 @@ pub struct Labels<'a> {
     pub upstream_errors: &'a [&'a str],
     /// Kinds of errors of the store.
     pub store_errors: &'a [&'a str],
+    /// Names of `[[webhook]]`.
+    pub webhooks: &'a [&'a str],
 }
 
 impl Labels<'_> {
@@ -310,6 +329,7 @@ impl Labels<'_> {
             Values::LoginFailures => self.login_failures.to_vec(),
             Values::UpstreamErrors => self.upstream_errors.to_vec(),
             Values::StoreErrors => self.store_errors.to_vec(),
+            Values::Webhooks => self.webhooks.to_vec(),
             Values::Version => vec![VERSION],
         }
     }

@@ -194,8 +194,15 @@ fn the_life_of_the_process_is_told() {
 
 #[test]
 fn what_is_known_starts_at_zero_and_registering_again_changes_nothing() {
-    let labels =
-        Labels { listeners: &["l"], upstreams: &["u"], rules: &["r"], login_failures: &["f"], upstream_errors: &["e"], store_errors: &["s"] };
+    let labels = Labels {
+        listeners: &["l"],
+        upstreams: &["u"],
+        rules: &["r"],
+        login_failures: &["f"],
+        upstream_errors: &["e"],
+        store_errors: &["s"],
+        webhooks: &["w"],
+    };
     let (_, metrics) = observe(|| {
         register(labels);
         LoginFailed { listener: "l", client: "c", kind: "f", message: "m" }.emit();
@@ -257,7 +264,8 @@ fn a_checkpoint_is_in_the_log_letter_by_letter() {
 #[test]
 fn every_metric_of_the_table_is_there_from_the_start() {
     let some = &["x"][..];
-    let labels = Labels { listeners: some, upstreams: some, rules: some, login_failures: some, upstream_errors: some, store_errors: some };
+    let labels =
+        Labels { listeners: some, upstreams: some, rules: some, login_failures: some, upstream_errors: some, store_errors: some, webhooks: some };
     let (_, metrics) = observe(|| register(labels));
     for metric in TABLE {
         let (kind, sample) = match metric.kind {

@@ -20,6 +20,8 @@ use crate::config::settings::{ClientTls, Identity, ServerTls};
 
 /// The application protocol that PostgreSQL registered.
 pub const ALPN: &[u8] = b"postgresql";
+/// That of HTTP/1.1.
+const WEB_ALPN: &[u8] = b"http/1.1";
 
 /// Why TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -107,13 +109,33 @@ impl Acceptor {
     }
 }
 
+/// The handshake with a web server, whose certificate and name are checked against this CA file, or the system's roots. Not cancel safe.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_to_web(ca: Option<&Path>, socket: TcpStream, host: &str) -> Result<Stream, TlsError> {
+    handshake(&ServerTls::VerifyFull(ca.map(Path::to_owned)), WEB_ALPN, socket, host).await
+}
+
+/// Whether this file holds authorities that can be trusted. Blocks while it reads.
+///
+/// # Errors
+/// Names the file.
+pub fn check_authorities(file: &Path) -> Result<(), TlsError> {
+    verifier(ca_file(file)?, file).map(drop)
+}
+
 /// The handshake with a server that said it speaks TLS. Not cancel safe.
 ///
 /// # Errors
 /// The CA file cannot be used, or the handshake failed; a certificate that is not trusted fails it.
 pub async fn connect(settings: &ServerTls, socket: TcpStream, host: &str) -> Result<Stream, TlsError> {
+    handshake(settings, ALPN, socket, host).await
+}
+
+async fn handshake(settings: &ServerTls, protocol: &[u8], socket: TcpStream, host: &str) -> Result<Stream, TlsError> {
     let name = ServerName::try_from(host.to_owned()).map_err(|_| TlsError::HostName(host.to_owned()))?;
-    let config = client_config(settings)?;
+    let config = client_config(settings, protocol)?;
     let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await.map_err(TlsError::Handshake)?;
     Ok(Stream::Server(Box::new(stream)))
 }
@@ -124,14 +146,13 @@ pub async fn connect(settings: &ServerTls, socket: TcpStream, host: &str) -> Res
 /// The handshake failed; a certificate that is not trusted fails it.
 pub async fn connect_http(socket: TcpStream, host: &str) -> Result<Stream, TlsError> {
     let name = ServerName::try_from(host.to_owned()).map_err(|_| TlsError::HostName(host.to_owned()))?;
-    let mut config = client_config(&ServerTls::VerifyFull(None))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let config = client_config(&ServerTls::VerifyFull(None), b"http/1.1")?;
     let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await.map_err(TlsError::Handshake)?;
     Ok(Stream::Server(Box::new(stream)))
 }
 
 /// Made for each connection, so that a new CA file counts at once; only the system's roots are kept.
-fn client_config(settings: &ServerTls) -> Result<ClientConfig, TlsError> {
+fn client_config(settings: &ServerTls, protocol: &[u8]) -> Result<ClientConfig, TlsError> {
     let verifier: Arc<dyn ServerCertVerifier> = match settings {
         ServerTls::Disable | ServerTls::Prefer | ServerTls::Require => Arc::new(AnyCertificate(provider())),
         ServerTls::VerifyFull(Some(file)) => verifier(ca_file(file)?, file)?,
@@ -139,7 +160,7 @@ fn client_config(settings: &ServerTls) -> Result<ClientConfig, TlsError> {
     };
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     Ok(config)
 }
 
