@@ -1,7 +1,7 @@
 //! What a session tells of migrations.
 
 use super::*;
-use crate::audit::attribution::{Decision, Kind, Noticed, Tool};
+use crate::audit::attribution::{Decision, Kind, Noticed};
 
 /// `version kind`, `committed` and `rolled back`, since it was asked last.
 fn noticed(talk: &mut Conversation) -> Vec<String> {
