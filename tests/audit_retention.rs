@@ -153,9 +153,13 @@ async fn what_is_old_goes_and_the_log_stays_whole() {
         })
         .await;
         assert!(scene.proxy.log().contains("\"event\":\"audit_entries_removed\""), "{}", scene.proxy.log());
-        let metrics = scene.proxy.http("/metrics").unwrap();
-        let removed = metrics.lines().find_map(|line| line.strip_prefix("pgairlock_audit_entries_removed_total ")).unwrap();
-        assert!(removed.parse::<u64>().unwrap() >= 8, "{metrics}");
+        // Of each chain when it is done with.
+        support::until("counted", async || {
+            let metrics = scene.proxy.http("/metrics").unwrap();
+            let removed = metrics.lines().find_map(|line| line.strip_prefix("pgairlock_audit_entries_removed_total ")).unwrap();
+            removed.parse::<u64>().unwrap() >= 8
+        })
+        .await;
         session.batch_execute("COMMIT").await.unwrap();
         drop(session);
         support::until("that is old, too", async || {

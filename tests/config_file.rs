@@ -99,6 +99,7 @@ fn every_key_with_a_default_is_in_effect() {
             "protect",
             "rules",
             "store",
+            "telemetry",
             "thresholds",
             "upstream.tls",
             "webhook"

@@ -12,8 +12,10 @@ use pgairlock::audit::record::{DecisionId, Outcome, Record};
 use pgairlock::audit::retention::Sealer;
 use pgairlock::audit::verify::{Verifier, Writer};
 use pgairlock::config::settings::{FleetPlace, StorePlace};
-use pgairlock::deferred::promise::{Place as At, Progress, Promise};
-use pgairlock::store::{Place, Store, StoreError, Wanted};
+use pgairlock::deferred::operation::{Operation, Reindex};
+use pgairlock::deferred::promise::{Deferred, Place as At, Progress, Promise};
+use pgairlock::sql::name::RelationName;
+use pgairlock::store::{OpenPromises, Place, Store, StoreError, Wanted};
 use support::cluster::Cluster;
 use support::clusters;
 
@@ -116,11 +118,23 @@ async fn replicas_share_one_log_and_their_promises() {
         let rows = "SELECT count(*)::text FROM pgairlock.records WHERE outcome_tag = 'CREATE TABLE' AND sql LIKE 'CREATE TABLE \"Übung\"%'";
         assert_eq!(direct.value(rows).await, "300");
 
-        let id = stores[0].promise(promise("p"), Trail::default()).await.unwrap();
+        let table = RelationName::qualified("public", "t");
+        let rebuilt = Operation::Reindex(Reindex { table: Some(table.clone()), index: None, sql: "REINDEX TABLE CONCURRENTLY t".into() });
+        let deferred = Deferred { operation: rebuilt, table, rule: "reindex-blocking".into(), context: "{}".into() };
+        let id = stores[0].promise(Promise { operations: vec![deferred], ..promise("p") }, Trail::default()).await.unwrap();
+        // Without an operation it is an announcement, for which nobody waits.
+        stores[0].promise(promise("announced"), Trail::default()).await.unwrap();
         let pending = stores[1].pending(wanted()).await.unwrap();
-        assert_eq!((pending.len(), pending[0].id), (1, id));
+        assert_eq!((pending.len(), pending[0].id), (2, id));
+        let open = stores[2].open_promises().await.unwrap();
+        assert_eq!((open.waiting.count, open.waiting.oldest_unix_micros, open.failed.count), (1, pending[0].at_unix_micros, 0));
+        let failed = Progress::Failed { operation: 0, sqlstate: "23505".into(), message: "twice".into() };
+        stores[1].progress(id, failed, "q").await.unwrap();
+        let open = stores[2].open_promises().await.unwrap();
+        assert_eq!((open.waiting.count, open.failed.count, open.failed.oldest_unix_micros), (0, 1, pending[0].at_unix_micros));
         stores[1].progress(id, Progress::Settled, "q").await.unwrap();
-        assert_eq!(stores[2].pending(wanted()).await.unwrap().len(), 0);
+        assert_eq!(stores[2].pending(wanted()).await.unwrap().len(), 1);
+        assert_eq!(stores[2].open_promises().await.unwrap(), OpenPromises::default());
     }
 }
 
@@ -137,9 +151,11 @@ async fn a_server_that_goes_away_takes_nothing_along() {
         tokio::spawn(async move { store.outcome(id, Outcome { tag: Some("LATE".into()), ..Outcome::default() }).await })
     };
     assert!(matches!(store.record(record("lost too")).await, Err(StoreError::Lost(_) | StoreError::Unreachable(_))));
+    support::until("what has happened is owed", async || store.owed() == 1).await;
     own.restart();
     late.await.unwrap().unwrap();
     let after = store.record(record("after")).await.unwrap();
+    support::until("nothing is owed", async || (store.owed(), store.queued()) == (0, 0)).await;
     assert_eq!((id.writer, after.seq > id.seq), (after.writer, true));
     let sessions: Vec<String> =
         events(&store).await.into_iter().filter_map(|event| if let Event::Decision(record) = event { Some(record.session) } else { None }).collect();

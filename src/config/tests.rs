@@ -396,6 +396,15 @@ fn a_monitor_is_a_role_and_perhaps_a_password() {
 }
 
 #[test]
+fn traces_go_nowhere_unless_a_collector_is_named() {
+    let named = with("[telemetry]\notlp_endpoint = \"http://collector.example\"\n").unwrap().collector.unwrap();
+    assert_eq!((with("").unwrap().collector, &*named.address, &*named.path), (None, "collector.example:4318", "/v1/traces"));
+    assert!(problem("[telemetry]\notlp_endpoint = \"collector:4317\"\n").contains(":8: [telemetry] otlp_endpoint: is not a URL of a collector"));
+    let typo = problem("[telemetry]\notlp_endpont = \"x\"\n");
+    assert_eq!(typo, r#"pgairlock.toml:8: unknown key "otlp_endpont" in [telemetry]; did you mean "otlp_endpoint"?"#);
+}
+
+#[test]
 fn exemptions_need_rules_and_a_reason() {
     assert_eq!(problem("[[exempt]]\nreason = \"x\"\n"), r#"pgairlock.toml:7: [[exempt]] needs "rules""#);
     assert!(problem("[[exempt]]\nreason = \"x\"\nrules = []\n").contains(":9: [[exempt]] rules: is empty"));

@@ -64,13 +64,8 @@ fn every_kind_has_a_name_of_its_own() {
 #[test]
 fn an_approval_that_is_wanted_is_told_once_in_a_while() {
     let mut teller = Teller::default();
-    let approval = RecordedApproval {
-        fingerprint: "3f9a2c81d04b".repeat(6),
-        rules: vec!["drop-column".into()],
-        people: 2,
-        given: Vec::new(),
-        used: None,
-    };
+    let approval =
+        RecordedApproval { fingerprint: "3f9a2c81d04b".repeat(6), rules: vec!["drop-column".into()], people: 2, given: Vec::new(), used: None };
     let wanting = |used| {
         let approval = RecordedApproval { used, ..approval.clone() };
         let record = record("s", "10.0.0.1:1", "ALTER TABLE users DROP COLUMN plan", "refuse");

@@ -122,8 +122,8 @@ impl<'a> Line<'a> {
         "tag",
         "sqlstate",
         "duration_seconds",
-        "tls",
         "ran_seconds",
+        "tls",
     ];
 
     /// For a spreadsheet.
@@ -152,8 +152,8 @@ impl<'a> Line<'a> {
             text(self.outcome.tag),
             text(self.outcome.sqlstate),
             self.duration_seconds.map(|seconds| seconds.to_string()).unwrap_or_default(),
-            text(self.more.as_ref().and_then(|more| more.tls)),
             self.ran_seconds.map(|seconds| seconds.to_string()).unwrap_or_default(),
+            text(self.more.as_ref().and_then(|more| more.tls)),
         ]
     }
 }
