@@ -89,7 +89,20 @@ fn every_key_with_a_default_is_in_effect() {
     // Only these have keys without a default.
     assert_eq!(
         sections,
-        BTreeSet::from(["directive", "exempt", "listener.tls", "monitor", "protect", "rules", "store", "thresholds", "upstream.tls"])
+        BTreeSet::from([
+            "admin",
+            "admin.tls",
+            "admin.user",
+            "directive",
+            "exempt",
+            "listener.tls",
+            "monitor",
+            "protect",
+            "rules",
+            "store",
+            "thresholds",
+            "upstream.tls"
+        ])
     );
 }
 

@@ -6,13 +6,13 @@ mod support;
 use std::collections::BTreeSet;
 
 use pgairlock::audit::chain::{Digest, Entry};
-use pgairlock::audit::event::{Event, Trail};
+use pgairlock::audit::event::{Attribution, Direction, Event, Migration, Trail};
 use pgairlock::audit::record::{DecisionId, Outcome, Record};
 use pgairlock::config::settings::{FleetPlace, StorePlace};
 use pgairlock::deferred::promise::{Place as At, Progress, Promise};
 use pgairlock::store::{Place, Store, StoreError, Wanted};
 use support::cluster::Cluster;
-use support::clusters;
+use support::{clusters, until};
 
 async fn place(cluster: &Cluster) -> (String, Place) {
     let database = cluster.database().await;
@@ -179,4 +179,37 @@ async fn broken_connections_neither_lose_nor_double() {
     assert_eq!(seen.len(), all, "none is there twice");
     assert!(answered.iter().all(|session| seen.contains(session)), "what was answered is there");
     assert!(broken > 5 && !answered.is_empty(), "{broken} sessions were ended, {} records were answered", answered.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_dashboard_asks_is_answered_as_from_a_file() {
+    for cluster in clusters() {
+        let (_, place) = place(cluster).await;
+        let store = open(&place).await.unwrap();
+        let id = store.record(Record { decision: "refuse".into(), ..record("s") }).await.unwrap();
+        let migration = Migration {
+            tool: "alembic".into(),
+            table: "alembic_version".into(),
+            version: "ae10".into(),
+            name: None,
+            direction: Direction::Up,
+            from: None,
+            to: None,
+        };
+        let (database, role) = ("app".into(), "deployer".into());
+        let attribution = Attribution { session: "s".into(), database, role, migration, decisions: vec![id], unfinished: false };
+        let entry = store.event(Event::Attribution(attribution)).await.unwrap();
+        store.promise(promise("s"), Trail::default()).await.unwrap();
+        until("all of it can be searched", async || store.underived().await.unwrap() == 0).await;
+        let found = store.migrations(None, 10).await.unwrap();
+        assert_eq!((found.len(), found[0].id, found[0].decisions["refuse"]), (1, entry, 1));
+        assert!(store.migrations(Some((found[0].at_unix_micros, entry)), 10).await.unwrap().is_empty());
+        let migrated = store.migration(entry).await.unwrap().unwrap();
+        assert_eq!((migrated.decisions[0].0.id, migrated.applied.attribution.migration.version.as_str()), (id, "ae10"));
+        assert!(migrated.events.iter().any(|(_, _, event)| matches!(event, Event::Committing(_))), "{:?}", migrated.events);
+        assert_eq!(store.migration(id).await.unwrap(), None);
+        let (alike, more) = store.apart().unwrap().refusals(0, 10).await.unwrap();
+        assert_eq!((alike.len(), alike[0].count, alike[0].role.as_str(), more), (1, 1, "deployer", false));
+        store.close().await.unwrap();
+    }
 }

@@ -1,8 +1,10 @@
 //! Decisions as they are looked for and listed.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use super::event::Event;
+use super::event::{Attribution, Event};
 use super::record::DecisionId;
 
 /// What is looked for; all of it must fit.
@@ -158,6 +160,93 @@ pub struct Story {
     pub listed: Listed,
     /// Its entries, and those of its transaction.
     pub events: Vec<(DecisionId, i64, Event)>,
+}
+
+/// A migration in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The entry that says which statements belong to it.
+    pub id: DecisionId,
+    /// When its tool wrote the version, in microseconds since 1970.
+    pub at_unix_micros: i64,
+    /// Which, and by what.
+    pub attribution: Attribution,
+    /// How many statements had which decision.
+    pub decisions: BTreeMap<String, u64>,
+    /// What became of it.
+    pub course: Course,
+}
+
+/// What became of a migration, by what became of its statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Course {
+    /// All that is known of has taken effect.
+    Applied,
+    /// A statement has failed or was refused, or the tool has not said that it is done.
+    Failed,
+    /// It was rolled back.
+    RolledBack,
+    /// Something of it runs, or is not committed.
+    Running,
+    /// Nobody has heard the end of a statement.
+    Unknown,
+}
+
+/// A migration with all that it did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// Which.
+    pub applied: Applied,
+    /// Its statements in order, with what was recorded of each.
+    pub decisions: Vec<(Listed, Event)>,
+    /// What is known of their transactions and of the work behind those: each with its number and its time.
+    pub events: Vec<(DecisionId, i64, Event)>,
+}
+
+impl Course {
+    /// In a word.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Failed => "failed",
+            Self::RolledBack => "rolled back",
+            Self::Running => "running",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Tools try what failed again in the same migration: of a statement that is there a second time the last counts.
+    fn of<'a>(unfinished: bool, statements: impl Iterator<Item = &'a Listed>) -> Self {
+        let mut last: BTreeMap<&str, &Standing> = BTreeMap::new();
+        for statement in statements {
+            last.insert(&statement.head, &statement.standing);
+        }
+        let any = |is: fn(&Standing) -> bool| last.values().any(|standing| is(standing));
+        if unfinished || any(|standing| matches!(standing, Standing::Failed { .. })) {
+            Self::Failed
+        } else if any(|standing| matches!(standing, Standing::RolledBack { .. })) {
+            Self::RolledBack
+        } else if any(|standing| matches!(standing, Standing::Running | Standing::Uncommitted { .. })) {
+            Self::Running
+        } else if any(|standing| matches!(standing, Standing::Unknown { .. })) {
+            Self::Unknown
+        } else {
+            Self::Applied
+        }
+    }
+}
+
+impl Applied {
+    /// With what is known of its statements, in order.
+    pub fn of<'a>(id: DecisionId, at_unix_micros: i64, attribution: Attribution, statements: impl Iterator<Item = &'a Listed> + Clone) -> Self {
+        let mut decisions = BTreeMap::new();
+        for statement in statements.clone() {
+            *decisions.entry(statement.decision.clone()).or_default() += 1;
+        }
+        let course = Course::of(attribution.unfinished, statements);
+        Self { id, at_unix_micros, attribution, decisions, course }
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod admin;
 mod audit;
 mod check;
 mod deferred;
@@ -33,6 +34,8 @@ enum Command {
     Audit(Box<audit::AuditArgs>),
     /// Says what enforce would have done, from what was recorded in warn mode, and which policy to start with
     Report(report::ReportArgs),
+    /// Makes tokens for the dashboard
+    Admin(admin::AdminArgs),
     /// Lists the rules: what each is about, and what is done about it
     Rules(rules::RulesArgs),
     /// Explains one rule: the hazard, what pgairlock does, what to write instead
@@ -56,6 +59,7 @@ pub fn run() -> ExitCode {
         Command::Deferred(args) => deferred::run(*args),
         Command::Audit(args) => audit::run(*args),
         Command::Report(args) => report::run(args),
+        Command::Admin(args) => admin::run(args),
         Command::Rules(args) => rules::run(&args),
         Command::Explain(args) => explain::run(&args),
     })

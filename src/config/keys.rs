@@ -8,7 +8,8 @@ use serde::forward_to_deserialize_any;
 use toml::de::{DeTable, DeValue};
 
 use super::file::{
-    Admin, AfterCommit, Directive, Exempt, File, Limits, Listener, ListenerTls, Monitor, Protect, Store, Timeouts, Upstream, UpstreamTls,
+    Admin, AdminTls, AdminUser, AfterCommit, Directive, Exempt, File, Limits, Listener, ListenerTls, Monitor, Protect, Store, Timeouts, Upstream,
+    UpstreamTls,
 };
 use super::problem::Problems;
 
@@ -27,6 +28,8 @@ fn sections() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("after_commit", names::<AfterCommit>()),
         ("store", names::<Store>()),
         ("admin", names::<Admin>()),
+        ("admin.tls", names::<AdminTls>()),
+        ("admin.user", names::<AdminUser>()),
         ("monitor", names::<Monitor>()),
         ("limits", names::<Limits>()),
     ])
@@ -45,7 +48,7 @@ pub(super) fn take_unknown(root: &mut DeTable<'_>, problems: &mut Problems<'_>) 
 }
 
 /// Sections that are lists of tables.
-const LISTS: [&str; 5] = ["listener", "upstream", "exempt", "directive", "protect"];
+const LISTS: [&str; 6] = ["listener", "upstream", "exempt", "directive", "protect", "admin.user"];
 
 type Sections = BTreeMap<&'static str, &'static [&'static str]>;
 
@@ -78,7 +81,7 @@ fn check_section(
     let inner = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     if LISTS.contains(&inner.as_str()) {
         return check_list(value, &inner, sections, problems)
-            .ok_or_else(|| format!("{name} is a list of tables: write [[{name}]], with two brackets"));
+            .ok_or_else(|| format!("{name} is a list of tables: write [[{inner}]], with two brackets"));
     }
     match value {
         DeValue::Table(table) if path.is_empty() => check_table(table, &inner, &format!("[{name}]"), sections, problems),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::policy::settings::{Mode, PolicySettings};
 use crate::policy::strong::Patience;
 
+pub use super::admin::DashboardSettings;
 pub use super::store::{AuditSettings, FleetPlace, StorePlace};
 
 /// Everything that `serve` needs. Replaced as a whole on reload, never in part.
@@ -26,6 +27,8 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// Admin HTTP.
     pub admin: SocketAddr,
+    /// What is served there beside probes and metrics.
+    pub dashboard: DashboardSettings,
     /// Who looks at a session from outside while its client waits; without it nobody does.
     pub monitor: Option<MonitorSettings>,
     /// Sessions at once over all listeners; further ones get FATAL 53300. Default 1000.

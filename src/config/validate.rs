@@ -1,5 +1,6 @@
 //! From config as written to config as used.
 
+mod admin;
 mod listener;
 mod policy;
 mod upstream;
@@ -50,10 +51,10 @@ pub(super) fn settings(written: File, context: &Context<'_>, problems: &mut Prob
     let policy = PolicySettings { literals, ..policy };
     let timeouts = timeouts(table(written.timeouts, "timeouts", problems), problems);
     let (store, audit) = store(written_store, context, problems);
-    let admin = admin(table(written.admin, "admin", problems), context, problems);
+    let (admin, dashboard) = admin::admin(table(written.admin, "admin", problems), context, problems);
     let monitor = monitor(written.monitor, context, problems);
     listener::check_addresses(&listeners, admin, problems);
-    Some(Settings { listeners, upstreams, timeouts, policy, store, audit, admin, monitor, max_sessions: limits.sessions })
+    Some(Settings { listeners, upstreams, timeouts, policy, store, audit, admin, dashboard, monitor, max_sessions: limits.sessions })
 }
 
 fn timeouts(written: Option<file::Timeouts>, problems: &mut Problems<'_>) -> Timeouts {
@@ -169,11 +170,6 @@ fn store_in_file(written: file::Store, context: &Context<'_>, problems: &mut Pro
         },
         (None, None) => None,
     }
-}
-
-fn admin(written: Option<file::Admin>, context: &Context<'_>, problems: &mut Problems<'_>) -> std::net::SocketAddr {
-    let in_file = written.and_then(|admin| optional(admin.address, "[admin] address", problems)).map(|(address, _)| address.0);
-    context.overrides.admin.or(in_file).unwrap_or(Settings::DEFAULT_ADMIN)
 }
 
 fn monitor(written: Maybe<file::Monitor>, context: &Context<'_>, problems: &mut Problems<'_>) -> Option<MonitorSettings> {

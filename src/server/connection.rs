@@ -26,6 +26,7 @@ use crate::telemetry::{
 };
 
 use super::failpoint;
+use super::live::{Live, Seat};
 use super::login::Established;
 use super::migrations::{Follower, Migrations};
 use super::monitor::{Monitor, Watched};
@@ -68,6 +69,7 @@ pub(super) struct Shared {
     pub(super) siblings: Siblings,
     pub(super) speeds: Speeds,
     pub(super) migrations: Migrations,
+    pub(super) live: Live,
 }
 
 /// Something that the store was asked, whose answer the session waits for.
@@ -103,6 +105,8 @@ struct Connection {
     /// The decision that is being recorded.
     deciding: Deciding,
     points: failpoint::Watch,
+    /// Where the dashboard sees it.
+    seat: Seat,
     since: Instant,
     shared: Shared,
 }
@@ -125,10 +129,13 @@ pub(super) async fn run(established: Established, id: String, listener: String, 
         pace: shared.speeds.of(&established.upstream_address, Instant::now()),
     };
     let presence = Presence::begin(&identity, &established.upstream_name);
+    let seat = shared.live.join(&identity, &established.upstream_name, established.backend_pid);
     let (reason, message) = if mode == Mode::Off {
-        (relay(established, shared.draining).await, None)
+        let ended = relay(established, shared.draining).await;
+        drop(seat);
+        (ended, None)
     } else {
-        Connection::new(established, identity.clone(), shared).serve().await
+        Connection::new(established, identity.clone(), seat, shared).serve().await
     };
     presence.end(reason, message);
 }
@@ -162,7 +169,7 @@ async fn relay(established: Established, mut draining: watch::Receiver<Drain>) -
 }
 
 impl Connection {
-    fn new(established: Established, identity: Identity, shared: Shared) -> Self {
+    fn new(established: Established, identity: Identity, seat: Seat, shared: Shared) -> Self {
         let policy = Arc::new(shared.settings.borrow().policy.clone());
         let session = Session::new(identity.clone(), policy, &established.parameters, established.client_buffer, established.server_buffer);
         let (client_in, client_out) = split(established.client);
@@ -206,6 +213,7 @@ impl Connection {
             follower,
             deciding: Deciding::default(),
             points: failpoint::Watch::default(),
+            seat,
             since: Instant::now(),
             shared,
         }
@@ -336,6 +344,7 @@ impl Connection {
         } else {
             self.session.handle(event, now, &mut self.effects);
         }
+        self.seat.note(self.session.activity());
         self.carry_out();
     }
 

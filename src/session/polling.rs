@@ -71,6 +71,10 @@ impl Polling {
         if let Stage::Pause(until) = self.stage { Some(until) } else { None }
     }
 
+    pub(super) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
     fn over(&self, now: Instant) -> Option<Refusal> {
         let limit = self.limit.filter(|limit| now >= limit.at).map(|limit| (limit.sqlstate, limit.message));
         let (sqlstate, message) = if self.cancelled { Some(CANCELLED) } else { limit }?;

@@ -13,7 +13,7 @@ use crate::audit::record::DecisionId;
 /// The columns that a decision's own entry fills, in the order of the parameters of its INSERT.
 const OF_DECISION: &str =
     "id, at_unix_micros, session, transaction_number, shared, client, role, database_name, application_name, head, decision, rules,
-    relations";
+    relations, acting";
 
 /// By entry: what is wrong with the rows of each.
 pub(super) fn of(backend: &mut dyn Backend, number: i64, page: &[(Entry, Option<Event>)]) -> Result<Vec<(i64, String)>, StoreError> {

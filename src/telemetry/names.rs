@@ -16,6 +16,8 @@ pub(super) const PANICS_TOTAL: &str = "pgairlock_panics_total";
 pub(super) const CONFIG_RELOADS_TOTAL: &str = "pgairlock_config_reloads_total";
 pub(super) const CHECKPOINTS_TOTAL: &str = "pgairlock_audit_checkpoints_total";
 
+pub(super) const ADMIN_LOGINS_TOTAL: &str = "pgairlock_admin_logins_total";
+
 /// The `rule` label of a decision without findings.
 pub(super) const NO_RULE: &str = "none";
 /// Values of the `decision` label (see `audit::record`).
@@ -55,6 +57,7 @@ pub(super) fn describe() {
     describe_counter!(LOG_LINES_DROPPED_TOTAL, "Log lines that were not written, because nobody read stderr fast enough.");
     describe_counter!(PANICS_TOTAL, "Tasks that a bug ended.");
     describe_counter!(CONFIG_RELOADS_TOTAL, "Reloads of the config, by result.");
+    describe_counter!(ADMIN_LOGINS_TOTAL, "Logins to the dashboard, and requests that were not let in, by result.");
     describe_counter!(CHECKPOINTS_TOTAL, "Checkpoints of the audit log, by result; without a key there are none.");
 }
 
@@ -85,6 +88,9 @@ pub fn register(labels: Labels<'_>) {
     counter!(PANICS_TOTAL).increment(0);
     for result in ["ok", "rejected"] {
         counter!(CONFIG_RELOADS_TOTAL, "result" => result).increment(0);
+    }
+    for result in ["ok", "wrong-token", "too-often", "no-role", "wrong-host", "cross-site", "viewer"] {
+        counter!(ADMIN_LOGINS_TOTAL, "result" => result).increment(0);
     }
     for result in ["ok", "failed"] {
         counter!(CHECKPOINTS_TOTAL, "result" => result).increment(0);

@@ -9,6 +9,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -18,6 +19,9 @@ use crate::config::settings::{ClientTls, Identity, ServerTls};
 
 /// The application protocol that PostgreSQL registered.
 pub const ALPN: &[u8] = b"postgresql";
+
+/// The one of HTTP/1.1.
+const HTTP: &[u8] = b"http/1.1";
 
 /// Why TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +77,29 @@ impl Acceptor {
             .with_single_cert(chain, key)
             .map_err(|error| unusable(&identity.key, &format!("does not fit {}: {error}", identity.certificate.display())))?;
         config.alpn_protocols = vec![ALPN.to_vec()];
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), leaf })
+    }
+
+    /// The acceptor of HTTPS. Who has a certificate that this authority signed may show it; one that is not trusted fails the handshake. Reads the files.
+    ///
+    /// # Errors
+    /// Names the file that cannot be used.
+    pub fn for_browsers(identity: &Identity, client_ca: Option<&Path>) -> Result<Self, TlsError> {
+        let chain = certificates(&identity.certificate)?;
+        let leaf = chain.first().cloned().ok_or_else(|| unusable(&identity.certificate, "holds no certificate"))?;
+        let key = PrivateKeyDer::from_pem_file(&identity.key).map_err(|error| unusable(&identity.key, &error.to_string()))?;
+        let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+        let builder = match client_ca {
+            None => builder.with_no_client_auth(),
+            Some(file) => {
+                let verifier = WebPkiClientVerifier::builder_with_provider(ca_file(file)?, provider()).allow_unauthenticated().build();
+                builder.with_client_cert_verifier(verifier.map_err(|error| unusable(file, &error.to_string()))?)
+            }
+        };
+        let mut config = builder
+            .with_single_cert(chain, key)
+            .map_err(|error| unusable(&identity.key, &format!("does not fit {}: {error}", identity.certificate.display())))?;
+        config.alpn_protocols = vec![HTTP.to_vec()];
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), leaf })
     }
 

@@ -12,7 +12,7 @@ pub struct Identity {
 }
 
 pub struct Certificates {
-    /// Signed both of the others.
+    /// Signed all of the others, but for the impostor.
     pub ca: PathBuf,
     /// Another CA, which signed nothing.
     pub other_ca: PathBuf,
@@ -20,16 +20,22 @@ pub struct Certificates {
     pub server: Identity,
     /// For `localhost` and 127.0.0.1: the proxy.
     pub proxy: Identity,
+    /// A person whom the first CA knows, `CN=alice`.
+    pub alice: Identity,
+    /// One of that name whom only the other CA knows.
+    pub impostor: Identity,
 }
 
 /// The certificates of this process.
 pub fn certificates() -> &'static Certificates {
     static MADE: OnceLock<Certificates> = OnceLock::new();
     MADE.get_or_init(|| {
-        let ca = authority();
+        let (ca, other) = (authority(), authority());
         Certificates {
             ca: write("ca.crt", &ca.pem()),
-            other_ca: write("other.crt", &authority().pem()),
+            other_ca: write("other.crt", &other.pem()),
+            alice: person("alice", "alice", &ca),
+            impostor: person("alice", "impostor", &other),
             server: identity("server", &ca),
             proxy: identity("proxy", &ca),
         }
@@ -46,12 +52,17 @@ fn authority() -> Authority {
 }
 
 fn identity(name: &str, ca: &Authority) -> Identity {
+    person(name, name, ca)
+}
+
+/// A subject, in files of this name.
+fn person(name: &str, file: &str, ca: &Authority) -> Identity {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     // OpenSSL takes a certificate for self-signed when its subject is its issuer.
     params.distinguished_name.push(DnType::CommonName, name);
     let certificate = params.signed_by(&key, ca).unwrap();
-    Identity { certificate: write(&format!("{name}.crt"), &certificate.pem()), key: write(&format!("{name}.key"), &key.serialize_pem()) }
+    Identity { certificate: write(&format!("{file}.crt"), &certificate.pem()), key: write(&format!("{file}.key"), &key.serialize_pem()) }
 }
 
 fn write(name: &str, pem: &str) -> PathBuf {
