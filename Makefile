@@ -20,7 +20,7 @@ LIMIT ?= 100
 # `make audit-kills`: how many; `make fleet`: how often the store is stopped.
 N ?= 200
 STOPS ?= 10
-# `make audit-bench`: how many records are searched.
+# `make audit-bench`, `make dashboard-bench`: how many records are searched.
 RECORDS ?= 1000000
 # `make estimates`: on which versions.
 ESTIMATED ?= 13 15 17 18
@@ -173,6 +173,16 @@ audit-bench: ## a durable decision beside a bare fsync, and searches among a mil
 	@scripts/install test
 	RECORDS=$(RECORDS) cargo bench --locked --bench audit
 	RECORDS=$(RECORDS) scripts/with-postgres $(VERSION) cargo bench --locked --bench audit
+
+.PHONY: browser
+browser: build ## the dashboard in headless Chromium: every page in light, dark and on a phone, axe, keys, logins; pictures into docs/screenshots
+	@scripts/install test browser
+	PGAIRLOCK_BIN='$(release_binary)' python3 tests/browser/run.py --pg-version $(VERSION) --pictures docs/screenshots
+
+.PHONY: dashboard-bench
+dashboard-bench: ## how long each page of the dashboard takes among a million records, beside 200 sessions: make dashboard-bench RECORDS=1000000
+	@scripts/install test
+	RECORDS=$(RECORDS) scripts/with-postgres $(VERSION) cargo bench --locked --bench dashboard
 
 .PHONY: lint
 lint: style ## style, shell scripts, dependencies (licences, advisories)
