@@ -21,8 +21,8 @@ pub struct LiveSession {
     pub database: String,
     /// `application_name`.
     pub application_name: Option<String>,
-    /// The tool, as far as that name tells.
-    pub tool: Option<&'static str>,
+    /// The tool: by the version that it has written, else as far as that name tells.
+    pub tool: Option<String>,
     /// `enforce`, `warn`, `off`.
     pub mode: &'static str,
     /// The server's process.
@@ -109,7 +109,7 @@ impl<'a> Shown<'a> {
             role: &session.role,
             database: &session.database,
             application_name: session.application_name.as_deref(),
-            tool: session.tool,
+            tool: session.tool.as_deref(),
             listener: &session.listener,
             upstream: &session.upstream,
             mode: session.mode,

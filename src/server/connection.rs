@@ -421,6 +421,9 @@ impl Connection {
 
     /// Says which migration decisions belong to.
     fn write_attribution(&mut self, attribution: Attribution) {
+        if attribution.session == self.identity.id {
+            self.seat.is_of(&attribution.migration.tool);
+        }
         Attributed(&attribution).emit();
         self.log(Logged::Attribution(attribution), "attribution");
     }

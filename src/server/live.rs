@@ -36,6 +36,8 @@ struct Place {
 struct Now {
     activity: Activity,
     since: i64,
+    /// The tool that has written a version here.
+    tool: Option<String>,
 }
 
 /// One session's place, until this is dropped.
@@ -52,7 +54,7 @@ impl Live {
     /// A session begins.
     pub(super) fn join(&self, identity: &Identity, upstream: &str, pid: u32) -> Seat {
         let since = unix_micros();
-        let now = Mutex::new(Now { activity: Activity::default(), since });
+        let now = Mutex::new(Now { since, ..Now::default() });
         let place = Arc::new(Place { identity: identity.clone(), upstream: upstream.to_owned(), pid, since, now });
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         lock(&self.places).insert(number, Arc::clone(&place));
@@ -84,6 +86,11 @@ impl Seat {
         self.told = activity;
     }
 
+    /// The session has written a version in the way of this tool.
+    pub(super) fn is_of(&self, tool: &str) {
+        lock(&self.place.now).tool = Some(tool.to_owned());
+    }
+
     /// A session that does nothing is known by what it did last.
     fn with_last_statement(&self, mut activity: Activity) -> Activity {
         let is_idle = matches!(activity.state, State::Idle | State::IdleInTransaction | State::FailedTransaction);
@@ -102,7 +109,7 @@ impl Drop for Seat {
 
 impl Place {
     fn shown(&self, literals: Literals) -> LiveSession {
-        let Now { activity, since } = lock(&self.now).clone();
+        let Now { activity, since, tool } = lock(&self.now).clone();
         let Identity { id, listener, client, principal, mode, .. } = &self.identity;
         let family = summary::family(principal.application_name.as_deref());
         LiveSession {
@@ -113,7 +120,7 @@ impl Place {
             role: principal.role.clone(),
             database: principal.database.clone(),
             application_name: principal.application_name.clone(),
-            tool: (family != "unknown").then_some(family),
+            tool: tool.or_else(|| (family != "unknown").then(|| family.to_owned())),
             mode: match mode {
                 Mode::Enforce => "enforce",
                 Mode::Warn => "warn",
@@ -206,7 +213,9 @@ mod tests {
         seat.note(activity(State::IdleInTransaction, ""));
         assert_eq!(seen(&live), [("idle in transaction", Some("CREATE ROLE a PASSWORD '***'".into()))], "its last statement");
         let told = live.all(Literals::Redact).remove(0);
-        assert_eq!((told.tool, told.mode, told.server_pid, told.is_idle), (Some("Flyway"), "enforce", 7, false));
+        assert_eq!((told.tool.as_deref(), told.mode, told.server_pid, told.is_idle), (Some("Flyway"), "enforce", 7, false));
+        seat.is_of("sqitch");
+        assert_eq!(live.all(Literals::Keep)[0].tool.as_deref(), Some("sqitch"));
         drop(seat);
         assert!(seen(&live).is_empty());
     }

@@ -463,7 +463,7 @@ async fn write_refusals(store: &Store) {
     let finding = |rule: &str, verdict: &str| RecordedFinding { rule: rule.into(), verdict: verdict.into(), ..record("s").findings.remove(0) };
     let refused = |number: usize, decision: &str, findings| Record {
         role: format!("team_{}", number % 3),
-        application_name: (number % 2 == 0).then(|| format!("flyway {number}")),
+        application_name: number.is_multiple_of(2).then(|| format!("flyway {number}")),
         decision: decision.into(),
         findings,
         ..record("s")

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 
 import install
@@ -19,7 +20,7 @@ class Browser:
     """One browser with one window at a time."""
 
     def __init__(self):
-        environment = {**os.environ, "BROWSER": install.browser(), "BROWSER_PACKAGES": str(install.browser_packages())}
+        environment = {**os.environ, "BROWSER": shutil.which(install.browser()), "BROWSER_PACKAGES": str(install.browser_packages())}
         self.process = subprocess.Popen(
             ["node", HERE / "driver.mjs"],
             stdin=subprocess.PIPE,

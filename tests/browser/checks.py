@@ -26,10 +26,22 @@ def sound(browser, where):
     assert not complaints, f"{where}: {complaints}"
 
 
+def what_is_wrong_would_be_found(stage, browser):
+    """An image that nobody can read, words that nobody can see, and a script that the policy forbids."""
+    log_in(stage, browser, "viewer")
+    browser.evaluate(expression="""document.querySelector('main').innerHTML += '<img src="/assets/none"><p id=pale>pale</p>';
+        document.getElementById('pale').style.color = '#ddd'; document.getElementById('pale').style.background = '#fff'""")
+    found = {each["id"] for each in browser.axe()}
+    assert found >= {"image-alt", "color-contrast"}, found
+    browser.complaints()
+    browser.evaluate(expression="document.body.appendChild(document.createElement('script')).textContent = 'document.title = 1'")
+    assert any("Content Security Policy" in each for each in browser.complaints()) and browser.evaluate(expression="document.title") != "1"
+
+
 def pages(stage):
     """Every page there is, by the name of its picture."""
-    migration = next(link for link in stage.links("/migrations") if link.startswith("/migrations/"))
-    record = stage.api("audit?database=shop&decision=defer&limit=1")["records"][0]["id"]
+    record = stage.api("audit?database=shop&migration=0003&decision=defer&limit=1")["records"][0]["id"]
+    migration = next(link for link in stage.links(f"/records/{record}") if link.startswith("/migrations/"))
     return {
         "sessions": "/",
         "migrations": "/migrations",
@@ -69,7 +81,7 @@ def pages_show_what_happened(stage, browser):
         browser.goto(url=stage.place + path)
         shown[name] = browser.text(selector="main")
     for name, words in {
-        "sessions": ["COMMIT held back", "waiting for a lock", "in the way: pid", "public.parcels", "idle in transaction", "Alembic", "CREATE INDEX CONCURRENTLY"],
+        "sessions": ["COMMIT held back", "waiting for a lock", "in the way: pid", "public.parcels", "idle in transaction", "Flyway", "CREATE INDEX CONCURRENTLY"],
         "migrations": ["alembic", "applied", "0004", "shop", "up"],
         "migration": ["COMMIT, and after it", "Locks: from the statement", "Its transaction: committed"],
         "record": ["What was sent", "Findings", "it belongs to alembic"],
@@ -182,6 +194,7 @@ def no_script_is_needed(stage, browser):
 
 
 CHECKS = (
+    what_is_wrong_would_be_found,
     somebody_logs_in_and_out,
     a_viewer_changes_nothing,
     pages_show_what_happened,

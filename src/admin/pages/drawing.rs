@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::parts;
-use crate::audit::event::Event;
-use crate::audit::listed::{Listed, Migrated};
-use crate::audit::record::Record;
+use crate::audit::event::{DeferredStep, Event};
+use crate::audit::listed::{Listed, Migrated, Standing};
+use crate::audit::record::{Record, RecordedFinding};
 
 /// Something that lasted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,11 +30,13 @@ enum Kind {
     Seen,
     /// The rule says so; nobody has looked.
     Said,
+    /// Work behind a COMMIT.
+    After,
 }
 
 impl Span {
     pub(super) fn is_lock(&self) -> bool {
-        !matches!(self.kind, Kind::Ran | Kind::Failed)
+        !matches!(self.kind, Kind::Ran | Kind::Failed | Kind::After)
     }
 
     pub(super) fn known_from(&self) -> &'static str {
@@ -42,7 +44,7 @@ impl Span {
             Kind::Held => "pg_locks, before the COMMIT",
             Kind::Seen => "pg_locks, while it ran",
             Kind::Said => "the rule; it was not measured",
-            Kind::Ran | Kind::Failed => "the log",
+            Kind::Ran | Kind::Failed | Kind::After => "the log",
         }
     }
 
@@ -52,6 +54,7 @@ impl Span {
             Kind::Failed => "failed",
             Kind::Held | Kind::Seen => "held",
             Kind::Said => "said",
+            Kind::After => "after",
         }
     }
 }
@@ -63,7 +66,7 @@ pub(super) fn spans(migrated: &Migrated) -> Vec<Span> {
     for (place, (listed, event)) in migrated.decisions.iter().enumerate() {
         let Event::Decision(record) = event else { continue };
         let (from, to) = (listed.at_unix_micros, end_of(listed));
-        let kind = if matches!(listed.standing, crate::audit::listed::Standing::Failed { .. }) { Kind::Failed } else { Kind::Ran };
+        let kind = if matches!(listed.standing, Standing::Failed { .. }) { Kind::Failed } else { Kind::Ran };
         spans.push(Span { name: format!("{}. {}", place + 1, head(&listed.head)), from, to, kind });
         let transaction = transactions.get(&(listed.session.as_str(), listed.transaction)).filter(|_| record.in_transaction);
         match transaction {
@@ -71,7 +74,34 @@ pub(super) fn spans(migrated: &Migrated) -> Vec<Span> {
             None => spans.extend(alone(migrated, listed, record, (from, to))),
         }
     }
+    spans.extend(after_commit(migrated));
     spans
+}
+
+/// The operations that were left for after a COMMIT, each from the end of the one before. Promises have their numbers in the order of their COMMITs.
+fn after_commit(migrated: &Migrated) -> Vec<Span> {
+    let promised = migrated.events.iter().filter_map(|(_, at, event)| match event {
+        Event::Committing(committing) if !committing.xid.is_empty() && !committing.operations.is_empty() => Some((*at, committing)),
+        _ => None,
+    });
+    let mut numbers: Vec<i64> =
+        steps(migrated).filter(|(_, step)| step.progress == "done" || step.progress == "failed").map(|(_, step)| step.promise).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let mut spans = Vec::new();
+    for ((mut from, committing), number) in promised.zip(numbers) {
+        let ended = steps(migrated).filter(|(_, step)| step.promise == number && matches!(step.progress.as_str(), "done" | "failed"));
+        for ((to, step), operation) in ended.zip(&committing.operations) {
+            let name = format!("after COMMIT: {}", head(&operation.sql.join("; ")));
+            spans.push(Span { name, from, to: to.max(from), kind: if step.progress == "done" { Kind::After } else { Kind::Failed } });
+            from = to;
+        }
+    }
+    spans
+}
+
+fn steps(migrated: &Migrated) -> impl Iterator<Item = (i64, &DeferredStep)> {
+    migrated.events.iter().filter_map(|(_, at, event)| if let Event::Deferred(step) = event { Some((*at, step)) } else { None })
 }
 
 /// What is known of a transaction.
@@ -149,7 +179,7 @@ fn said(record: &Record, (from, to): (i64, i64)) -> Vec<Span> {
     if !record.steps.is_empty() || record.decision == "refuse" {
         return Vec::new();
     }
-    let lock = |finding: &crate::audit::record::RecordedFinding| {
+    let lock = |finding: &RecordedFinding| {
         let (mode, relation) = (finding.lock.as_ref()?, finding.relation.as_ref()?);
         Some(Span { name: format!("{mode} on {relation}"), from, to, kind: Kind::Said })
     };
@@ -203,7 +233,7 @@ pub(super) fn drawing(spans: &[Span]) -> Markup {
                 text.soft x=(WIDTH - 10) y=(rows * ROW + 21) text-anchor="end" { (parts::duration(whole)) }
             }
         }
-        p.small.soft { "Filled: what ran, and locks that were really held. Dashed: a lock that the rule names and nobody has measured." }
+        p.small.soft { "Blue: what ran. Orange: locks that were really held, from the statement that took them to the end of its transaction. Green: work behind the COMMIT. Dashed: a lock that the rule names and nobody has measured." }
         @if spans.len() > MOST { p.soft { "The first " (MOST) " rows are drawn." } }
     }
 }

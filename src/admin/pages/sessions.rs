@@ -75,7 +75,7 @@ fn row(session: &LiveSession, now: i64) -> Markup {
             th scope="row" data-of="Role" { (session.role) }
             td data-of="Database" { (session.database) @if session.upstream != "default" { br; span.soft.small { (session.upstream) } } }
             td data-of="Client" {
-                @if let Some(tool) = session.tool { (tool) br; }
+                @if let Some(tool) = &session.tool { (tool) br; }
                 @if let Some(name) = &session.application_name { span.small { (name) } br; }
                 span.soft.small { (session.client) ", server process " (session.server_pid) }
                 br;
@@ -119,7 +119,7 @@ fn work(waits: &Waiting) -> Markup {
             @if of > 0 { (progress(done, of)) br; }
         }
         @if let Some(percent) = waits.percent {
-            progress max="100" value=(percent) aria-label="This step" { (percent) " %" }
+            progress max="100" value=(percent) aria-label="This step" { (percent) " %" } " " span.small { (percent) " % of this phase" }
             br;
         }
         @if let Some(seen) = &waits.seen { span.small { (seen) } br; }
@@ -145,7 +145,7 @@ pub(in crate::admin) mod tests {
             role: "deployer".into(),
             database: "shop".into(),
             application_name: Some("alembic".into()),
-            tool: Some("Alembic"),
+            tool: Some("Alembic".into()),
             mode: "enforce",
             server_pid: 7,
             since_unix_micros: 0,
