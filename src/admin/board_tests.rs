@@ -212,7 +212,7 @@ async fn pages_tell_what_the_log_has() {
     assert!(!migration.body.contains("ADD COLUMN <b>"), "others' words are no markup");
     let record = lab.get(&format!("/records/{refused}"), "").await;
     record.has(&["refuse", "loses all of it", "DROP TABLE orders", "The migration is not known"]);
-    lab.get("/refusals", "").await.has(&["<strong>1</strong> statements were refused", "drop-table", "deployer", "Alembic"]);
+    lab.get("/refusals", "").await.has(&["<strong>1 refused statement</strong>", "drop-table", "deployer", "Alembic"]);
     lab.get("/search?rule=drop-table&decision=refuse&sql=orders", "").await.has(&[&format!("/records/{refused}"), "value=\"drop-table\""]);
     lab.get("/work", "").await.has(&["Nothing is left to do."]);
     for (path, status) in [

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{ConnectInfo, FromRequest, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, LOCATION, ORIGIN, REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, LOCATION, ORIGIN, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -38,7 +38,7 @@ pub(super) async fn gate(State(board): State<Board>, ConnectInfo(peer): ConnectI
         },
         Err(answer) => *answer,
     };
-    protect(response.headers_mut(), &peer, path.starts_with("/assets/"));
+    protect(response.headers_mut(), path.starts_with("/assets/"));
     response
 }
 
@@ -128,7 +128,8 @@ pub(super) fn see_other(place: &str) -> Response {
     (StatusCode::SEE_OTHER, [(LOCATION, place)]).into_response()
 }
 
-fn protect(headers: &mut HeaderMap, peer: &Peer, may_be_kept: bool) {
+/// No Strict-Transport-Security: it would count for all ports of this host, and the others are not ours.
+fn protect(headers: &mut HeaderMap, may_be_kept: bool) {
     let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
     set(CONTENT_SECURITY_POLICY, POLICY);
     set(X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -138,9 +139,6 @@ fn protect(headers: &mut HeaderMap, peer: &Peer, may_be_kept: bool) {
     set(axum::http::HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     set(axum::http::HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     set(CACHE_CONTROL, if may_be_kept { "public, max-age=86400, immutable" } else { "no-store" });
-    if peer.is_tls {
-        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
-    }
 }
 
 /// A form that one of our pages has sent: by whom, and what. Take this in every handler of a POST; that the visitor is an approver has been seen to

@@ -190,6 +190,22 @@ pub enum Course {
     Running,
     /// Nobody has heard the end of a statement.
     Unknown,
+    /// It has committed, and what was left for after that is not done yet.
+    WorkOpen,
+    /// It has committed, and what was left for after that has failed: a person has to look at it.
+    WorkFailed,
+}
+
+/// What is left of the work that the transactions of a migration were promised.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Left {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Some of it.
+    Open,
+    /// Some of it, which has failed.
+    Failed,
 }
 
 /// A migration with all that it did.
@@ -213,18 +229,24 @@ impl Course {
             Self::RolledBack => "rolled back",
             Self::Running => "running",
             Self::Unknown => "unknown",
+            Self::WorkOpen => "work after COMMIT open",
+            Self::WorkFailed => "work after COMMIT failed",
         }
     }
 
     /// Tools try what failed again in the same migration: of a statement that is there a second time the last counts.
-    fn of<'a>(unfinished: bool, statements: impl Iterator<Item = &'a Listed>) -> Self {
+    fn of<'a>(unfinished: bool, left: Left, statements: impl Iterator<Item = &'a Listed>) -> Self {
         let mut last: BTreeMap<&str, &Standing> = BTreeMap::new();
         for statement in statements {
             last.insert(&statement.head, &statement.standing);
         }
         let any = |is: fn(&Standing) -> bool| last.values().any(|standing| is(standing));
-        if unfinished || any(|standing| matches!(standing, Standing::Failed { .. })) {
+        if left == Left::Failed {
+            Self::WorkFailed
+        } else if unfinished || any(|standing| matches!(standing, Standing::Failed { .. })) {
             Self::Failed
+        } else if left == Left::Open {
+            Self::WorkOpen
         } else if any(|standing| matches!(standing, Standing::RolledBack { .. })) {
             Self::RolledBack
         } else if any(|standing| matches!(standing, Standing::Running | Standing::Uncommitted { .. })) {
@@ -239,12 +261,18 @@ impl Course {
 
 impl Applied {
     /// With what is known of its statements, in order.
-    pub fn of<'a>(id: DecisionId, at_unix_micros: i64, attribution: Attribution, statements: impl Iterator<Item = &'a Listed> + Clone) -> Self {
+    pub fn of<'a>(
+        id: DecisionId,
+        at_unix_micros: i64,
+        attribution: Attribution,
+        left: Left,
+        statements: impl Iterator<Item = &'a Listed> + Clone,
+    ) -> Self {
         let mut decisions = BTreeMap::new();
         for statement in statements.clone() {
             *decisions.entry(statement.decision.clone()).or_default() += 1;
         }
-        let course = Course::of(attribution.unfinished, statements);
+        let course = Course::of(attribution.unfinished, left, statements);
         Self { id, at_unix_micros, attribution, decisions, course }
     }
 }
@@ -252,6 +280,43 @@ impl Applied {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn listed(head: &str, standing: Standing) -> Listed {
+        Listed {
+            id: DecisionId { writer: 1, seq: 1 },
+            at_unix_micros: 0,
+            session: "s".into(),
+            transaction: 1,
+            client: "c".into(),
+            role: "r".into(),
+            database: "d".into(),
+            application_name: None,
+            head: head.into(),
+            decision: "pass".into(),
+            rules: String::new(),
+            relations: String::new(),
+            standing,
+            duration_micros: None,
+            tool: None,
+            version: None,
+            name: None,
+            direction: None,
+        }
+    }
+
+    #[test]
+    fn a_migration_is_what_its_statements_and_the_work_behind_them_came_to() {
+        let done = || listed("a", Standing::Done { tag: "A".into() });
+        let failed = || listed("b", Standing::Failed { sqlstate: "PA001".into() });
+        let of = |unfinished, left, statements: &[Listed]| Course::of(unfinished, left, statements.iter());
+        assert_eq!(of(false, Left::Nothing, &[done()]), Course::Applied);
+        assert_eq!(of(false, Left::Nothing, &[done(), failed()]), Course::Failed);
+        assert_eq!(of(false, Left::Nothing, &[failed(), listed("b", Standing::Done { tag: "B".into() })]), Course::Applied, "tried again");
+        assert_eq!(of(true, Left::Nothing, &[done()]), Course::Failed);
+        assert_eq!((of(false, Left::Open, &[done()]), of(false, Left::Failed, &[done()])), (Course::WorkOpen, Course::WorkFailed));
+        assert_eq!(of(false, Left::Nothing, &[done(), listed("c", Standing::RolledBack { tag: None })]), Course::RolledBack);
+        assert_eq!(of(false, Left::Nothing, &[listed("c", Standing::Unknown { tag: None })]), Course::Unknown);
+    }
 
     #[test]
     fn what_became_of_it_is_said_as_far_as_it_is_known() {

@@ -236,7 +236,10 @@ fn board(settings: &Settings, store: &Store, live: &Live, now: watch::Receiver<A
         return Ok(None);
     }
     let live = live.clone();
-    let sessions = Arc::new(move || live.all(now.borrow().policy.literals));
+    let sessions = Arc::new(move || {
+        let literals = now.borrow().policy.literals;
+        live.all(literals)
+    });
     let rules = serde_json::to_string_pretty(&crate::rules::listing::All::default()).unwrap_or_default();
     let board = Board::new(settings.dashboard.clone(), sessions, store.apart()?, rules.into());
     Ok(Some(board.map_err(AdminError::Access)?))

@@ -7,7 +7,7 @@ use super::error::StoreError;
 use super::plan::{id, key};
 use super::search;
 use crate::audit::event::{Attribution, Event};
-use crate::audit::listed::{Applied, Listed, Migrated};
+use crate::audit::listed::{Applied, Left, Listed, Migrated};
 use crate::audit::record::DecisionId;
 
 /// Of one migration so many statements are looked at.
@@ -27,7 +27,8 @@ pub(super) fn page(backend: &mut dyn Backend, before: Option<(i64, DecisionId)>,
     for row in rows {
         let attribution = attribution(id(row.int(0)), &row.text(2))?;
         let decisions = decisions(backend, &attribution.decisions, now)?;
-        found.push(Applied::of(id(row.int(0)), row.int(1), attribution, decisions.iter().map(|(listed, _)| listed)));
+        let left = left(backend, &transactions(&decisions))?;
+        found.push(Applied::of(id(row.int(0)), row.int(1), attribution, left, decisions.iter().map(|(listed, _)| listed)));
     }
     Ok(found)
 }
@@ -39,8 +40,9 @@ pub(super) fn one(backend: &mut dyn Backend, entry: DecisionId, now: i64) -> Res
     let Some(row) = rows.first() else { return Ok(None) };
     let attribution = attribution(entry, &row.text(1))?;
     let decisions = decisions(backend, &attribution.decisions, now)?;
-    let applied = Applied::of(entry, row.int(0), attribution, decisions.iter().map(|(listed, _)| listed));
-    let transactions: BTreeSet<(String, i64)> = decisions.iter().map(|(listed, _)| (listed.session.clone(), listed.transaction)).collect();
+    let transactions = transactions(&decisions);
+    let left = left(backend, &transactions)?;
+    let applied = Applied::of(entry, row.int(0), attribution, left, decisions.iter().map(|(listed, _)| listed));
     let mut events = Vec::new();
     for (session, transaction) in transactions {
         let rows = backend.query(
@@ -62,6 +64,24 @@ pub(super) fn one(backend: &mut dyn Backend, entry: DecisionId, now: i64) -> Res
     events.sort_by_key(|(id, at, _)| (*at, *id));
     events.dedup_by_key(|(id, ..)| *id);
     Ok(Some(Migrated { applied, decisions, events }))
+}
+
+fn transactions(decisions: &[(Listed, Event)]) -> BTreeSet<(String, i64)> {
+    decisions.iter().map(|(listed, _)| (listed.session.clone(), listed.transaction)).collect()
+}
+
+/// What is left of the work behind these transactions.
+fn left(backend: &mut dyn Backend, transactions: &BTreeSet<(String, i64)>) -> Result<Left, StoreError> {
+    let mut left = Left::Nothing;
+    for (session, transaction) in transactions {
+        let rows = backend.query(
+            "SELECT count(sqlstate) FROM promises WHERE session = $1 AND transaction_number = $2 AND state IN ('promised', 'committed') HAVING count(*) > 0",
+            &[session.into(), (*transaction).into()],
+        )?;
+        let of_it = rows.first().map_or(Left::Nothing, |row| if row.int(0) > 0 { Left::Failed } else { Left::Open });
+        left = left.max(of_it);
+    }
+    Ok(left)
 }
 
 fn attribution(id: DecisionId, body: &str) -> Result<Attribution, StoreError> {

@@ -170,14 +170,20 @@ pub(super) fn followed(backend: &mut dyn Backend, ids: &[DecisionId]) -> Result<
     backend.query(&sql, &values)?.iter().map(|row| Ok((id(row.int(0)), row.int(1), event(id(row.int(0)), &row.text(2))?))).collect()
 }
 
+/// SQLite would take the index of decisions by their kind, and read each row.
+pub(super) fn alike(dialect: Dialect) -> String {
+    let by = if dialect == Dialect::Sqlite { "INDEXED BY decisions_refused" } else { "" };
+    format!(
+        "SELECT role, application_name, decision, acting, count(*), max(at_unix_micros) FROM decisions {by}
+         WHERE decision IN ('refuse', 'would-refuse') AND at_unix_micros >= $1 GROUP BY role, application_name, decision, acting"
+    )
+}
+
 /// Refused statements that are alike, counted; at most so many kinds of them, and whether there were more. Both kinds of refusals stand in an index of
 /// their own that has all that is read here.
 pub(super) fn refusals(backend: &mut dyn Backend, since: i64, most: u32) -> Result<(Vec<Alike>, bool), StoreError> {
-    let rows = backend.query(
-        "SELECT role, application_name, decision, acting, count(*), max(at_unix_micros) FROM decisions
-         WHERE decision IN ('refuse', 'would-refuse') AND at_unix_micros >= $1 GROUP BY role, application_name, decision, acting LIMIT $2",
-        &[since.into(), i64::from(most).into()],
-    )?;
+    let sql = format!("{} LIMIT $2", alike(backend.dialect()));
+    let rows = backend.query(&sql, &[since.into(), i64::from(most).into()])?;
     let alike = |row: &Row| Alike {
         role: row.text(0),
         application_name: row.maybe_text(1),

@@ -82,11 +82,11 @@ def pages_show_what_happened(stage, browser):
         shown[name] = browser.text(selector="main")
     for name, words in {
         "sessions": ["COMMIT held back", "waiting for a lock", "in the way: pid", "public.parcels", "idle in transaction", "Flyway", "CREATE INDEX CONCURRENTLY"],
-        "migrations": ["alembic", "applied", "0004", "shop", "up"],
+        "migrations": ["alembic", "applied", "work after COMMIT failed", "work after COMMIT open", "0004", "shop", "up"],
         "migration": ["COMMIT, and after it", "Locks: from the statement", "Its transaction: committed"],
         "record": ["What was sent", "Findings", "it belongs to alembic"],
         "work": ["failed", "orders_buyer_idx", "pgairlock deferred run", "pgairlock deferred drop", "It is being done now"],
-        "refusals": ["rename-column", "postgres", "1 statements were refused"],
+        "refusals": ["rename-column", "postgres", "1 refused statement"],
         "search": ["Older ones" if "Older ones" in shown["search"] else "Decisions", "CREATE INDEX", "alembic 0002"],
     }.items():
         for each in words:

@@ -51,10 +51,12 @@ def run(options):
     if not chosen:
         print(f"no check is named {options.only}", file=sys.stderr)
         return 2
+    if options.pictures:
+        pathlib.Path(options.pictures).mkdir(parents=True, exist_ok=True)
+    browser = Browser()
     directory = tempfile.mkdtemp(prefix="pgairlock-browser-")
     os.chmod(directory, 0o755)  # the server's user has to reach its data in it
     failures = 0
-    browser = Browser()
     try:
         with Stage(options.pg_version, directory) as stage:
             stage.fill()

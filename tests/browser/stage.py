@@ -18,7 +18,7 @@ DATABASE = "shop"
 DEADLINE = 90  # seconds for anything that is waited for
 SHOP_ROWS = """INSERT INTO orders (customer_id, number, reference, amount, note)
     SELECT 1 + i % 100, i, 'r' || i, i, repeat('x', 40) FROM generate_series(1, 20000) i"""
-# Two tokens, and what the dashboard and the monitor need besides addresses.
+# Two tokens, and what the dashboard and the monitor need besides addresses; who waits for a lock does so until all have looked.
 CONFIG = """
 tokens = "tokens"
 [monitor]
@@ -26,6 +26,8 @@ user = "postgres"
 password_file = "password"
 [limits]
 small_table = "64kB"
+[timeouts]
+lock_total = "1h"
 """
 
 
@@ -89,7 +91,7 @@ class Stage:
         self._hold_a_commit_back()
         self._wait_for_a_lock()
         self.through(name="psql").execute("SELECT 1")
-        waiting = self.open.enter_context(psycopg.connect(self._url(self.proxy.port, "crm") + "?application_name=shop-api"))
+        waiting = self._connect(self.proxy.port, "crm", "shop-api", autocommit=False)
         waiting.execute("SELECT count(*) FROM orders WHERE note LIKE %s", ["%42%"])
         self.until("all is there", lambda: self._states() >= {"idle", "idle in transaction", "waiting for a lock", "COMMIT held back"})
 
@@ -146,11 +148,17 @@ class Stage:
 
     def direct(self, database=DATABASE):
         """A session past the proxy, which ends with the stage."""
-        return self.open.enter_context(psycopg.connect(self._url(self.cluster.port, database), autocommit=True))
+        return self._connect(self.cluster.port, database, "direct")
 
     def through(self, database=DATABASE, name="psql"):
         """A session through the proxy."""
-        return self.open.enter_context(psycopg.connect(self._url(self.proxy.port, database) + f"?application_name={name}", autocommit=True))
+        return self._connect(self.proxy.port, database, name)
+
+    def _connect(self, port, database, name, autocommit=True):
+        connection = psycopg.connect(self._url(port, database) + f"?application_name={name}", autocommit=autocommit)
+        # Whatever it is at: to leave it in order would wait for that.
+        self.open.callback(connection.close)
+        return connection
 
     def create_database(self, name):
         self.direct("postgres").execute(f'CREATE DATABASE "{name}"')

@@ -1,15 +1,16 @@
 //! How often somebody may be wrong about a token.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// In this time.
 const WINDOW: Duration = Duration::from_secs(60);
-/// From one address so often, and from all together.
+/// From one address so often.
 const MOST: u32 = 10;
-const MOST_OF_ALL: u32 = 300;
+/// When so many addresses were wrong within the time, those that come new wait, too.
+const ADDRESSES: usize = 10_000;
 
 /// Failures of the last minute.
 #[derive(Debug, Default)]
@@ -18,7 +19,6 @@ pub(super) struct Limiter(Mutex<Failures>);
 #[derive(Debug, Default)]
 struct Failures {
     since: Option<Instant>,
-    of_all: u32,
     by_address: HashMap<IpAddr, u32>,
 }
 
@@ -27,7 +27,10 @@ impl Limiter {
     pub(super) fn wait(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let since = failures.begun(now);
-        let too_many = failures.of_all >= MOST_OF_ALL || failures.by_address.get(&address).is_some_and(|count| *count >= MOST);
+        let too_many = match failures.by_address.get(&place(address)) {
+            Some(count) => *count >= MOST,
+            None => failures.by_address.len() >= ADDRESSES,
+        };
         too_many.then(|| (since + WINDOW).saturating_duration_since(now).max(Duration::from_secs(1)))
     }
 
@@ -35,9 +38,9 @@ impl Limiter {
     pub(super) fn failed(&self, address: IpAddr, now: Instant) {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         failures.begun(now);
-        failures.of_all = failures.of_all.saturating_add(1);
-        // No more entries than failures, and of those there are few.
-        *failures.by_address.entry(address).or_default() += 1;
+        if failures.by_address.len() < ADDRESSES || failures.by_address.contains_key(&place(address)) {
+            *failures.by_address.entry(place(address)).or_default() += 1;
+        }
     }
 }
 
@@ -51,6 +54,14 @@ impl Failures {
                 now
             }
         }
+    }
+}
+
+/// Who has one address of IPv6 has a whole network of them.
+fn place(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !0 << 64).into(),
     }
 }
 
@@ -71,11 +82,18 @@ mod tests {
     }
 
     #[test]
-    fn all_together_are_bounded_too() {
+    fn memory_is_bounded_and_a_network_is_one_address() {
         let (limiter, start) = (Limiter::default(), Instant::now());
-        for number in 0..MOST_OF_ALL {
+        for number in 0..MOST {
+            limiter.failed(IpAddr::from(Ipv6Addr::from_bits(1 << 100 | u128::from(number))), start);
+        }
+        let network = |number: u128| limiter.wait(IpAddr::from(Ipv6Addr::from_bits(1 << 100 | number)), start);
+        assert_eq!((network(99), network(1 << 64)), (Some(WINDOW), None));
+        for number in 0..20_000_u32 {
             limiter.failed(IpAddr::from(number.to_be_bytes()), start);
         }
-        assert!(limiter.wait("192.0.2.1".parse().unwrap(), start).is_some());
+        assert_eq!(limiter.0.lock().unwrap().by_address.len(), ADDRESSES);
+        assert!(limiter.wait("192.0.2.1".parse().unwrap(), start).is_some(), "one that comes new");
+        assert_eq!(limiter.wait("0.0.0.7".parse().unwrap(), start), None, "one that was wrong once");
     }
 }

@@ -223,7 +223,7 @@ pub(super) fn drawing(spans: &[Span]) -> Markup {
                 title id="drawing-title" { "When each statement ran, and until when its locks were held; the table below says the same of the locks" }
                 @for (place, span) in spans.iter().take(MOST).enumerate() {
                     @let y = i64::try_from(place).unwrap_or_default() * ROW + 4;
-                    text x="4" y=(y + 14) class=(if span.is_lock() { "soft" } else { "" }) { @if span.is_lock() { "    " } (span.name) }
+                    text x="4" y=(y + 14) class=(if span.is_lock() { "soft" } else { "" }) { (head(&span.name)) }
                     rect x=(at(span.from)) y=(y + 3) width=((at(span.to) - at(span.from)).max(3)) height="13" class=(span.look()) {
                         title { (span.name) ": " (parts::duration(span.to - span.from)) }
                     }

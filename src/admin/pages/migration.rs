@@ -48,8 +48,10 @@ fn of(migrated: &Migrated) -> Markup {
             (drawing(&spans))
             (held(&spans))
             h2 { "Statements" }
-            @for (place, (listed, event)) in migrated.decisions.iter().enumerate() {
-                @if let Event::Decision(record) = event { (statement(place + 1, listed, record)) }
+            div.cards {
+                @for (place, (listed, event)) in migrated.decisions.iter().enumerate() {
+                    @if let Event::Decision(record) = event { (statement(place + 1, listed, record)) }
+                }
             }
             @if attribution.decisions.len() > migrated.decisions.len() {
                 p { "Of " (attribution.decisions.len()) " statements these are the first " (migrated.decisions.len()) "." }
@@ -80,7 +82,7 @@ fn statement(place: usize, listed: &Listed, record: &Record) -> Markup {
                 span.soft.small { (parts::time(listed.at_unix_micros)) @if let Some(took) = listed.duration_micros { ", " (parts::duration(took)) } }
             }
             (diff(&record.sql, &record.steps))
-            @if !record.findings.is_empty() { details { summary { (record.findings.len()) " findings: " (listed.rules) } (findings(&record.findings)) } }
+            @if !record.findings.is_empty() { details { summary { (parts::counted(u64::try_from(record.findings.len()).unwrap_or_default(), "finding")) ": " (listed.rules) } (findings(&record.findings)) } }
         }
     }
 }

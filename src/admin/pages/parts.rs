@@ -24,6 +24,11 @@ pub(super) fn duration(micros: i64) -> String {
     }
 }
 
+/// `1 finding`, `2 findings`.
+pub(super) fn counted(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
 /// What was decided; in words, since a colour alone says nothing to many.
 pub(super) fn decision(decision: &str) -> Markup {
     let look = match decision {
@@ -50,9 +55,9 @@ pub(super) fn standing(standing: &Standing) -> Markup {
 pub(super) fn course(course: Course) -> Markup {
     let look = match course {
         Course::Applied => "good",
-        Course::Failed => "bad",
+        Course::Failed | Course::WorkFailed => "bad",
         Course::RolledBack | Course::Unknown => "warn",
-        Course::Running => "info",
+        Course::Running | Course::WorkOpen => "info",
     };
     html! { span.mark.(look) { (course.label()) } }
 }

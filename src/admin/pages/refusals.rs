@@ -40,7 +40,7 @@ async fn body(board: &Board, (since, days, words): &(&str, i64, &str)) -> Result
         nav aria-label="Period" {
             ul { @for (name, _, words) in PERIODS { li { a href={ "/refusals?since=" (name) } aria-current=[(name == *since).then_some("true")] { (words) } } } }
         }
-        p { strong { (all.all.refused) } " statements were refused" @if all.all.would > 0 { "; " strong { (all.all.would) } " passed in warn mode that enforce would have refused" } "." }
+        p { strong { (parts::counted(all.all.refused, "refused statement")) } @if all.all.would > 0 { "; " strong { (all.all.would) } " passed in warn mode that enforce would have refused" } "." }
         @if more { p.mark.warn { "There are more kinds of them than are counted here." } }
         @if all.all.all() == 0 {
             (parts::nothing("Nothing was refused in this time."))

@@ -166,7 +166,7 @@ fn form(asked: &Asked) -> Markup {
             (field("tool", "Tool", &asked.tool, "alembic"))
             (field("migration", "Migration (version)", &asked.migration, "20261129_add_index"))
             (field("session", "Session", &asked.session, ""))
-            (field("since", "Since (7d, or a moment in UTC)", &asked.since, "7d"))
+            (field("since", "Since (7d, or in UTC)", &asked.since, "7d"))
             (field("until", "Until (the same)", &asked.until, "2026-11-29T09:30"))
             div {
                 label for="open" { "Outcome" }
