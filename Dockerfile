@@ -31,5 +31,5 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
   CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/9187 && printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [ \"$status\" = 200 ]"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["pgairlock"]
-# Another command line replaces all of this; --upstream has no default that could be right.
-CMD ["serve", "--listen", "0.0.0.0:6432", "--admin", "0.0.0.0:9187", "--store", "/var/lib/pgairlock/pgairlock.db", "--upstream", "postgres:5432"]
+# Another command line replaces all of this; --upstream has no default that could be right. The dashboard is off until a config file says who may see it.
+CMD ["serve", "--listen", "0.0.0.0:6432", "--admin", "0.0.0.0:9187", "--dashboard", "off", "--store", "/var/lib/pgairlock/pgairlock.db", "--upstream", "postgres:5432"]

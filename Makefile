@@ -20,8 +20,10 @@ LIMIT ?= 100
 # `make audit-kills`: how many; `make fleet`: how often the store is stopped.
 N ?= 200
 STOPS ?= 10
-# `make audit-bench`: how many records are searched.
+# `make audit-bench`, `make dashboard-bench`: how many records are searched.
 RECORDS ?= 1000000
+# `make browser`: where its pictures go.
+PICTURES ?= docs/screenshots
 # `make estimates`: on which versions.
 ESTIMATED ?= 13 15 17 18
 # PostgreSQL versions that the integration tests run on.
@@ -52,14 +54,15 @@ build: ## the optimised binary: target/release/pgairlock
 	cargo build --release --locked
 
 .PHONY: test
-test: ## everything a change must pass: style, unit and integration tests, short tool, attribution, race, queue, deploy-day, driver, abuse and accuracy runs
-	@scripts/install test
+test: ## everything a change must pass: style, unit and integration tests, short tool, attribution, race, queue, deploy-day, browser, driver, abuse and accuracy runs
+	@scripts/install test browser
 	@$(MAKE) style cargo-test
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/run.py --quick --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/attribution.py --quick --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/race.py --rounds 2 --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/tools/lock_queue.py --seconds 5 --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/deploy_day/quick.py --pg-version 15
+	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/browser/run.py --quick --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/drivers/run.py --quick --pg-version 15
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/abuse/run.py --connections 500
 	PGAIRLOCK_BIN='$(debug_binary)' python3 tests/abuse/check.py
@@ -67,10 +70,11 @@ test: ## everything a change must pass: style, unit and integration tests, short
 
 .PHONY: test-full
 test-full: export PGAIRLOCK_TEST_VERSIONS = 13 14 15 16 17 18
+test-full: export PICTURES = $(target)/screenshots
 test-full: ## as test, on PostgreSQL 13 to 18, with every tool and driver, 10,000 connections and the demo
-	@scripts/install test tools
+	@scripts/install test tools browser
 	@$(MAKE) style cargo-test
-	@$(MAKE) tools attribution race queue drivers abuse abuse-check accuracy demo
+	@$(MAKE) browser tools attribution race queue drivers abuse abuse-check accuracy demo
 
 .PHONY: demo
 demo: ## naive Alembic migrations on a million rows under live traffic: directly, then through the proxy
@@ -180,6 +184,16 @@ audit-bench: ## a durable decision beside a bare fsync, and searches among a mil
 	@scripts/install test
 	RECORDS=$(RECORDS) cargo bench --locked --bench audit
 	RECORDS=$(RECORDS) scripts/with-postgres $(VERSION) cargo bench --locked --bench audit
+
+.PHONY: browser
+browser: build ## the dashboard in headless Chromium: every page in light, dark and on a phone, axe, keys, logins; pictures into docs/screenshots
+	@scripts/install test browser
+	PGAIRLOCK_BIN='$(release_binary)' python3 tests/browser/run.py --pg-version $(VERSION) --pictures '$(PICTURES)'
+
+.PHONY: dashboard-bench
+dashboard-bench: ## how long each page of the dashboard takes among a million records, beside 200 sessions: make dashboard-bench RECORDS=1000000
+	@scripts/install test
+	RECORDS=$(RECORDS) scripts/with-postgres $(VERSION) cargo bench --locked --bench dashboard
 
 .PHONY: lint
 lint: style ## style, shell scripts, dependencies (licences, advisories)

@@ -90,6 +90,9 @@ fn every_key_with_a_default_is_in_effect() {
     assert_eq!(
         sections,
         BTreeSet::from([
+            "admin",
+            "admin.tls",
+            "admin.user",
             "approval",
             "directive",
             "exempt",

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use pgairlock::audit::approval::{Approval, RecordedApproval, Use, UseEnded};
 use pgairlock::audit::chain::{Digest, Entry};
-use pgairlock::audit::event::{Event, Trail};
+use pgairlock::audit::event::{Attribution, Direction, Event, Migration, Trail};
 use pgairlock::audit::record::{DecisionId, Outcome, Record};
 use pgairlock::audit::retention::Sealer;
 use pgairlock::audit::verify::{Verifier, Writer};
@@ -17,7 +17,7 @@ use pgairlock::deferred::promise::{Deferred, Place as At, Progress, Promise};
 use pgairlock::sql::name::RelationName;
 use pgairlock::store::{OpenPromises, Place, Store, StoreError, Wanted};
 use support::cluster::Cluster;
-use support::clusters;
+use support::{clusters, until};
 
 async fn place(cluster: &Cluster) -> (String, Place) {
     let database = cluster.database().await;
@@ -394,5 +394,38 @@ async fn a_moment_that_is_lost_is_not_another_one() {
         for _ in 0..2 {
             assert!(matches!(looking.entries(behind, 9).await, Err(StoreError::Lost(_))));
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_dashboard_asks_is_answered_as_from_a_file() {
+    for cluster in clusters() {
+        let (_, place) = place(cluster).await;
+        let store = open(&place).await.unwrap();
+        let id = store.record(Record { decision: "refuse".into(), ..record("s") }).await.unwrap();
+        let migration = Migration {
+            tool: "alembic".into(),
+            table: "alembic_version".into(),
+            version: "ae10".into(),
+            name: None,
+            direction: Direction::Up,
+            from: None,
+            to: None,
+        };
+        let (database, role) = ("app".into(), "deployer".into());
+        let attribution = Attribution { session: "s".into(), database, role, migration, decisions: vec![id], unfinished: false };
+        let entry = store.event(Event::Attribution(attribution)).await.unwrap();
+        store.promise(promise("s"), Trail::default()).await.unwrap();
+        until("all of it can be searched", async || store.underived().await.unwrap() == 0).await;
+        let found = store.migrations(None, 10).await.unwrap();
+        assert_eq!((found.len(), found[0].id, found[0].decisions["refuse"]), (1, entry, 1));
+        assert!(store.migrations(Some((found[0].at_unix_micros, entry)), 10).await.unwrap().is_empty());
+        let migrated = store.migration(entry).await.unwrap().unwrap();
+        assert_eq!((migrated.decisions[0].0.id, migrated.applied.attribution.migration.version.as_str()), (id, "ae10"));
+        assert!(migrated.events.iter().any(|(_, _, event)| matches!(event, Event::Committing(_))), "{:?}", migrated.events);
+        assert_eq!(store.migration(id).await.unwrap(), None);
+        let (alike, more) = store.apart().unwrap().refusals(0, 10).await.unwrap();
+        assert_eq!((alike.len(), alike[0].count, alike[0].role.as_str(), more), (1, 1, "deployer", false));
+        store.close().await.unwrap();
     }
 }

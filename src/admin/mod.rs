@@ -1,4 +1,14 @@
-//! Admin HTTP: health and metrics. Nothing here changes anything.
+//! Admin HTTP: health and metrics for everybody, and the dashboard for whom the config lets in.
+
+mod access;
+mod api;
+mod assets;
+mod board;
+mod gate;
+mod listen;
+pub mod live;
+mod login;
+mod pages;
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,7 +26,11 @@ use tokio::net::TcpListener;
 use tokio::time;
 
 use crate::store::Store;
-use crate::telemetry::{Event, Metrics, Scraped};
+use crate::telemetry::{AdminTokensUnreadable, Event, Metrics, Scraped};
+pub use access::tokens;
+pub use board::{Board, Sessions};
+pub use listen::Tls;
+use listen::{Doors, Peer};
 
 /// A probe waits this long for the store; shorter than the probes of usual orchestrators would be strict.
 const READY_DEADLINE: Duration = Duration::from_secs(1);
@@ -37,6 +51,9 @@ pub enum AdminError {
     /// The open socket failed.
     #[error("admin HTTP: {0}")]
     Serve(io::Error),
+    /// Nobody could be told from anybody.
+    #[error("{0}")]
+    Access(String),
 }
 
 /// Where the process stands; clones share it.
@@ -96,6 +113,8 @@ pub struct AdminState {
     pub store: Store,
     /// Shown by `/metrics`.
     pub metrics: Metrics,
+    /// The dashboard, where there is to be one.
+    pub board: Option<Board>,
 }
 
 /// Opens the socket.
@@ -110,14 +129,28 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, AdminError> {
 ///
 /// # Errors
 /// When the socket fails.
-pub async fn serve(listener: TcpListener, state: AdminState) -> Result<(), AdminError> {
+pub async fn serve(listener: TcpListener, tls: Tls, state: AdminState) -> Result<(), AdminError> {
     let store = Failing::default();
     let upkeep = keep_up(state.clone(), store.clone());
-    let routes = Router::new().route("/healthz", get(health)).route("/readyz", get(ready)).with_state(state.clone());
-    let routes = routes.merge(Router::new().route("/metrics", get(metrics)).with_state((state, store)));
+    let board = state.board.clone();
+    let probes = Router::new().route("/healthz", get(health)).route("/readyz", get(ready)).with_state(state.clone());
+    let probes = probes.merge(Router::new().route("/metrics", get(metrics)).with_state((state, store)));
+    let routes = match &board {
+        None => probes,
+        Some(board) => probes.merge(pages::routes(board.clone())),
+    };
+    let doors = Doors::open(listener, tls).map_err(AdminError::Serve)?;
     tokio::select! {
-        served = axum::serve(listener, routes) => served.map_err(AdminError::Serve),
+        served = axum::serve(doors, routes.into_make_service_with_connect_info::<Peer>()) => served.map_err(AdminError::Serve),
         () = upkeep => Ok(()),
+        () = keep_tokens(board) => Ok(()),
+    }
+}
+
+async fn keep_tokens(board: Option<Board>) {
+    match board {
+        None => std::future::pending().await,
+        Some(board) => board.access.keep_up(|error| AdminTokensUnreadable { error }.emit()).await,
     }
 }
 
@@ -171,5 +204,7 @@ async fn metrics(State((state, store)): State<(AdminState, Failing)>) -> impl In
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render())
 }
 
+#[cfg(test)]
+mod board_tests;
 #[cfg(test)]
 mod tests;

@@ -20,10 +20,17 @@ impl Running {
         let store = Store::open(&Place::File(directory.path().join("store.db"))).unwrap();
         let recorder = PrometheusBuilder::new().build_recorder();
         metrics::with_local_recorder(&recorder, || metrics::counter!("pgairlock_test_total").increment(3));
-        let state = AdminState { readiness: Readiness::default(), store, metrics: Metrics::from(recorder.handle()), checkpoints: Failing::default() };
+        let metrics = Metrics::from(recorder.handle());
+        let state = AdminState { readiness: Readiness::default(), store, metrics, checkpoints: Failing::default(), board: None };
+        Self::serve(directory, state).await
+    }
+
+    async fn serve(directory: TempDir, state: AdminState) -> Self {
         let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, state.clone()));
+        // Without TLS.
+        let (_never, tls) = tokio::sync::watch::channel(None);
+        tokio::spawn(serve(listener, tls, state.clone()));
         Self { directory, address, state }
     }
 

@@ -1,8 +1,10 @@
 //! Decisions as they are looked for and listed.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use super::event::Event;
+use super::event::{Attribution, Event};
 use super::record::{DecisionId, Record};
 
 /// What is looked for; all of it must fit.
@@ -180,9 +182,164 @@ impl Story {
     }
 }
 
+/// A migration in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The entry that says which statements belong to it.
+    pub id: DecisionId,
+    /// When its tool wrote the version, in microseconds since 1970.
+    pub at_unix_micros: i64,
+    /// Which, and by what.
+    pub attribution: Attribution,
+    /// How many statements had which decision.
+    pub decisions: BTreeMap<String, u64>,
+    /// What became of it.
+    pub course: Course,
+}
+
+/// What became of a migration, by what became of its statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Course {
+    /// All that is known of has taken effect.
+    Applied,
+    /// A statement has failed or was refused, or the tool has not said that it is done.
+    Failed,
+    /// It was rolled back.
+    RolledBack,
+    /// Something of it runs, or is not committed.
+    Running,
+    /// Nobody has heard the end of a statement.
+    Unknown,
+    /// It has committed, and what was left for after that is not done yet.
+    WorkOpen,
+    /// It has committed, and what was left for after that has failed: a person has to look at it.
+    WorkFailed,
+}
+
+/// What is left of the work that the transactions of a migration were promised.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Left {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Some of it.
+    Open,
+    /// Some of it, which has failed.
+    Failed,
+}
+
+/// A migration with all that it did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// Which.
+    pub applied: Applied,
+    /// Its statements in order, with what was recorded of each.
+    pub decisions: Vec<(Listed, Event)>,
+    /// What is known of their transactions and of the work behind those: each with its number and its time.
+    pub events: Vec<(DecisionId, i64, Event)>,
+}
+
+impl Course {
+    /// In a word.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Failed => "failed",
+            Self::RolledBack => "rolled back",
+            Self::Running => "running",
+            Self::Unknown => "unknown",
+            Self::WorkOpen => "work after COMMIT open",
+            Self::WorkFailed => "work after COMMIT failed",
+        }
+    }
+
+    /// Tools try what failed again in the same migration: of a statement that is there a second time the last counts.
+    fn of<'a>(unfinished: bool, left: Left, statements: impl Iterator<Item = &'a Listed>) -> Self {
+        let mut last: BTreeMap<&str, &Standing> = BTreeMap::new();
+        for statement in statements {
+            last.insert(&statement.head, &statement.standing);
+        }
+        let any = |is: fn(&Standing) -> bool| last.values().any(|standing| is(standing));
+        if left == Left::Failed {
+            Self::WorkFailed
+        } else if unfinished || any(|standing| matches!(standing, Standing::Failed { .. })) {
+            Self::Failed
+        } else if left == Left::Open {
+            Self::WorkOpen
+        } else if any(|standing| matches!(standing, Standing::RolledBack { .. })) {
+            Self::RolledBack
+        } else if any(|standing| matches!(standing, Standing::Running | Standing::Uncommitted { .. })) {
+            Self::Running
+        } else if any(|standing| matches!(standing, Standing::Unknown { .. })) {
+            Self::Unknown
+        } else {
+            Self::Applied
+        }
+    }
+}
+
+impl Applied {
+    /// With what is known of its statements, in order.
+    pub fn of<'a>(
+        id: DecisionId,
+        at_unix_micros: i64,
+        attribution: Attribution,
+        left: Left,
+        statements: impl Iterator<Item = &'a Listed> + Clone,
+    ) -> Self {
+        let mut decisions = BTreeMap::new();
+        for statement in statements.clone() {
+            *decisions.entry(statement.decision.clone()).or_default() += 1;
+        }
+        let course = Course::of(attribution.unfinished, left, statements);
+        Self { id, at_unix_micros, attribution, decisions, course }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn listed(head: &str, standing: Standing) -> Listed {
+        Listed {
+            id: DecisionId { writer: 1, seq: 1 },
+            at_unix_micros: 0,
+            session: "s".into(),
+            transaction: 1,
+            client: "c".into(),
+            role: "r".into(),
+            database: "d".into(),
+            application_name: None,
+            head: head.into(),
+            decision: "pass".into(),
+            rules: String::new(),
+            relations: String::new(),
+            standing,
+            duration_micros: None,
+            tool: None,
+            version: None,
+            name: None,
+            direction: None,
+            unfinished: false,
+            tool_guess: None,
+            ran_micros: None,
+        }
+    }
+
+    #[test]
+    fn a_migration_is_what_its_statements_and_the_work_behind_them_came_to() {
+        let done = || listed("a", Standing::Done { tag: "A".into() });
+        let failed = || listed("b", Standing::Failed { sqlstate: "PA001".into() });
+        let of = |unfinished, left, statements: &[Listed]| Course::of(unfinished, left, statements.iter());
+        assert_eq!(of(false, Left::Nothing, &[done()]), Course::Applied);
+        assert_eq!(of(false, Left::Nothing, &[done(), failed()]), Course::Failed);
+        assert_eq!(of(false, Left::Nothing, &[failed(), listed("b", Standing::Done { tag: "B".into() })]), Course::Applied, "tried again");
+        assert_eq!(of(true, Left::Nothing, &[done()]), Course::Failed);
+        assert_eq!((of(false, Left::Open, &[done()]), of(false, Left::Failed, &[done()])), (Course::WorkOpen, Course::WorkFailed));
+        assert_eq!(of(false, Left::Nothing, &[done(), listed("c", Standing::RolledBack { tag: None })]), Course::RolledBack);
+        assert_eq!(of(false, Left::Nothing, &[listed("c", Standing::Unknown { tag: None })]), Course::Unknown);
+    }
 
     #[test]
     fn what_became_of_it_is_said_as_far_as_it_is_known() {

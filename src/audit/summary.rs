@@ -233,7 +233,13 @@ impl Summary {
 }
 
 fn acts(found: &Found) -> bool {
-    matches!(found.verdict.as_str(), "enforced" | "warned")
+    is_acted_upon(&found.verdict)
+}
+
+/// Whether a finding with this verdict is a reason for what becomes of its statement.
+#[must_use]
+pub fn is_acted_upon(verdict: &str) -> bool {
+    matches!(verdict, "enforced" | "warned")
 }
 
 /// What stands in an application_name, in lower case, and whose that is. The first that fits counts.

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod admin;
 mod approve;
 mod audit;
 mod check;
@@ -39,6 +40,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Tries whether messages to a webhook arrive
     Webhook(webhook::WebhookArgs),
+    /// Makes tokens for the dashboard
+    Admin(admin::AdminArgs),
     /// Lists the rules: what each is about, and what is done about it
     Rules(rules::RulesArgs),
     /// Explains one rule: the hazard, what pgairlock does, what to write instead
@@ -64,6 +67,7 @@ pub fn run() -> ExitCode {
         Command::Audit(args) => audit::run(*args),
         Command::Report(args) => report::run(args),
         Command::Webhook(args) => webhook::run(args),
+        Command::Admin(args) => admin::run(args),
         Command::Rules(args) => rules::run(&args),
         Command::Explain(args) => explain::run(&args),
     })

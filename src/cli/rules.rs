@@ -4,10 +4,10 @@ use std::io::Write;
 use std::ops::RangeInclusive;
 
 use clap::{Args, ValueEnum};
-use serde::Serialize;
 
 use super::{FAILURE, SUCCESS, fail};
 use crate::rules;
+use crate::rules::listing::All;
 use crate::rules::rule::Rule;
 
 /// Flags of `rules`.
@@ -30,7 +30,7 @@ enum Format {
 pub(super) fn run(args: &RulesArgs) -> u8 {
     let text = match args.format {
         Format::Text => format!("{}\n{LEGEND}", table()),
-        Format::Json => match serde_json::to_string_pretty(&All::new()) {
+        Format::Json => match serde_json::to_string_pretty(&All::default()) {
             Ok(json) => format!("{json}\n"),
             Err(error) => return fail(FAILURE, &error),
         },
@@ -96,58 +96,6 @@ fn nothing() -> String {
     "-".to_owned()
 }
 
-/// The JSON that programs read.
-#[derive(Serialize)]
-struct All {
-    version: u32,
-    rules: Vec<Described>,
-}
-
-#[derive(Serialize)]
-struct Described {
-    id: &'static str,
-    sqlstate: &'static str,
-    hazard: &'static str,
-    lock: Option<String>,
-    work: String,
-    versions: Versions,
-    class: Option<char>,
-    remedy: &'static str,
-    bad: &'static str,
-    good: &'static [&'static str],
-    good_since: u32,
-}
-
-#[derive(Serialize)]
-struct Versions {
-    from: u32,
-    to: u32,
-}
-
-impl All {
-    fn new() -> Self {
-        Self { version: 1, rules: rules::documented().map(Described::of).collect() }
-    }
-}
-
-impl Described {
-    fn of(rule: &'static Rule) -> Self {
-        Self {
-            id: rule.id.0,
-            sqlstate: rule.sqlstate,
-            hazard: rule.hazard,
-            lock: rule.lock.map(|lock| lock.to_string()),
-            work: rule.work.to_string(),
-            versions: Versions { from: *rule.versions.start(), to: *rule.versions.end() },
-            class: rule.class.letter(),
-            remedy: rule.remedy,
-            bad: rule.bad,
-            good: rule.good,
-            good_since: rule.good_since,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_json_has_all_that_a_rule_carries() {
-        let json = serde_json::to_value(All::new()).unwrap();
+        let json = serde_json::to_value(All::default()).unwrap();
         assert_eq!((json["version"].as_u64(), json["rules"].as_array().map(Vec::len)), (Some(1), Some(rules::documented().count())));
         let rule = json["rules"].as_array().unwrap().iter().find(|rule| rule["id"] == "detach-partition-blocking").unwrap();
         assert_eq!(rule["good"][0], "ALTER TABLE t DETACH PARTITION p CONCURRENTLY");

@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, FromArgMatches};
 
 use super::{FAILURE, SUCCESS, USAGE, fail};
+use crate::config::admin::Dashboard;
 use crate::config::{Overrides, Source};
 use crate::policy::settings::Mode;
 use crate::{rules, server, telemetry};
@@ -23,9 +24,12 @@ pub(super) struct ServeArgs {
     /// The PostgreSQL server; several are tried in order
     #[arg(long, env = "PGAIRLOCK_UPSTREAM", value_name = "HOST:PORT", value_delimiter = ',')]
     upstream: Vec<String>,
-    /// Where /healthz, /readyz and /metrics are served [default: 127.0.0.1:9187]
+    /// Where the dashboard, /healthz, /readyz and /metrics are served [default: 127.0.0.1:9187]
     #[arg(long, env = "PGAIRLOCK_ADMIN", value_name = "IP:PORT")]
     admin: Option<SocketAddr>,
+    /// on: the dashboard is there, for whoever the config lets in; off: only probes and metrics; open: everybody may look [default: on]
+    #[arg(long, env = "PGAIRLOCK_DASHBOARD", value_name = "WHETHER", value_parser = dashboards())]
+    dashboard: Option<Dashboard>,
     /// enforce: rewrite and refuse; warn: forward and say what enforce would do; off: forward bytes [default: enforce]
     #[arg(long, env = "PGAIRLOCK_MODE", value_name = "MODE", value_parser = modes())]
     mode: Option<Mode>,
@@ -42,6 +46,14 @@ fn modes() -> impl TypedValueParser<Value = Mode> {
         "warn" => Mode::Warn,
         "off" => Mode::Off,
         _ => Mode::Enforce,
+    })
+}
+
+fn dashboards() -> impl TypedValueParser<Value = Dashboard> {
+    PossibleValuesParser::new(["on", "off", "open"]).map(|shown| match shown.as_str() {
+        "off" => Dashboard::Off,
+        "open" => Dashboard::Open,
+        _ => Dashboard::On,
     })
 }
 
@@ -79,7 +91,7 @@ pub(super) fn source(config: PathBuf, store: Option<PathBuf>) -> Result<Source, 
 
 impl ServeArgs {
     fn source(self) -> Source {
-        let Self { config, listen, upstream, admin, mode, store, log: _ } = self;
-        Source { file: config, overrides: Overrides { listen, upstream, admin, mode, store }, rules: rules::ids().collect() }
+        let Self { config, listen, upstream, admin, dashboard, mode, store, log: _ } = self;
+        Source { file: config, overrides: Overrides { listen, upstream, admin, dashboard, mode, store }, rules: rules::ids().collect() }
     }
 }

@@ -158,6 +158,30 @@ pub(super) struct Store {
 #[serde(deny_unknown_fields)]
 pub(super) struct Admin {
     pub(super) address: Maybe<Address>,
+    pub(super) dashboard: Maybe<Dashboard>,
+    pub(super) tokens: Maybe<PathBuf>,
+    pub(super) identity_header: Maybe<String>,
+    pub(super) trusted_proxies: Maybe<Vec<Spanned<String>>>,
+    pub(super) tls: Maybe<AdminTls>,
+    pub(super) user: Maybe<Vec<Spanned<AdminUser>>>,
+}
+
+/// `[admin.tls]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdminTls {
+    pub(super) certificate: Maybe<PathBuf>,
+    pub(super) key: Maybe<PathBuf>,
+    pub(super) client_ca: Maybe<PathBuf>,
+}
+
+/// `[[admin.user]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdminUser {
+    pub(super) name: Maybe<String>,
+    pub(super) subject: Maybe<String>,
+    pub(super) role: Maybe<AdminRole>,
 }
 
 /// `[telemetry]`.
@@ -212,6 +236,21 @@ pub(super) struct Webhook {
 pub(super) enum WebhookFormat {
     Json,
     Slack,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Dashboard {
+    On,
+    Off,
+    Open,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum AdminRole {
+    Viewer,
+    Approver,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

@@ -8,8 +8,8 @@ use serde::forward_to_deserialize_any;
 use toml::de::{DeTable, DeValue};
 
 use super::file::{
-    Admin, AfterCommit, Approval, Directive, Exempt, File, Limits, Listener, ListenerTls, Monitor, Protect, Store, Telemetry, Timeouts, Upstream,
-    UpstreamTls, Webhook,
+    Admin, AdminTls, AdminUser, AfterCommit, Approval, Directive, Exempt, File, Limits, Listener, ListenerTls, Monitor, Protect, Store, Telemetry,
+    Timeouts, Upstream, UpstreamTls, Webhook,
 };
 use super::problem::Problems;
 
@@ -29,6 +29,8 @@ fn sections() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("after_commit", names::<AfterCommit>()),
         ("store", names::<Store>()),
         ("admin", names::<Admin>()),
+        ("admin.tls", names::<AdminTls>()),
+        ("admin.user", names::<AdminUser>()),
         ("telemetry", names::<Telemetry>()),
         ("monitor", names::<Monitor>()),
         ("limits", names::<Limits>()),
@@ -49,7 +51,7 @@ pub(super) fn take_unknown(root: &mut DeTable<'_>, problems: &mut Problems<'_>) 
 }
 
 /// Sections that are lists of tables.
-const LISTS: [&str; 7] = ["listener", "upstream", "exempt", "directive", "approval", "protect", "webhook"];
+const LISTS: [&str; 8] = ["listener", "upstream", "exempt", "directive", "approval", "protect", "webhook", "admin.user"];
 
 type Sections = BTreeMap<&'static str, &'static [&'static str]>;
 
@@ -82,7 +84,7 @@ fn check_section(
     let inner = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     if LISTS.contains(&inner.as_str()) {
         return check_list(value, &inner, sections, problems)
-            .ok_or_else(|| format!("{name} is a list of tables: write [[{name}]], with two brackets"));
+            .ok_or_else(|| format!("{name} is a list of tables: write [[{inner}]], with two brackets"));
     }
     match value {
         DeValue::Table(table) if path.is_empty() => check_table(table, &inner, &format!("[{name}]"), sections, problems),

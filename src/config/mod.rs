@@ -3,6 +3,7 @@
 //! The way of a value: file (TOML) ← environment and flags (`overrides`) → checked (`validate`) → `Settings`.
 //! Every problem is told at once, with file, line and key.
 
+pub mod admin;
 mod file;
 mod keys;
 pub mod network;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::admin::Dashboard;
 use super::problem::Problems;
 use super::settings::{ClientTls, ListenerSettings, Pooler, ProxyProtocol, ServerTls, UpstreamSettings};
 use crate::policy::settings::Mode;
@@ -16,6 +17,8 @@ pub struct Overrides {
     pub upstream: Vec<String>,
     /// Address of admin HTTP.
     pub admin: Option<SocketAddr>,
+    /// Whether the dashboard is there.
+    pub dashboard: Option<Dashboard>,
     /// Mode of every listener.
     pub mode: Option<Mode>,
     /// Path of the store; relative to the working directory.

@@ -8,6 +8,7 @@ use super::network::Network;
 use crate::policy::settings::{Mode, PolicySettings};
 use crate::policy::strong::Patience;
 
+pub use super::admin::DashboardSettings;
 pub use super::store::{AuditSettings, FleetPlace, StorePlace};
 pub use super::webhook::{WebhookSettings, WebhookUrl};
 
@@ -28,6 +29,8 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// Admin HTTP.
     pub admin: SocketAddr,
+    /// What is served there beside probes and metrics.
+    pub dashboard: DashboardSettings,
     /// Where traces go; without it nowhere.
     pub collector: Option<Collector>,
     /// Who looks at a session from outside while its client waits; without it nobody does.

@@ -425,6 +425,7 @@ fn hosts_need_a_name_and_a_port() {
 fn overrides_stand_over_the_file() {
     let address = |text: &str| text.parse::<SocketAddr>().unwrap();
     let overrides = Overrides {
+        dashboard: None,
         listen: Some(address("127.0.0.1:1")),
         upstream: vec!["a:1".into(), "b:2".into()],
         admin: Some(address("127.0.0.1:2")),
@@ -512,4 +513,42 @@ fn webhooks_are_checked_and_their_urls_not_repeated() {
     let twice = webhook("url = \"http://h\"");
     assert_eq!(problem(&format!("{twice}{twice}")), "pgairlock.toml:12: [[webhook]] name: \"a\" names another webhook already");
     assert!(problem("[[webhook]]\nname = \"a\"\nurl = \"http://h\"\nformat = \"xml\"\n").contains("unknown variant `xml`"));
+}
+
+/// What is said of an `[admin]` beside what every config needs.
+fn admin_problems(admin: &str) -> String {
+    let text = format!("[[listener]]\nname = \"a\"\naddress = \"127.0.0.1:1\"\n[[upstream]]\nname = \"u\"\nhosts = [\"h:1\"]\n{admin}");
+    from_str(&text, "p.toml", &[]).err().map(|error| error.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn the_dashboard_is_not_served_to_everybody_by_mistake() {
+    for (admin, why) in [
+        ("[admin]\naddress = \"0.0.0.0:9187\"", "is reached from other machines, and nothing says who may see the dashboard"),
+        ("[admin]\naddress = \"10.0.0.1:9187\"\ndashboard = \"on\"", "is reached from other machines"),
+        ("[admin]\nidentity_header = \"X-User\"", "from whom it is believed"),
+        ("[admin]\ntrusted_proxies = [\"10.0.0.5/32\"]", "Name the header"),
+        ("[admin]\nidentity_header = \"a b\"\ntrusted_proxies = [\"10.0.0.5/32\"]", "is no name of a header"),
+        ("[admin]\nidentity_header = \"Cookie\"\ntrusted_proxies = [\"10.0.0.5/32\"]", "is no name of a header"),
+        ("[admin]\nidentity_header = \"X-User\"\ntrusted_proxies = [\"gate\"]", "is no network"),
+        ("[admin.tls]\nkey = \"k\"", "[admin.tls] needs \"certificate\""),
+        ("[[admin.user]]\nname = \"a\"\nrole = \"viewer\"", "nobody says names here"),
+        ("[[admin.user]]\nsubject = \"CN=a\"\nrole = \"viewer\"", "nobody is asked for a certificate"),
+        ("[[admin.user]]\nrole = \"viewer\"", "needs either name"),
+        ("[[admin.user]]\nname = \"a\"", "[[admin.user]] needs \"role\""),
+        ("[admin]\nuser = 1", "write [[admin.user]], with two brackets"),
+        ("[admin]\ntoken = \"t\"", "did you mean \"tokens\"?"),
+    ] {
+        assert!(admin_problems(admin).contains(why), "{admin}: {}", admin_problems(admin));
+    }
+    for admin in [
+        "",
+        "[admin]\naddress = \"[::1]:9187\"",
+        "[admin]\naddress = \"0.0.0.0:9187\"\ndashboard = \"off\"",
+        "[admin]\naddress = \"0.0.0.0:9187\"\ndashboard = \"open\"",
+        "[admin]\naddress = \"0.0.0.0:9187\"\ntokens = \"t\"",
+        "[admin]\naddress = \"0.0.0.0:9187\"\n[admin.tls]\ncertificate = \"c\"\nkey = \"k\"\nclient_ca = \"ca\"",
+    ] {
+        assert_eq!(admin_problems(admin), "", "{admin}");
+    }
 }

@@ -1,5 +1,6 @@
 //! From config as written to config as used.
 
+mod admin;
 mod collector;
 mod listener;
 mod policy;
@@ -54,12 +55,25 @@ pub(super) fn settings(written: File, context: &Context<'_>, problems: &mut Prob
     let policy = PolicySettings { literals, recorded, ..policy };
     let timeouts = timeouts(table(written.timeouts, "timeouts", problems), problems);
     let (store, audit) = store(written_store, context, problems);
-    let admin = admin(table(written.admin, "admin", problems), context, problems);
+    let (admin, dashboard) = admin::admin(table(written.admin, "admin", problems), context, problems);
     let collector = collector::read(table(written.telemetry, "telemetry", problems), problems);
     let monitor = monitor(written.monitor, context, problems);
     let webhooks = webhook::all(sections(written.webhook, "webhook", problems), context, problems);
     listener::check_addresses(&listeners, admin, problems);
-    Some(Settings { listeners, upstreams, timeouts, policy, store, audit, admin, collector, monitor, max_sessions: limits.sessions, webhooks })
+    Some(Settings {
+        listeners,
+        upstreams,
+        timeouts,
+        policy,
+        store,
+        audit,
+        admin,
+        dashboard,
+        collector,
+        monitor,
+        max_sessions: limits.sessions,
+        webhooks,
+    })
 }
 
 fn timeouts(written: Option<file::Timeouts>, problems: &mut Problems<'_>) -> Timeouts {
@@ -191,11 +205,6 @@ fn store_in_file(written: file::Store, context: &Context<'_>, problems: &mut Pro
         },
         (None, None) => None,
     }
-}
-
-fn admin(written: Option<file::Admin>, context: &Context<'_>, problems: &mut Problems<'_>) -> std::net::SocketAddr {
-    let in_file = written.and_then(|admin| optional(admin.address, "[admin] address", problems)).map(|(address, _)| address.0);
-    context.overrides.admin.or(in_file).unwrap_or(Settings::DEFAULT_ADMIN)
 }
 
 fn monitor(written: Maybe<file::Monitor>, context: &Context<'_>, problems: &mut Problems<'_>) -> Option<MonitorSettings> {

@@ -4,6 +4,7 @@ pub mod detach;
 pub mod drop_table;
 pub mod fate;
 pub mod joining;
+pub mod listing;
 pub mod operation;
 pub mod partitions;
 pub mod promise;

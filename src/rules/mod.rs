@@ -36,6 +36,7 @@ mod if_not_exists_differs;
 mod inline;
 mod joining;
 mod large_object_access;
+pub mod listing;
 mod names;
 mod natively;
 mod new_enum_value;

@@ -24,6 +24,7 @@ use crate::store::{Store, StoreError, Wanted};
 use crate::telemetry::{Attributed, Decision, DecisionEnded, Event, PromiseProgress, Promised, StoreFailed, StoreWritten, UpstreamError};
 
 use super::failpoint;
+use super::live::{Live, Seat};
 use super::login::Established;
 use super::migrations::{Follower, Migrations};
 use super::monitor::{Monitor, Watched};
@@ -69,6 +70,7 @@ pub(super) struct Shared {
     pub(super) speeds: Speeds,
     pub(super) migrations: Migrations,
     pub(super) traces: Traces,
+    pub(super) live: Live,
 }
 
 /// Something that the store was asked, whose answer the session waits for.
@@ -107,6 +109,8 @@ struct Connection {
     is_logged: bool,
     points: failpoint::Watch,
     observer: Observer,
+    /// Where the dashboard sees it.
+    seat: Seat,
     since: Instant,
     shared: Shared,
 }
@@ -129,10 +133,13 @@ pub(super) async fn run(established: Established, id: String, listener: String, 
         pace: shared.speeds.of(&established.upstream_address, Instant::now()),
     };
     let presence = Presence::begin(&identity, &established.upstream_name);
+    let seat = shared.live.join(&identity, &established.upstream_name, established.backend_pid);
     let (reason, message) = if mode == Mode::Off {
-        (relay(established, shared.draining).await, None)
+        let ended = relay(established, shared.draining).await;
+        drop(seat);
+        (ended, None)
     } else {
-        Connection::new(established, identity.clone(), shared).serve().await
+        Connection::new(established, identity.clone(), seat, shared).serve().await
     };
     presence.end(reason, message);
 }
@@ -166,7 +173,7 @@ async fn relay(established: Established, mut draining: watch::Receiver<Drain>) -
 }
 
 impl Connection {
-    fn new(established: Established, identity: Identity, shared: Shared) -> Self {
+    fn new(established: Established, identity: Identity, seat: Seat, shared: Shared) -> Self {
         let policy = Arc::new(shared.settings.borrow().policy.clone());
         let session = Session::new(identity.clone(), policy, &established.parameters, established.client_buffer, established.server_buffer);
         let (client_in, client_out) = split(established.client);
@@ -213,6 +220,7 @@ impl Connection {
             is_logged: false,
             points: failpoint::Watch::default(),
             observer,
+            seat,
             since: Instant::now(),
             shared,
         }
@@ -347,6 +355,7 @@ impl Connection {
         } else {
             self.session.handle(event, now, &mut self.effects);
         }
+        self.seat.note(self.session.activity());
         self.carry_out();
         self.observer.look(&self.session);
     }
@@ -437,6 +446,9 @@ impl Connection {
 
     /// Says which migration decisions belong to.
     fn write_attribution(&mut self, attribution: Attribution) {
+        if attribution.session == self.identity.id {
+            self.seat.is_of(&attribution.migration.tool);
+        }
         Attributed(&attribution).emit();
         self.log(Logged::Attribution(attribution), "attribution");
     }

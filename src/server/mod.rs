@@ -7,6 +7,7 @@ mod connection;
 mod descriptors;
 mod failpoint;
 mod listener;
+mod live;
 pub mod login;
 pub mod login_error;
 mod migrations;

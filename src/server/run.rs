@@ -11,8 +11,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{self, AdminError, AdminState, Readiness};
+use crate::admin::{self, AdminError, AdminState, Board, Readiness};
 use crate::config::ConfigError;
+use crate::config::admin::Dashboard;
 use crate::config::settings::{ListenerSettings, Settings};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::{
@@ -23,6 +24,7 @@ use super::config_file::ConfigFile;
 use super::connection::{Drain, Shared};
 use super::descriptors;
 use super::listener::{self, Front};
+use super::live::Live;
 use super::login_error::LoginError;
 use super::migrations::Migrations;
 use super::retention;
@@ -101,12 +103,16 @@ pub async fn run(
     let checkpoints = witness::begin(&settings.audit, &store).map_err(ServeError::Checkpoints)?;
     let retention = retention::begin(&settings.audit).map_err(ServeError::Retention)?;
     let (readiness, failing) = (Readiness::default(), admin::Failing::default());
+    let sessions_now = Live::default();
+    let (draining, settings_source) = (watch::Sender::new(Drain::No), watch::Sender::new(Arc::new(settings.clone())));
+    let board = board(&settings, &store, &sessions_now, settings_source.subscribe())?;
+    let admin_tls = watch::Sender::new(admin_acceptor(&settings)?);
     let admin = admin::bind(settings.admin).await?;
     register(&settings);
     Started { sessions: settings.max_sessions }.emit();
-    let state = AdminState { readiness: readiness.clone(), store: store.clone(), metrics: telemetry::metrics(), checkpoints: failing.clone() };
+    let state = AdminState { readiness: readiness.clone(), store: store.clone(), metrics: telemetry::metrics(), checkpoints: failing.clone(), board };
     Listening { listener: "admin", address: local(&admin, settings.admin) }.emit();
-    let admin = tokio::spawn(admin::serve(admin, state));
+    let admin = tokio::spawn(admin::serve(admin, admin_tls.subscribe(), state));
 
     if let Some((needed, allowed)) = descriptors::too_few(settings.max_sessions) {
         TooFewFiles { sessions: settings.max_sessions, needed, allowed }.emit();
@@ -116,10 +122,9 @@ pub async fn run(
     if let Ok(earlier) = store.attributions().await {
         migrations.remember(&earlier);
     }
-    let started = settings.clone();
     let stopping = watch::Sender::new(false);
     let (traces, tracing) = traces::begin(settings.collector.clone(), store.name(), stopping.subscribe());
-    let (draining, settings_source) = (watch::Sender::new(Drain::No), watch::Sender::new(Arc::new(settings)));
+    let started = settings;
     let shared = Shared {
         settings: settings_source.subscribe(),
         draining: draining.subscribe(),
@@ -128,6 +133,7 @@ pub async fn run(
         speeds: Speeds::default(),
         migrations,
         traces,
+        live: sessions_now,
     };
     let webhooks = webhook::begin(settings_source.subscribe(), store.clone());
     tokio::spawn(live(store.clone()));
@@ -147,7 +153,7 @@ pub async fn run(
                 },
                 () = file.changed() => {}
             }
-            reload_settings(&reload, &started, &settings_source, &fronts);
+            reload_settings(&reload, &started, &settings_source, &Certificates { fronts: &fronts, admin: &admin_tls });
         }
     };
     let failure = tokio::select! {
@@ -254,17 +260,51 @@ fn front(listener: &ListenerSettings) -> Result<Front, ServeError> {
     Ok(Front { settings: listener.clone(), tls: tls.map(Arc::new) })
 }
 
+/// What is shown to whoever connects by TLS.
+struct Certificates<'a> {
+    fronts: &'a Fronts,
+    admin: &'a watch::Sender<Option<Arc<Acceptor>>>,
+}
+
+/// The certificate of admin HTTP, where it has one.
+fn admin_acceptor(settings: &Settings) -> Result<Option<Arc<Acceptor>>, ServeError> {
+    let Some(tls) = &settings.dashboard.tls else { return Ok(None) };
+    let acceptor = Acceptor::for_browsers(&tls.identity);
+    acceptor.map(|acceptor| Some(Arc::new(acceptor))).map_err(|source| ServeError::Tls { listener: "admin".into(), source })
+}
+
+/// The dashboard, if there is to be one.
+fn board(settings: &Settings, store: &Store, live: &Live, now: watch::Receiver<Arc<Settings>>) -> Result<Option<Board>, ServeError> {
+    if settings.dashboard.shown == Dashboard::Off {
+        return Ok(None);
+    }
+    let live = live.clone();
+    let sessions = Arc::new(move || {
+        let literals = now.borrow().policy.literals;
+        live.all(literals)
+    });
+    let rules = serde_json::to_string_pretty(&crate::rules::listing::All::default()).unwrap_or_default();
+    let board = Board::new(settings.dashboard.clone(), sessions, store.apart()?, rules.into());
+    Ok(Some(board.map_err(AdminError::Access)?))
+}
+
 /// All of the new settings or none. Addresses, the store, admin and the number of sessions stay as they were at start.
-fn reload_settings(reload: &impl Fn() -> Result<Settings, ConfigError>, started: &Settings, source: &watch::Sender<Arc<Settings>>, fronts: &Fronts) {
+fn reload_settings(
+    reload: &impl Fn() -> Result<Settings, ConfigError>,
+    started: &Settings,
+    source: &watch::Sender<Arc<Settings>>,
+    shown: &Certificates<'_>,
+) {
     let settings = match reload() {
         Ok(settings) => settings,
         Err(error) => return ConfigRejected { error: &error }.emit(),
     };
     let usable = webhook::check(&settings.webhooks).map_err(ServeError::from);
     let renewed: Result<Vec<Front>, ServeError> = usable.and_then(|()| settings.listeners.iter().map(front).collect());
-    match renewed {
-        Ok(renewed) => {
-            for sender in fronts {
+    match renewed.and_then(|renewed| Ok((renewed, admin_acceptor(&settings)?))) {
+        Ok((renewed, admin)) => {
+            shown.admin.send_replace(admin);
+            for sender in shown.fronts {
                 let name = sender.borrow().settings.name.clone();
                 if let Some(front) = renewed.iter().find(|front| front.settings.name == name) {
                     sender.send_replace(front.clone());
@@ -294,6 +334,7 @@ fn unreloadable(started: &Settings, new: &Settings) -> Vec<String> {
         ("[store]", (&started.store, &started.audit) != (&new.store, &new.audit)),
         ("[telemetry]", started.collector != new.collector),
         ("[admin] address", started.admin != new.admin),
+        ("[admin]", started.dashboard != new.dashboard),
         ("[limits] sessions", started.max_sessions != new.max_sessions),
     ];
     kept.chain(added).chain(process.into_iter().filter(|(_, changed)| *changed).map(|(setting, _)| setting.to_owned())).collect()

@@ -128,6 +128,20 @@ impl Committing {
         }
     }
 
+    pub(super) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// Nothing runs on the server: the store is asked.
+    pub(super) fn waits_for_store(&self) -> bool {
+        matches!(self.stage, Stage::Promise | Stage::Untold)
+    }
+
+    /// How many operations come after it.
+    pub(super) fn operations(&self) -> usize {
+        self.operations.len()
+    }
+
     /// The work after the COMMIT.
     pub(super) fn runner(&self) -> Option<&Runner> {
         self.work.as_ref()

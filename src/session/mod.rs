@@ -17,6 +17,7 @@
 //! * a refusal inside a transaction fails the transaction on the server too.
 
 mod act;
+pub mod activity;
 mod approving;
 mod asking;
 mod batch;

@@ -84,6 +84,10 @@ impl Polling {
         self.call.decided
     }
 
+    pub(super) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
     fn over(&self, now: Instant) -> Option<Refusal> {
         let limit = self.limit.filter(|limit| now >= limit.at).map(|limit| (limit.sqlstate, limit.message));
         let (sqlstate, message) = if self.cancelled { Some(CANCELLED) } else { limit }?;

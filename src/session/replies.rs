@@ -5,12 +5,14 @@
 //! so does the queue, driven by the ErrorResponse itself.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::completion::Completion;
 use crate::catalog::overlay::Effect;
 use crate::catalog::questions::Rows;
+use crate::sql::statement::Script;
 
 /// What kind of frame an entry answers; it decides which reply ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +118,12 @@ impl Replies {
     /// The same, to note what has come of it.
     pub fn head_mut(&mut self) -> Option<&mut Expected> {
         self.queue.front_mut()
+    }
+
+    /// What runs now: of the statements under way the first.
+    #[must_use]
+    pub fn running(&self) -> Option<&Arc<Script>> {
+        self.queue.iter().find_map(|entry| if let Completion::Ran(ran) = &entry.completion { ran.script.as_ref() } else { None })
     }
 
     /// The next reply is one of ours.

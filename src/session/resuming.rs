@@ -43,6 +43,16 @@ impl Resuming {
     pub(super) fn runner(&self) -> Option<&Runner> {
         self.work.as_ref()
     }
+
+    /// How many operations it has left.
+    pub(super) fn operations(&self) -> usize {
+        self.current.as_ref().map_or(0, |pending| pending.rest().len())
+    }
+
+    /// What the client wants to run.
+    pub(super) fn sql(&self) -> Arc<str> {
+        Arc::clone(&self.sql)
+    }
 }
 
 /// Everything but rows and settings.

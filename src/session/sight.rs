@@ -81,6 +81,11 @@ impl Sight {
         self.locks.iter().map(move |lock| (named(lock), lock.mode.strip_suffix("Lock").unwrap_or(&lock.mode)))
     }
 
+    /// How much of that is done, in percent.
+    pub(super) fn percent(&self) -> Option<u8> {
+        self.progress.as_ref().and_then(Measures::percent).and_then(|percent| u8::try_from(percent).ok())
+    }
+
     /// What a concurrent build is at.
     #[must_use]
     pub(super) fn phase(&self) -> Option<&str> {

@@ -19,12 +19,14 @@ pub(super) struct Looks {
     on_its_way: Option<bool>,
     /// What the step was at when it was seen last.
     phase: Option<String>,
+    /// All that was seen then, in words, and how much of the phase was done.
+    seen: (Option<String>, Option<u8>),
 }
 
 impl Ticks {
     /// A wait that begins now.
     pub(super) fn new(now: Instant) -> Self {
-        Self { since: now, last: now, looks: Looks { last: now, on_its_way: None, phase: None } }
+        Self { since: now, last: now, looks: Looks { last: now, on_its_way: None, phase: None, seen: (None, None) } }
     }
 
     /// When the next one is due.
@@ -63,6 +65,15 @@ impl Looks {
     /// There is nothing to look at.
     pub(super) fn skip(&mut self, now: Instant) {
         self.last = now;
+    }
+
+    /// Keeps what was seen, for others who look at the session.
+    pub(super) fn keep(&mut self, words: String, percent: Option<u8>) {
+        self.seen = ((!words.is_empty()).then_some(words), percent);
+    }
+
+    pub(super) fn seen(&self) -> (Option<String>, Option<u8>) {
+        self.seen.clone()
     }
 
     /// What was seen. Whether the client is to hear of it.

@@ -157,6 +157,25 @@ impl Trying {
         }
     }
 
+    pub(super) fn subject(&self) -> &Subject {
+        self.goal.subject()
+    }
+
+    /// What it waits for.
+    pub(super) fn lock(&self) -> &StrongLock {
+        &self.lock
+    }
+
+    /// How many tries have failed.
+    pub(super) fn tries(&self) -> u32 {
+        self.tries.count()
+    }
+
+    /// Who was in the way when somebody looked last.
+    pub(super) fn holders(&self) -> Option<String> {
+        self.holders.as_ref().filter(|holders| !holders.is_empty()).map(ToString::to_string)
+    }
+
     fn waited(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)
     }

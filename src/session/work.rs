@@ -153,6 +153,40 @@ impl Work {
         matches!(self, Self::Open)
     }
 
+    /// The client's statement that it is about.
+    pub(super) fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Learning(subject)
+            | Self::Unlearning(subject)
+            | Self::Asking(subject, _)
+            | Self::Capping(subject, ..)
+            | Self::TakingBack(subject, ..)
+            | Self::Gauging(subject, _)
+            | Self::Ungauging(subject, _)
+            | Self::Recording(subject, _)
+            | Self::Lifting(subject, ..)
+            | Self::Probing(subject, ..)
+            | Self::Unprobing(subject, _)
+            | Self::Gating(subject)
+            | Self::TakingCommitBack(subject, ..) => Some(subject),
+            Self::Polling(polling) => Some(polling.subject()),
+            Self::Trying(trying) => Some(trying.subject()),
+            Self::Running(rewriting) => Some(&rewriting.subject),
+            Self::Deferring(deferring) => Some(deferring.subject()),
+            Self::Committing(committing) => Some(committing.subject()),
+            Self::Open
+            | Self::Greeting
+            | Self::Welcoming
+            | Self::AwaitCopy
+            | Self::Caring(_)
+            | Self::Splitting
+            | Self::Enclosing(_)
+            | Self::Closing
+            | Self::Quieting
+            | Self::Resuming(_) => None,
+        }
+    }
+
     /// Steps that wait for a lock are told: the request may have met none of them.
     pub(super) fn cancel_requested(&mut self) {
         match self {

@@ -9,7 +9,7 @@ use super::{entries, search};
 use crate::audit::approval::RecordedApproval;
 use crate::audit::event::{Attribution, DeferredStep, Ended, Event, Fate, Settled, Transaction};
 use crate::audit::record::{DecisionId, Record};
-use crate::audit::words;
+use crate::audit::{summary, words};
 
 /// So many entries are made up for at once.
 const PAGE: u32 = 1_000;
@@ -82,6 +82,8 @@ impl Derived {
         let id = key(entry);
         let rules: BTreeSet<&str> = record.findings.iter().map(|finding| finding.rule.as_str()).collect();
         let relations: BTreeSet<&str> = record.findings.iter().filter_map(|finding| finding.relation.as_deref()).collect();
+        let acting: BTreeSet<&str> =
+            record.findings.iter().filter(|finding| summary::is_acted_upon(&finding.verdict)).map(|finding| finding.rule.as_str()).collect();
         let joined = |names: &BTreeSet<&str>| names.iter().copied().collect::<Vec<_>>().join(", ");
         // Once only: of what it has in its index such a table does not know whose it is.
         let text: Value = words::of_text(&record.sql).into_iter().collect::<Vec<_>>().join(" ").into();
@@ -96,8 +98,8 @@ impl Derived {
         );
         self.push(
             "INSERT INTO decisions (id, at_unix_micros, session, transaction_number, shared, client, role, database_name, application_name, head, decision,
-                                    rules, relations, tool_guess, mark)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO NOTHING",
+                                    rules, relations, acting, tool_guess, mark)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (id) DO NOTHING",
             [
                 id.into(),
                 at.into(),
@@ -112,6 +114,7 @@ impl Derived {
                 (&record.decision).into(),
                 joined(&rules).into(),
                 joined(&relations).into(),
+                joined(&acting).into(),
                 record.tool_guess.clone().into(),
                 record.mark.as_ref().map(|mark| mark.system.clone()).into(),
             ],

@@ -13,7 +13,7 @@ use crate::audit::record::{DecisionId, Outcome};
 /// The columns that a decision's own entry fills, in the order of the parameters of its INSERT.
 const OF_DECISION: &str =
     "id, at_unix_micros, session, transaction_number, shared, client, role, database_name, application_name, head, decision, rules,
-    relations, tool_guess, mark";
+    relations, acting, tool_guess, mark";
 
 /// No process is so many entries behind with what follows from them, whatever stands there of how far it is.
 const UNDERIVED: i64 = 4_096;

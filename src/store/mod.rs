@@ -13,6 +13,7 @@ mod derive;
 mod differences;
 mod entries;
 mod error;
+mod migrations;
 mod place;
 mod plan;
 mod postgres;
@@ -25,8 +26,8 @@ mod sqlite;
 mod unheard;
 mod writer;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::error::TrySendError;
@@ -35,8 +36,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::audit::approval;
 use crate::audit::chain::{Entry, Head};
 use crate::audit::event::{Attribution, Ended, Event, Trail};
-use crate::audit::listed::{Listed, Search, Story};
+use crate::audit::listed::{Applied, Listed, Migrated, Search, Story};
 use crate::audit::record::{DecisionId, Outcome, Record};
+use crate::audit::refusals::Alike;
 use crate::audit::settling::Unheard;
 use crate::audit::summary::Decided;
 use crate::deferred::promise::{Pending, Place as At, Progress, Promise, PromiseId};
@@ -65,6 +67,9 @@ pub struct Store {
     /// What has happened and is not written yet.
     owed: Arc<AtomicUsize>,
     questions: mpsc::Sender<Question>,
+    place: Place,
+    /// All that read it; each is told when it is closed.
+    readers: Arc<Mutex<Vec<mpsc::Sender<Question>>>>,
 }
 
 /// Which promises are wanted.
@@ -131,7 +136,6 @@ impl Store {
     /// Runs it on threads of its own; also what opens it, which may have a runtime of its own.
     fn start(open: impl FnOnce() -> Result<Box<dyn Backend>, StoreError> + Send + 'static, place: Place) -> Result<Self, StoreError> {
         let (requests, inbox) = mpsc::channel(QUEUE);
-        let (questions, asked) = mpsc::channel(QUEUE);
         let name: Arc<str> = uuid::Uuid::now_v7().to_string().into();
         let (told, written) = watch::channel(0);
         let chain = name.to_string();
@@ -147,12 +151,21 @@ impl Store {
             }
             Err(error) => _ = opened.send(Err(error)),
         };
-        let thread = |name: &str| std::thread::Builder::new().name(name.into());
-        let no_thread = |error| StoreError::Open(format!("no thread for it: {error}"));
         thread("store").spawn(writes).map_err(no_thread)?;
         is_open.recv().map_err(|_| StoreError::Closed)??;
-        thread("store reader").spawn(move || reader::serve(&place, asked)).map_err(no_thread)?;
-        Ok(Self { requests, name, written, owed, questions })
+        let questions = read_by("store reader", &place)?;
+        let readers = Arc::new(Mutex::new(vec![questions.clone()]));
+        Ok(Self { requests, name, written, owed, questions, place, readers })
+    }
+
+    /// The same store, read on a thread and a connection of its own: what takes long there keeps nobody else waiting.
+    ///
+    /// # Errors
+    /// When there is no further thread.
+    pub fn apart(&self) -> Result<Self, StoreError> {
+        let questions = read_by("store looker", &self.place)?;
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(questions.clone());
+        Ok(Self { questions, ..self.clone() })
     }
 
     /// The name of the chain that this process writes: a UUID, new with each start.
@@ -373,6 +386,30 @@ impl Store {
         self.read(move |backend| Ok(approval::choose(&approvals::words(backend, &fingerprint, now)?, people, now).len() >= people.max(1))).await
     }
 
+    /// Migrations, newest first; older than that one, which came at that time.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn migrations(&self, before: Option<(i64, DecisionId)>, most: u32) -> Result<Vec<Applied>, StoreError> {
+        self.read(move |backend| migrations::page(backend, before, most, unix_micros())).await
+    }
+
+    /// The migration of this entry with all its statements; none where it is of another kind.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn migration(&self, entry: DecisionId) -> Result<Option<Migrated>, StoreError> {
+        self.read(move |backend| migrations::one(backend, entry, unix_micros())).await
+    }
+
+    /// Refused statements since then, alike ones counted; so many kinds at most, and whether there are more.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn refusals(&self, since_unix_micros: i64, most: u32) -> Result<(Vec<Alike>, bool), StoreError> {
+        self.read(move |backend| search::refusals(backend, since_unix_micros, most)).await
+    }
+
     /// The last entry of every chain.
     ///
     /// # Errors
@@ -468,7 +505,10 @@ impl Store {
     pub async fn close(&self) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
         // The reader first: the last to close the file takes the log into it.
-        let _ = self.read(|backend| backend.close()).await;
+        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for questions in readers {
+            let _ = ask(&questions, |backend| backend.close()).await;
+        }
         self.requests.send(Request::Close(reply)).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
@@ -484,16 +524,39 @@ impl Store {
         &self,
         question: impl FnOnce(&mut dyn Backend) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let ask = Box::new(move |backend: Result<&mut dyn Backend, StoreError>| {
-            if !reply.is_closed() {
-                // Nobody may be waiting any more; that is their business.
-                let _ = reply.send(backend.and_then(question));
-            }
-        });
-        self.questions.send(ask).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        ask(&self.questions, question).await
     }
+}
+
+async fn ask<T: Send + 'static>(
+    questions: &mpsc::Sender<Question>,
+    question: impl FnOnce(&mut dyn Backend) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let (reply, answer) = oneshot::channel();
+    let ask = Box::new(move |backend: Result<&mut dyn Backend, StoreError>| {
+        if !reply.is_closed() {
+            // Nobody may be waiting any more; that is their business.
+            let _ = reply.send(backend.and_then(question));
+        }
+    });
+    questions.send(ask).await.map_err(|_| StoreError::Closed)?;
+    answer.await.map_err(|_| StoreError::Closed)?
+}
+
+fn thread(name: &str) -> std::thread::Builder {
+    std::thread::Builder::new().name(name.into())
+}
+
+fn no_thread(error: std::io::Error) -> StoreError {
+    StoreError::Open(format!("no thread for it: {error}"))
+}
+
+/// A thread that reads, and the way to it.
+fn read_by(name: &str, place: &Place) -> Result<mpsc::Sender<Question>, StoreError> {
+    let (questions, asked) = mpsc::channel(QUEUE);
+    let place = place.clone();
+    thread(name).spawn(move || reader::serve(&place, asked)).map_err(no_thread)?;
+    Ok(questions)
 }
 
 /// Unix time in microseconds.

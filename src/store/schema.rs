@@ -52,6 +52,8 @@ CREATE TABLE decisions (
     decision TEXT NOT NULL,
     rules TEXT NOT NULL,
     relations TEXT NOT NULL,
+    -- The rules that are the reason for the decision.
+    acting TEXT NOT NULL,
     tag TEXT,
     sqlstate TEXT,
     duration_micros BIGINT,
@@ -72,6 +74,7 @@ CREATE INDEX decisions_session ON decisions (session, transaction_number);
 CREATE INDEX decisions_role ON decisions (role, at_unix_micros);
 CREATE INDEX decisions_database ON decisions (database_name, at_unix_micros);
 CREATE INDEX decisions_decision ON decisions (decision, at_unix_micros);
+CREATE INDEX decisions_refused ON decisions (at_unix_micros, role, application_name, decision, acting) WHERE decision IN ('refuse', 'would-refuse');
 CREATE INDEX decisions_version ON decisions (version, tool) WHERE version IS NOT NULL;
 CREATE INDEX decisions_open ON decisions (id) WHERE tag IS NULL AND sqlstate IS NULL AND fate IS NULL;
 CREATE INDEX decisions_unheard ON decisions (mark, database_name, role) WHERE mark IS NOT NULL AND tag IS NULL AND fate IS NULL;
@@ -112,6 +115,7 @@ CREATE TABLE migrations (
     direction TEXT NOT NULL
 );
 CREATE INDEX migrations_version ON migrations (version, tool);
+CREATE INDEX migrations_at ON migrations (at_unix_micros, entry);
 CREATE INDEX migrations_of ON migrations (database_name, version_table, at_unix_micros);
 CREATE TABLE wants (
     id BIGINT PRIMARY KEY,

@@ -6,6 +6,7 @@ use super::plan::{id, key};
 use crate::audit::event::{Event, Fate};
 use crate::audit::listed::{Listed, Search, Standing, Story};
 use crate::audit::record::DecisionId;
+use crate::audit::refusals::Alike;
 use crate::audit::words;
 
 /// A writer that has said nothing for so long is taken for dead; it says that it lives some six times in that.
@@ -75,7 +76,13 @@ pub(super) fn search(backend: &mut dyn Backend, search: &Search, now: i64) -> Re
             query.conditions.push(format!("d.at_unix_micros {operator} {parameter}"));
         }
     }
-    if let Some((at, before)) = search.before {
+    let by_words = !wanted.is_empty() && backend.dialect() == Dialect::Sqlite;
+    if let Some((_, before)) = search.before.filter(|_| by_words) {
+        // In the order in which they come.
+        let before = query.parameter(key(before));
+        query.conditions.push(format!("d.id < {before}"));
+    }
+    if let Some((at, before)) = search.before.filter(|_| !by_words) {
         let (at, before) = (query.parameter(at), query.parameter(key(before)));
         query.conditions.push(format!("(d.at_unix_micros, d.id) < ({at}, {before})"));
     }
@@ -138,6 +145,54 @@ pub(super) fn of_migration(backend: &mut dyn Backend, version: &str, most: u32, 
     );
     let rows = backend.query(&sql, &[(now - SILENT).into(), version.into(), i64::from(most).into()])?;
     rows.iter().map(|row| Ok((listed(row), event(id(row.int(0)), &row.text(26))?))).collect()
+}
+
+/// These decisions with their bodies, in no order.
+pub(super) fn by_number(backend: &mut dyn Backend, ids: &[DecisionId], now: i64) -> Result<Vec<(Listed, Event)>, StoreError> {
+    let mut query = Query { from: String::new(), conditions: Vec::new(), values: vec![Value::Int(now - SILENT)] };
+    let numbers: Vec<String> = ids.iter().map(|id| query.parameter(key(*id))).collect();
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!("SELECT {COLUMNS}, e.body FROM decisions d JOIN entries e ON e.id = d.id WHERE d.id IN ({})", numbers.join(", "));
+    let rows = backend.query(&sql, &query.values)?;
+    rows.iter().map(|row| Ok((listed(row), event(id(row.int(0)), &row.text(26))?))).collect()
+}
+
+/// What followed from these decisions by themselves: outcomes, and what was found out later.
+pub(super) fn followed(backend: &mut dyn Backend, ids: &[DecisionId]) -> Result<Vec<(DecisionId, i64, Event)>, StoreError> {
+    let values: Vec<Value> = ids.iter().map(|id| key(*id).into()).collect();
+    let numbers: Vec<String> = (1..=values.len()).map(|number| format!("${number}")).collect();
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!("SELECT e.id, e.at_unix_micros, e.body FROM follows f JOIN entries e ON e.id = f.entry WHERE f.id IN ({})", numbers.join(", "));
+    backend.query(&sql, &values)?.iter().map(|row| Ok((id(row.int(0)), row.int(1), event(id(row.int(0)), &row.text(2))?))).collect()
+}
+
+/// SQLite would take the index of decisions by their kind, and read each row.
+pub(super) fn alike(dialect: Dialect) -> String {
+    let by = if dialect == Dialect::Sqlite { "INDEXED BY decisions_refused" } else { "" };
+    format!(
+        "SELECT role, application_name, decision, acting, count(*), max(at_unix_micros) FROM decisions {by}
+         WHERE decision IN ('refuse', 'would-refuse') AND at_unix_micros >= $1 GROUP BY role, application_name, decision, acting"
+    )
+}
+
+/// Refused statements that are alike, counted; at most so many kinds of them, and whether there were more. Both kinds of refusals stand in an index of
+/// their own that has all that is read here.
+pub(super) fn refusals(backend: &mut dyn Backend, since: i64, most: u32) -> Result<(Vec<Alike>, bool), StoreError> {
+    let sql = format!("{} LIMIT $2", alike(backend.dialect()));
+    let rows = backend.query(&sql, &[since.into(), i64::from(most).into()])?;
+    let alike = |row: &Row| Alike {
+        role: row.text(0),
+        application_name: row.maybe_text(1),
+        only_warned: row.text(2) == "would-refuse",
+        rules: row.text(3),
+        count: u64::try_from(row.int(4)).unwrap_or_default(),
+        last: row.int(5),
+    };
+    Ok((rows.iter().map(alike).collect(), rows.len() >= usize::try_from(most).unwrap_or(usize::MAX)))
 }
 
 pub(super) fn event(id: DecisionId, body: &str) -> Result<Event, StoreError> {

@@ -578,3 +578,60 @@ fn whole(session: &str) -> Promise {
         whole: Some(Whole { sql: "CREATE TABLE fresh (a int)".into(), first: None }),
     }
 }
+
+/// Refusals, one that policy has exempted in part, one in warn mode, and something else.
+async fn write_refusals(store: &Store) {
+    let finding = |rule: &str, verdict: &str| RecordedFinding { rule: rule.into(), verdict: verdict.into(), ..record("s").findings.remove(0) };
+    let refused = |number: usize, decision: &str, findings| Record {
+        role: format!("team_{}", number % 3),
+        application_name: number.is_multiple_of(2).then(|| format!("flyway {number}")),
+        decision: decision.into(),
+        findings,
+        ..record("s")
+    };
+    for number in 0..20 {
+        let findings = vec![finding("drop-table", "enforced"), finding("truncate", "exempted: agreed"), finding("rename-table", "enforced")];
+        store.record(refused(number, "refuse", findings)).await.unwrap();
+        store.record(refused(number, "would-refuse", vec![finding("drop-column", "warned")])).await.unwrap();
+        store.record(refused(number, "rewrite", vec![finding("drop-index", "enforced")])).await.unwrap();
+        store.record(refused(number, "refuse", Vec::new())).await.unwrap();
+    }
+    derived(store).await;
+}
+
+#[tokio::test]
+async fn refusals_are_counted_as_the_report_counts_them() {
+    let (_directory, path) = place();
+    let store = open(&path);
+    write_refusals(&store).await;
+    let (alike, more) = store.refusals(0, 1_000).await.unwrap();
+    let counted = crate::audit::refusals::Refusals::of(&alike);
+    let page = Page { after: DecisionId { writer: 0, seq: 0 }, since_unix_micros: 0, most: 1_000 };
+    let mut summary = crate::audit::summary::Summary::default();
+    store.decisions(page).await.unwrap().iter().for_each(|(_, decided)| summary.add(decided));
+    assert_eq!((counted.all.all(), more), (summary.counts.refuse, false));
+    let by_rule: Vec<(String, u64)> = counted.rules.iter().map(|(rule, count)| (rule.clone(), count.all())).collect();
+    let reported: Vec<(String, u64)> =
+        summary.rules.iter().filter(|(_, of_rule)| of_rule.counts.refuse > 0).map(|(rule, of_rule)| (rule.clone(), of_rule.counts.refuse)).collect();
+    assert_eq!(by_rule, reported);
+    assert_eq!(by_rule.len(), 3, "what policy has exempted is no reason");
+    assert_eq!((counted.teams.len(), counted.tools.len(), counted.rules["drop-column"].would), (3, 2, 20));
+    assert_eq!(store.refusals(i64::MAX, 1_000).await.unwrap(), (Vec::new(), false));
+    assert!(store.refusals(0, 3).await.unwrap().1, "there are more kinds");
+    let asked = format!("EXPLAIN QUERY PLAN {}", search::alike(backend::Dialect::Sqlite));
+    let plan: String = reader(&path).query_row(&asked, [1], |row| row.get(3)).unwrap();
+    assert!(plan.contains("COVERING INDEX decisions_refused"), "{plan}");
+}
+
+#[tokio::test]
+async fn who_looks_apart_holds_up_no_reader() {
+    let (_directory, path) = place();
+    let store = open(&path);
+    let apart = store.apart().unwrap();
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let looking = tokio::spawn(async move { apart.read(move |_| Ok(held.recv().is_ok())).await });
+    assert!(timeout(PATIENCE, store.pending(Wanted::All)).await.unwrap().unwrap().is_empty());
+    hold.send(()).unwrap();
+    assert!(looking.await.unwrap().unwrap());
+    store.close().await.unwrap();
+}

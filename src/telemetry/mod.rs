@@ -2,6 +2,7 @@
 //!
 //! Log: JSON lines on stderr, one object each, with `event` as its stable name. Metrics: Prometheus, read through `metrics()`.
 
+mod admin;
 mod attribution;
 mod checkpoint;
 mod decision;
@@ -26,6 +27,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
+pub use admin::{AdminLoggedIn, AdminRefused, AdminTokensUnreadable};
 pub use attribution::Attributed;
 pub use checkpoint::{CheckpointFailed, CheckpointWritten};
 pub use decision::{Decision, DecisionEnded, EstimateMet, RewriteFinished, StoreFailed, StoreWritten};

@@ -47,6 +47,7 @@ pub(super) const MOST_FILES: &str = "process_max_fds";
 pub(super) const WEBHOOK_DELIVERIES_TOTAL: &str = "pgairlock_webhook_deliveries_total";
 pub(super) const WEBHOOK_DROPPED_TOTAL: &str = "pgairlock_webhook_dropped_total";
 pub(super) const WEBHOOK_QUEUE: &str = "pgairlock_webhook_queue";
+pub(super) const ADMIN_LOGINS_TOTAL: &str = "pgairlock_admin_logins_total";
 
 /// The `rule` label of a decision without findings.
 pub(super) const NO_RULE: &str = "none";
@@ -60,6 +61,8 @@ const ENDS: &[&str] = &["client", "client-gone", "server", "protocol", "policy",
 /// Values of the `decision` label (see `audit::record`).
 const DECISIONS: &[&str] =
     &["pass", "rewrite", "defer", "settle", "gate", "refuse", "await", "would-rewrite", "would-defer", "would-gate", "would-refuse"];
+/// What becomes of who comes to the dashboard (see `admin::gate`).
+const ADMIN_LOGINS: &[&str] = &["ok", "wrong-token", "too-often", "no-role", "wrong-host", "cross-site", "viewer"];
 /// What is written to the store, and asked of it, while a session waits.
 const OPERATIONS: &[&str] =
     &["record", "outcome", "transaction", "attribution", "session", "promise", "progress", "pending", "approval", "unheard", "alone", "settled"];
@@ -287,6 +290,11 @@ pub const TABLE: &[Metric] = &[
         TRACE_SPANS_TOTAL,
         &[listed("result", &["exported", "dropped", "failed"])],
         "Spans for [telemetry] otlp_endpoint: dropped since too many waited, failed since the collector did not take them.",
+    ),
+    counter(
+        ADMIN_LOGINS_TOTAL,
+        &[listed("result", ADMIN_LOGINS)],
+        "Logins to the dashboard by token, and requests to it that were not let in: too-often is a name or address that guesses.",
     ),
     counter(PANICS_TOTAL, &[], "Tasks that a bug ended; the log has the place."),
     gauge(START_TIME, Unit::Time, &[], "When the process started."),

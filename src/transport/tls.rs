@@ -66,11 +66,19 @@ impl Acceptor {
     pub fn from_settings(settings: &ClientTls) -> Result<Option<Self>, TlsError> {
         match settings {
             ClientTls::Disable => Ok(None),
-            ClientTls::Prefer(identity) | ClientTls::Require(identity) => Self::from_files(identity).map(Some),
+            ClientTls::Prefer(identity) | ClientTls::Require(identity) => Self::from_files(identity, ALPN).map(Some),
         }
     }
 
-    fn from_files(identity: &Identity) -> Result<Self, TlsError> {
+    /// The acceptor of HTTPS. Who shows a certificate that is not trusted fails the handshake. Reads the files.
+    ///
+    /// # Errors
+    /// Names the file that cannot be used.
+    pub fn for_browsers(identity: &Identity) -> Result<Self, TlsError> {
+        Self::from_files(identity, WEB_ALPN)
+    }
+
+    fn from_files(identity: &Identity, protocol: &[u8]) -> Result<Self, TlsError> {
         let chain = certificates(&identity.certificate)?;
         let leaf = chain.first().cloned().ok_or_else(|| unusable(&identity.certificate, "holds no certificate"))?;
         let key = PrivateKeyDer::from_pem_file(&identity.key).map_err(|error| unusable(&identity.key, &error.to_string()))?;
@@ -87,7 +95,7 @@ impl Acceptor {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), leaf })
     }
 

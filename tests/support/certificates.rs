@@ -15,7 +15,7 @@ pub struct Identity {
 }
 
 pub struct Certificates {
-    /// Signed both of the others.
+    /// Signed all of the others, but for the impostor.
     pub ca: PathBuf,
     /// Another CA, which signed nothing.
     pub other_ca: PathBuf,
@@ -23,6 +23,10 @@ pub struct Certificates {
     pub server: Identity,
     /// For `localhost` and 127.0.0.1: the proxy.
     pub proxy: Identity,
+    /// A person whom the first CA knows, `CN=alice`.
+    pub alice: Identity,
+    /// One of that name whom only the other CA knows.
+    pub impostor: Identity,
     pub clients: Clients,
 }
 
@@ -48,10 +52,12 @@ pub struct Clients {
 pub fn certificates() -> &'static Certificates {
     static MADE: OnceLock<Certificates> = OnceLock::new();
     MADE.get_or_init(|| {
-        let ca = authority("pgairlock test authority");
+        let [ca, other] = ["pgairlock test authority"; 2].map(authority);
         Certificates {
             ca: write("ca.crt", &ca.pem()),
-            other_ca: write("other.crt", &authority("pgairlock test authority").pem()),
+            other_ca: write("other.crt", &other.pem()),
+            alice: person("alice", "alice", &ca),
+            impostor: person("alice", "impostor", &other),
             server: identity("server", &ca),
             proxy: identity("proxy", &ca),
             clients: clients(),
@@ -97,10 +103,15 @@ fn authority(name: &str) -> Authority {
 }
 
 fn identity(name: &str, ca: &Authority) -> Identity {
+    person(name, name, ca)
+}
+
+/// A subject, in files of this name.
+fn person(name: &str, file: &str, ca: &Authority) -> Identity {
     let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     // OpenSSL takes a certificate for self-signed when its subject is its issuer.
     params.distinguished_name.push(DnType::CommonName, name);
-    signed(name, params, ca)
+    signed(file, params, ca)
 }
 
 fn signed(name: &str, params: CertificateParams, ca: &Authority) -> Identity {

@@ -49,14 +49,12 @@ impl Proxy {
 
     /// The same with these environment variables.
     pub fn in_front_of_with(cluster: &Cluster, mode: &str, more: &str, environment: &[(&str, &str)]) -> Self {
-        let port = cluster.port;
-        Self::start_with(
-            &format!(
-                "[[listener]]\nname = \"migrations\"\naddress = \"{{listen}}\"\nmode = \"{mode}\"\n\
-                 [[upstream]]\nname = \"main\"\ndatabases = [\"*\"]\nhosts = [\"127.0.0.1:{port}\"]\ntls = {{ mode = \"disable\" }}\n{more}"
-            ),
-            environment,
-        )
+        Self::start_with(&config(cluster, mode, more), environment)
+    }
+
+    /// In front of one server, enforcing, with these lines at the end of `[admin]`.
+    pub fn with_admin(cluster: &Cluster, admin: &str) -> Self {
+        Self::start_with_admin(&config(cluster, "enforce", ""), admin, &[])
     }
 
     /// With this configuration, in which `{listen}` stands for an address to listen on. `[store]` and `[admin]` are added; what else belongs into the
@@ -66,6 +64,10 @@ impl Proxy {
     }
 
     fn start_with(config: &str, environment: &[(&str, &str)]) -> Self {
+        Self::start_with_admin(config, "", environment)
+    }
+
+    fn start_with_admin(config: &str, admin: &str, environment: &[(&str, &str)]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let home = directory("proxies").join(COUNT.fetch_add(1, Ordering::Relaxed).to_string());
         std::fs::create_dir_all(&home).unwrap();
@@ -74,7 +76,7 @@ impl Proxy {
         let path = format!("[store]\npath = \"{}\"\n", store.display());
         let config = config.replace("{listen}", &format!("127.0.0.1:{port}"));
         let config = if config.contains("[store]\n") { config.replace("[store]\n", &path) } else { config + "\n" + &path + &record() };
-        std::fs::write(&file, format!("{config}\n[admin]\naddress = \"127.0.0.1:{admin_port}\"\n")).unwrap();
+        std::fs::write(&file, format!("{config}\n[admin]\naddress = \"127.0.0.1:{admin_port}\"\n{admin}")).unwrap();
         Self::launch(port, admin_port, store, file, environment)
     }
 
@@ -112,7 +114,13 @@ impl Proxy {
 
     fn wait_until_ready(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while !self.http("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+        // By TLS it is not asked here: then it is as ready as its log says.
+        let by_tls = std::fs::read_to_string(&self.config).unwrap().contains("[admin.tls]");
+        let is_ready = |proxy: &Self| match by_tls {
+            true => proxy.log().contains("\"listener\":\"migrations\""),
+            false => proxy.http("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")),
+        };
+        while !is_ready(self) {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("pgairlock ended with {status}: {}", self.log());
             }
@@ -123,9 +131,14 @@ impl Proxy {
 
     /// Status line, headers and body of an admin page; `None` while nobody listens.
     pub fn http(&self, path: &str) -> Option<String> {
+        self.http_with(path, "")
+    }
+
+    /// The same with further headers, each with its end of line.
+    pub fn http_with(&self, path: &str, headers: &str) -> Option<String> {
         let mut socket = TcpStream::connect(("127.0.0.1", self.admin_port)).ok()?;
         socket.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
-        write!(socket, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+        write!(socket, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n").ok()?;
         let mut answer = String::new();
         socket.read_to_string(&mut answer).ok()?;
         Some(answer)
@@ -197,6 +210,14 @@ impl Proxy {
             .await
             .unwrap_or_else(|error| panic!("{error:?}\n{}", self.log()))
     }
+}
+
+fn config(cluster: &Cluster, mode: &str, more: &str) -> String {
+    let port = cluster.port;
+    format!(
+        "[[listener]]\nname = \"migrations\"\naddress = \"{{listen}}\"\nmode = \"{mode}\"\n\
+         [[upstream]]\nname = \"main\"\ndatabases = [\"*\"]\nhosts = [\"127.0.0.1:{port}\"]\ntls = {{ mode = \"disable\" }}\n{more}"
+    )
 }
 
 impl Drop for Proxy {

@@ -86,7 +86,21 @@ def dbmate():
 
 
 def node_packages():
-    source, home = HERE / "node", HOME / "node"
+    return _node_packages("node", HERE / "node")
+
+
+def browser_packages():
+    """What drives a browser and looks at its pages (tests/browser)."""
+    return _node_packages("browser", ROOT / "tests" / "browser")
+
+
+def browser():
+    """Chromium, where Debian and Ubuntu put it."""
+    return of_the_system("chromium", "chromium")
+
+
+def _node_packages(name, source):
+    home = HOME / name
     _program("node")
     npm = _program("npm")
     pins = [source / file for file in ("package.json", "package-lock.json", ".npmrc")]
@@ -100,7 +114,7 @@ def node_packages():
         _run("Node packages", command, cwd=home)
 
     packages = home / "node_modules"
-    _once("node", pins, packages, build)
+    _once(name, pins, packages, build)
     return packages
 
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::line::{Line, csv};
 use super::{Format, unprintable};
+use crate::audit::line::{Line, csv};
 use crate::audit::record::DecisionId;
 use crate::cli::SUCCESS;
 use crate::cli::deferred::{Ended, now, say};

@@ -1,9 +1,7 @@
 //! `pgairlock audit list`.
 
-use serde::Serialize;
-
 use super::Format;
-use super::line::{Line, csv, guess};
+use crate::audit::line::{Line, Listing, csv, guess};
 use crate::audit::listed::Listed;
 use crate::cli::deferred::{one_line, utc};
 
@@ -13,19 +11,13 @@ const WIDEST: usize = 32;
 const SQL: usize = 100;
 const COLUMNS: [&str; 9] = ["ID", "WHEN", "TOOL", "VERSION", "ROLE", "DECISION", "RULE", "OUTCOME", "SQL"];
 
-#[derive(Serialize)]
-struct Listing<'a> {
-    version: u32,
-    records: Vec<Line<'a>>,
-}
-
 /// All of it.
 pub(super) fn list(found: &[Listed], format: Format) -> Result<String, serde_json::Error> {
     let lines = || found.iter().map(|listed| Line::of(listed, None));
     Ok(match format {
         Format::Text if found.is_empty() => "nothing was found\n".into(),
         Format::Text => table(found),
-        Format::Json => serde_json::to_string_pretty(&Listing { version: 1, records: lines().collect() })? + "\n",
+        Format::Json => serde_json::to_string_pretty(&Listing::of(found))? + "\n",
         Format::Jsonl => lines().map(|line| serde_json::to_string(&line).map(|text| text + "\n")).collect::<Result<_, _>>()?,
         Format::Csv => {
             let rows = lines().map(|line| csv(line.cells().iter().map(String::as_str)));

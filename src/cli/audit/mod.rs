@@ -2,7 +2,6 @@
 
 mod export;
 mod key;
-mod line;
 mod list;
 mod rollback;
 mod show;

@@ -2,39 +2,19 @@
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
-
-use super::line::{Line, guess};
 use crate::audit::approval::{Approval, RecordedApproval, UseEnded};
 use crate::audit::comparison::{compare, said};
 use crate::audit::event::{Attribution, Committing, DeferredStep, Event, LockHeld, Settled, Transaction};
+use crate::audit::line::{Whole, guess};
 use crate::audit::listed::Story;
 use crate::audit::record::{LockSeen, Outcome, Record, RecordedFact, RecordedFinding};
 use crate::cli::deferred::{one_line, utc_micros};
 use crate::policy::approval::short;
 use crate::sql::former::{Aspect, Known, Was};
 
-#[derive(Serialize)]
-struct Document<'a> {
-    version: u32,
-    record: Line<'a>,
-    entries: Vec<Shown<'a>>,
-}
-
-#[derive(Serialize)]
-struct Shown<'a> {
-    id: String,
-    at: String,
-    #[serde(flatten)]
-    event: &'a Event,
-}
-
 /// For programs.
 pub(super) fn json(story: &Story) -> Result<String, serde_json::Error> {
-    let entries = story.events.iter().map(|(id, at, event)| Shown { id: id.to_string(), at: utc_micros(*at), event });
-    let own = story.events.first().map(|(_, _, event)| event);
-    let document = Document { version: 1, record: Line::of(&story.listed, own), entries: entries.collect() };
-    serde_json::to_string_pretty(&document).map(|text| text + "\n")
+    serde_json::to_string_pretty(&Whole::of(story)).map(|text| text + "\n")
 }
 
 /// For people.

@@ -4,7 +4,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::key::{create, rotate};
-use super::line::csv;
 use super::list::cut;
 use super::source::Entries;
 use super::verify::{How, verified};
@@ -12,6 +11,7 @@ use crate::audit::chain::{Chain, Entry, Head};
 use crate::audit::checkpoint::Checkpointer;
 use crate::audit::event::{Event, Started};
 use crate::audit::keys::{PublicKey, SigningKey};
+use crate::audit::line::csv;
 use crate::audit::trust::Trust;
 use crate::audit::verify::Writer;
 use crate::cli::deferred::{Ended, Format};

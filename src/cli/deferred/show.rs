@@ -2,21 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 pub(in crate::cli) use crate::audit::time::{utc, utc_micros};
+use crate::deferred::listing::{self, state, to_do};
 use crate::deferred::promise::Pending;
 use crate::sql::name::Literal;
-
-/// In one word.
-fn state(pending: &Pending) -> &'static str {
-    match (&pending.error, pending.committed) {
-        (Some(_), _) if !pending.may_be_retried() => "failed",
-        (Some(_), _) => "interrupted",
-        (None, true) => "committed",
-        (None, false) => "promised",
-    }
-}
 
 /// `promise 3` or `promises 3, 4`.
 pub(super) fn numbers(numbers: &[i64]) -> String {
@@ -45,14 +34,6 @@ pub(super) fn table(pending: &[Pending]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// What is left to do. A statement outside of any transaction runs, or was cut off: then it is taken back, and its tool runs it again.
-fn to_do(pending: &Pending) -> Vec<String> {
-    match &pending.promise.whole {
-        Some(whole) => vec![format!("(it runs, or was cut off and is taken back) {}", whole.sql.trim_end().trim_end_matches(';'))],
-        None => pending.to_do().into_iter().map(|(_, sql)| sql).collect(),
-    }
-}
-
 /// Names and SQL are others' words: what moves a terminal's cursor is not for a table.
 pub(in crate::cli) fn one_line(text: &str) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>();
@@ -60,63 +41,9 @@ pub(in crate::cli) fn one_line(text: &str) -> String {
     plain.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-#[derive(Serialize)]
-struct Listing<'a> {
-    version: u32,
-    promises: Vec<Shown<'a>>,
-}
-
-#[derive(Serialize)]
-struct Shown<'a> {
-    id: i64,
-    at: String,
-    system: &'a str,
-    database: &'a str,
-    role: &'a str,
-    session: &'a str,
-    xid: &'a str,
-    state: &'static str,
-    /// Nobody has to do anything for it to be tried again.
-    runs_by_itself: bool,
-    done: usize,
-    operations: Vec<ShownOperation<'a>>,
-    to_do: Vec<String>,
-    error: Option<ShownError<'a>>,
-}
-
-#[derive(Serialize)]
-struct ShownOperation<'a> {
-    table: String,
-    rule: &'a str,
-}
-
-#[derive(Serialize)]
-struct ShownError<'a> {
-    sqlstate: &'a str,
-    message: &'a str,
-}
-
 /// The same for programs.
 pub(super) fn json(pending: &[Pending]) -> Result<String, serde_json::Error> {
-    let promises = pending.iter().map(|pending| {
-        let promise = &pending.promise;
-        Shown {
-            id: pending.id.0,
-            at: utc(pending.at_unix_micros),
-            system: &promise.place.system,
-            database: &promise.place.database,
-            role: &promise.role,
-            session: &promise.session,
-            xid: &promise.xid,
-            state: state(pending),
-            runs_by_itself: pending.may_be_retried(),
-            done: pending.done,
-            operations: promise.operations.iter().map(|one| ShownOperation { table: one.table.to_string(), rule: &one.rule }).collect(),
-            to_do: to_do(pending),
-            error: pending.error.as_ref().map(|error| ShownError { sqlstate: &error.sqlstate, message: &error.message }),
-        }
-    });
-    serde_json::to_string_pretty(&Listing { version: 1, promises: promises.collect() }).map(|text| text + "\n")
+    serde_json::to_string_pretty(&listing::Listing::of(pending, utc)).map(|text| text + "\n")
 }
 
 /// What a dropped promise leaves to a person. The names in it mean what they did under the settings of the migration.

@@ -70,6 +70,12 @@ impl Runner {
         Some(holders.map_or_else(|| step.to_owned(), |holders| format!("{step}; waits for {holders}")))
     }
 
+    /// Who was in the way of the step at its last try.
+    #[must_use]
+    pub fn who_is_in_the_way(&self) -> Option<String> {
+        self.waiting.holders.as_ref().filter(|holders| !holders.is_empty()).map(ToString::to_string)
+    }
+
     /// Their process ids.
     #[must_use]
     pub fn in_the_way(&self) -> Vec<i64> {

@@ -2,16 +2,16 @@
 
 use serde::Serialize;
 
-use crate::audit::comparison::{Comparison, compare, said};
-use crate::audit::event::Event;
-use crate::audit::listed::{Listed, Standing};
-use crate::audit::record::{Record, RecordedFact, RecordedFinding};
-use crate::cli::deferred::utc_micros;
+use super::comparison::{Comparison, compare, said};
+use super::event::Event;
+use super::listed::{Listed, Standing, Story};
+use super::record::{Record, RecordedFact, RecordedFinding};
+use super::time::utc_micros;
 use crate::sql::former::Known;
 
 /// One decision.
 #[derive(Debug, Serialize)]
-pub(super) struct Line<'a> {
+pub struct Line<'a> {
     id: String,
     at: String,
     session: &'a str,
@@ -39,6 +39,47 @@ pub(super) struct Line<'a> {
     more: Option<More<'a>>,
 }
 
+/// One decision and all that followed.
+#[derive(Debug, Serialize)]
+pub struct Whole<'a> {
+    version: u32,
+    record: Line<'a>,
+    entries: Vec<Shown<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    id: String,
+    at: String,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+impl<'a> Whole<'a> {
+    /// With the record's own fields.
+    #[must_use]
+    pub fn of(story: &'a Story) -> Self {
+        let entries = story.events.iter().map(|(id, at, event)| Shown { id: id.to_string(), at: utc_micros(*at), event });
+        let own = story.events.first().map(|(_, _, event)| event);
+        Self { version: 1, record: Line::of(&story.listed, own), entries: entries.collect() }
+    }
+}
+
+/// A list of them.
+#[derive(Debug, Serialize)]
+pub struct Listing<'a> {
+    version: u32,
+    records: Vec<Line<'a>>,
+}
+
+impl<'a> Listing<'a> {
+    /// In this order.
+    #[must_use]
+    pub fn of(found: &'a [Listed]) -> Self {
+        Self { version: 1, records: found.iter().map(|listed| Line::of(listed, None)).collect() }
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct Outcome<'a> {
     state: &'static str,
@@ -61,7 +102,8 @@ struct More<'a> {
 
 impl<'a> Line<'a> {
     /// Without its record the SQL is only its beginning.
-    pub(super) fn of(listed: &'a Listed, event: Option<&'a Event>) -> Self {
+    #[must_use]
+    pub fn of(listed: &'a Listed, event: Option<&'a Event>) -> Self {
         let record = event.and_then(|event| if let Event::Decision(record) = event { Some(record) } else { None });
         Self {
             id: listed.id.to_string(),
@@ -99,7 +141,7 @@ impl<'a> Line<'a> {
     }
 
     /// The columns of [`Self::cells`].
-    pub(super) const COLUMNS: [&'static str; 24] = [
+    pub const COLUMNS: [&'static str; 24] = [
         "id",
         "at",
         "session",
@@ -127,7 +169,8 @@ impl<'a> Line<'a> {
     ];
 
     /// For a spreadsheet.
-    pub(super) fn cells(&self) -> [String; 24] {
+    #[must_use]
+    pub fn cells(&self) -> [String; 24] {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         [
             self.id.clone(),
@@ -159,7 +202,8 @@ impl<'a> Line<'a> {
 }
 
 /// Where nothing better is known.
-pub(super) fn guess(listed: &Listed) -> Option<&str> {
+#[must_use]
+pub fn guess(listed: &Listed) -> Option<&str> {
     listed.tool_guess.as_deref().filter(|_| listed.tool.is_none())
 }
 
@@ -197,7 +241,7 @@ fn outcome(standing: &Standing) -> Outcome<'_> {
 }
 
 /// One row of RFC 4180. A cell that a spreadsheet would take for a formula is text to it.
-pub(super) fn csv<'a>(cells: impl IntoIterator<Item = &'a str>) -> String {
+pub fn csv<'a>(cells: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = cells.into_iter().map(csv_cell).collect();
     quoted.join(",") + "\r\n"
 }
