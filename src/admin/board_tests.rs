@@ -156,8 +156,12 @@ fn record(sql: &str, decision: &str) -> Record {
         in_transaction: true,
         commit_is_announced: true,
         facts: Vec::new(),
+        former: Vec::new(),
+        tool_guess: None,
         server_version: 150_000,
+        approval: None,
         tls: None,
+        mark: None,
     }
 }
 

@@ -15,8 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use crate::transport::stream::Stream;
 use crate::transport::client_certificate;
+use crate::transport::stream::Stream;
 use crate::transport::tls::Acceptor;
 
 /// Connections at once; further ones wait.

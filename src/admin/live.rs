@@ -44,7 +44,7 @@ pub struct LiveSession {
 /// What a session waits for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Waiting {
-    /// `lock`, `advisory-lock`, `store`, `work`.
+    /// `lock`, `advisory-lock`, `approval`, `store`, `work`.
     #[serde(rename = "for")]
     pub what: &'static str,
     /// The relations of a lock.

@@ -144,6 +144,7 @@ fn waiting(waits: Waits) -> Waiting {
             Waiting { what: "lock", on: Some(on), lock: Some(mode), tries: Some(tries), in_the_way, ..Waiting::default() }
         }
         Waits::AdvisoryLock => Waiting { what: "advisory-lock", ..Waiting::default() },
+        Waits::Approval => Waiting { what: "approval", ..Waiting::default() },
         Waits::Store => Waiting { what: "store", ..Waiting::default() },
         Waits::Work(step) => Waiting {
             what: "work",

@@ -40,6 +40,8 @@ pub enum State {
     Recording,
     /// Its statement waits for a lock.
     Waiting,
+    /// Its statement waits for persons to let it through.
+    AwaitingApproval,
     /// Its statement runs in safe steps.
     Rewriting,
     /// Its COMMIT is answered when the work behind it is done.
@@ -60,6 +62,7 @@ impl State {
             Self::Deciding => "being judged",
             Self::Recording => "being recorded",
             Self::Waiting => "waiting for a lock",
+            Self::AwaitingApproval => "waiting for approval",
             Self::Rewriting => "running in safe steps",
             Self::CommitHeld => "COMMIT held back",
             Self::Resuming => "finishing earlier work",
@@ -83,6 +86,8 @@ pub enum Waits {
     },
     /// An advisory lock of its own wish, which another session holds.
     AdvisoryLock,
+    /// The word of persons.
+    Approval,
     /// The store.
     Store,
     /// Work in steps.
@@ -123,7 +128,7 @@ impl Session {
     /// What it is at.
     #[must_use]
     pub fn activity(&self) -> Activity {
-        Activity { state: self.state(), statement: self.current_statement(), waits: self.waits_for_what() }
+        Activity { state: self.state(), statement: self.current_statement(), waits: self.awaited() }
     }
 
     fn state(&self) -> State {
@@ -133,8 +138,11 @@ impl Session {
                 Status::InTransaction => State::IdleInTransaction,
                 Status::Failed => State::FailedTransaction,
             },
-            Work::Open | Work::AwaitCopy | Work::Caring(_) | Work::Splitting | Work::Enclosing(_) | Work::Deferring(_) => State::Running,
+            Work::Open | Work::AwaitCopy | Work::Caring(_) | Work::Splitting | Work::Enclosing(_) | Work::Deferring(_) | Work::Measuring => {
+                State::Running
+            }
             Work::Recording(..) => State::Recording,
+            Work::Approving(_) if self.waits_for_persons() => State::AwaitingApproval,
             Work::Polling(_) | Work::Trying(_) => State::Waiting,
             Work::Running(_) => State::Rewriting,
             Work::Committing(committing) if committing.waits_for_store() => State::Recording,
@@ -154,6 +162,8 @@ impl Session {
             | Work::Probing(..)
             | Work::Unprobing(..)
             | Work::Gating(_)
+            | Work::Approving(_)
+            | Work::Settling(_)
             | Work::Closing
             | Work::Quieting => State::Deciding,
         }
@@ -171,10 +181,11 @@ impl Session {
         }
     }
 
-    fn waits_for_what(&self) -> Option<Waits> {
+    fn awaited(&self) -> Option<Waits> {
         match &self.work {
             Work::Recording(..) => Some(Waits::Store),
             Work::Polling(_) => Some(Waits::AdvisoryLock),
+            Work::Approving(_) if self.waits_for_persons() => Some(Waits::Approval),
             Work::Trying(trying) => Some(lock(trying)),
             Work::Running(rewriting) => Some(step(Some(&rewriting.runner), rewriting.form.then.len(), &rewriting.ticks.looks)),
             Work::Committing(committing) if committing.waits_for_store() => Some(Waits::Store),

@@ -78,6 +78,10 @@ impl Approving {
         }
     }
 
+    pub(super) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
     /// The record that waits for its outcome.
     pub(super) fn decided(&self) -> Option<Decided> {
         if let Stage::Waiting(wait) = &self.stage { wait.decided } else { None }

@@ -169,6 +169,7 @@ impl Work {
             | Self::Unprobing(subject, _)
             | Self::Gating(subject)
             | Self::TakingCommitBack(subject, ..) => Some(subject),
+            Self::Approving(approving) => Some(approving.subject()),
             Self::Polling(polling) => Some(polling.subject()),
             Self::Trying(trying) => Some(trying.subject()),
             Self::Running(rewriting) => Some(&rewriting.subject),
@@ -182,6 +183,8 @@ impl Work {
             | Self::Splitting
             | Self::Enclosing(_)
             | Self::Closing
+            | Self::Settling(_)
+            | Self::Measuring
             | Self::Quieting
             | Self::Resuming(_) => None,
         }

@@ -77,7 +77,7 @@ impl Store {
              ON CONFLICT (what) DO UPDATE SET writer = excluded.writer, until = excluded.until WHERE turns.writer = excluded.writer OR turns.until < $3",
             [self.name().into(), (now + TURN).into(), now.into()],
         );
-        Ok(self.apart(vec![take]).await? == [1])
+        Ok(self.write_apart(vec![take]).await? == [1])
     }
 
     /// The next may have its turn.
@@ -85,7 +85,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be written; then the turn ends by itself.
     pub async fn end_retention(&self) -> Result<(), StoreError> {
-        self.apart(vec![self.turn(0)]).await.map(drop)
+        self.write_apart(vec![self.turn(0)]).await.map(drop)
     }
 
     /// The chains that begin with an entry of before this time.
@@ -145,7 +145,7 @@ impl Store {
         let mut writes = vec![moved(earlier, &step.anchor, line)];
         writes.extend(removals(step, dialect));
         writes.push(self.turn(unix_micros() + TURN));
-        let changed = self.apart(writes).await?;
+        let changed = self.write_apart(writes).await?;
         let gone = changed.iter().rev().nth(1).copied().unwrap_or_default();
         Ok((changed.first() == Some(&1)).then_some(gone))
     }
@@ -154,7 +154,7 @@ impl Store {
         Write::new("UPDATE turns SET until = $1 WHERE what = 'retention' AND writer = $2", [until.into(), self.name().into()])
     }
 
-    async fn apart(&self, writes: Vec<Write>) -> Result<Vec<u64>, StoreError> {
+    async fn write_apart(&self, writes: Vec<Write>) -> Result<Vec<u64>, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request::Apart(writes, reply)).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?

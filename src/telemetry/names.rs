@@ -294,7 +294,7 @@ pub const TABLE: &[Metric] = &[
     counter(
         ADMIN_LOGINS_TOTAL,
         &[listed("result", ADMIN_LOGINS)],
-        "Logins to the dashboard by token, and requests to it that were not let in: too-often is a name or address that guesses.",
+        "Logins to the dashboard by token, and requests to it that were not let in: too-often is an address that was wrong about tokens again and again.",
     ),
     counter(PANICS_TOTAL, &[], "Tasks that a bug ended; the log has the place."),
     gauge(START_TIME, Unit::Time, &[], "When the process started."),

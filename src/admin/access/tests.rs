@@ -2,7 +2,7 @@ use axum::http::HeaderName;
 
 use super::*;
 use crate::config::admin::{AdminTls, AdminUser};
-use crate::config::settings::Identity;
+use crate::config::settings::{ClientCertificates, Identity};
 
 fn peer(address: &str) -> Peer {
     Peer { address: address.parse().unwrap(), subject: None, is_tls: false }

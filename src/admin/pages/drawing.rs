@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::parts;
 use crate::audit::event::{DeferredStep, Event};
 use crate::audit::listed::{Listed, Migrated, Standing};
-use crate::audit::record::{Record, RecordedFinding};
+use crate::audit::record::{LockSeen, Record, RecordedFinding};
 
 /// Something that lasted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,11 +168,17 @@ fn alone(migrated: &Migrated, listed: &Listed, record: &Record, (from, to): (i64
         _ => None,
     });
     match outcome.map(|outcome| &outcome.locks_seen).filter(|seen| !seen.is_empty()) {
-        Some(seen) => seen.iter().map(|name| Span { name: name.clone(), from, to, kind: Kind::Seen }).collect(),
+        Some(seen) => seen.iter().map(|lock| seen_of(lock, from)).collect(),
         None if record.decision == "pass" => said(record, (from, to)),
         // Its safe form took another one.
         None => Vec::new(),
     }
+}
+
+/// From the look that first showed it to the last one.
+fn seen_of(lock: &LockSeen, decided: i64) -> Span {
+    let at = |micros: i64| decided.saturating_add(micros);
+    Span { name: format!("{} on {}", lock.mode, lock.relation), from: at(lock.first_micros), to: at(lock.last_micros), kind: Kind::Seen }
 }
 
 fn said(record: &Record, (from, to): (i64, i64)) -> Vec<Span> {

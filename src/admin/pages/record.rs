@@ -8,9 +8,11 @@ use super::diff::diff;
 use super::layout::Here;
 use super::{Asks, Failed, parts, shown};
 use crate::admin::board::Board;
+use crate::audit::approval::Approval;
 use crate::audit::event::{Committing, DeferredStep, Event, LockHeld};
+use crate::audit::line::guess;
 use crate::audit::listed::{Listed, Story};
-use crate::audit::record::{DecisionId, Outcome, Record, RecordedFact, RecordedFinding};
+use crate::audit::record::{DecisionId, LockSeen, Outcome, Record, RecordedFact, RecordedFinding};
 
 pub(super) async fn page((State(board), Extension(visitor)): Asks, Path(id): Path<String>) -> Response {
     let made = body(&board, &id).await;
@@ -120,7 +122,12 @@ fn followed(story: &Story) -> Markup {
             @for (id, at, event) in &story.events {
                 @if let Some(words) = told(*id, event) { li { (parts::time(*at)) " " (words) } }
             }
-            @if !attributed { li.soft { "The migration is not known: no tool has written a version for it." } }
+            @if !attributed {
+                li.soft {
+                    "The migration is not known: no tool has written a version for it."
+                    @if let Some(tool) = guess(&story.listed) { " By how it came it seemed to be of " (tool) "." }
+                }
+            }
         }
     }
 }
@@ -142,6 +149,10 @@ pub(super) fn told(id: DecisionId, event: &Event) -> Option<Markup> {
             " after its first decision: no lock of it was held longer."
         },
         Event::Settled(settled) => html! { "Looked up later by " (settled.by) ": " (settled.fate.label()) "." },
+        Event::Approval(approval) => approved(approval),
+        Event::ApprovalUseEnded(ended) if ended.consumed => html! { "The approval is used." },
+        Event::ApprovalUseEnded(_) => html! { "The approval was not used: it is there for the next run." },
+        Event::ApprovalUse(_) | Event::Revocation(_) => return None,
         Event::Started(_) | Event::Session(_) | Event::Retention(_) | Event::Unknown => return None,
     })
 }
@@ -155,7 +166,26 @@ fn outcome(outcome: &Outcome) -> Markup {
             (None, None) => "done",
         }
         ", " (parts::duration(outcome.duration_micros)) " after the decision."
-        @if !outcome.locks_seen.is_empty() { " Locks that were seen meanwhile: " (outcome.locks_seen.join(", ")) "." }
+        @if let Some(ran) = outcome.ran_micros { " It ran for " (parts::duration(ran)) "." }
+        @if !outcome.locks_seen.is_empty() {
+            " Locks that were seen meanwhile, in " (outcome.looks) " looks:"
+            ul.plain { @for lock in &outcome.locks_seen { li { (seen(lock)) } } }
+        }
+    }
+}
+
+fn seen(lock: &LockSeen) -> Markup {
+    html! {
+        strong { (lock.mode) } " on " (lock.relation) ", in " (lock.looks) " of them, from " (parts::duration(lock.first_micros))
+        " to " (parts::duration(lock.last_micros)) " after the decision"
+    }
+}
+
+fn approved(approval: &Approval) -> Markup {
+    html! {
+        strong { (approval.by) } " approved it, known by "
+        @if approval.known_by == "command" { "their own word" } @else { (approval.known_by) }
+        ": " (approval.reason) " (for " (approval.uses) " uses, until " (parts::time(approval.expires_unix_micros)) ")."
     }
 }
 
