@@ -151,11 +151,11 @@ async fn a_server_that_goes_away_takes_nothing_along() {
         tokio::spawn(async move { store.outcome(id, Outcome { tag: Some("LATE".into()), ..Outcome::default() }).await })
     };
     assert!(matches!(store.record(record("lost too")).await, Err(StoreError::Lost(_) | StoreError::Unreachable(_))));
-    support::until("what has happened is owed", async || store.owed() == 1).await;
+    until("what has happened is owed", async || store.owed() == 1).await;
     own.restart();
     late.await.unwrap().unwrap();
     let after = store.record(record("after")).await.unwrap();
-    support::until("nothing is owed", async || (store.owed(), store.queued()) == (0, 0)).await;
+    until("nothing is owed", async || (store.owed(), store.queued()) == (0, 0)).await;
     assert_eq!((id.writer, after.seq > id.seq), (after.writer, true));
     let sessions: Vec<String> =
         events(&store).await.into_iter().filter_map(|event| if let Event::Decision(record) = event { Some(record.session) } else { None }).collect();
