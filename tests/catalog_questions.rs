@@ -60,7 +60,7 @@ async fn a_hostile_search_path_changes_no_answer() {
     for cluster in clusters() {
         let session = cluster.connect(&cluster.database().await).await;
         session.batch_execute(&SCHEMA.replace("reader_of_nothing", "reader_of_nothing_1")).await.unwrap();
-        let former = r#"ALTER TABLE users ALTER n SET DEFAULT 1, ALTER email TYPE text, DROP CONSTRAINT positive; COMMENT ON TABLE users IS 'x';
+        let former = r#"ALTER TABLE users ALTER n SET DEFAULT 1, ALTER email TYPE varchar(60), DROP CONSTRAINT positive; COMMENT ON TABLE users IS 'x';
             CREATE OR REPLACE FUNCTION public.outer_one() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE SCHEMA IF NOT EXISTS other"#;
         let sql = &format!(
             "{former}; {}",

@@ -188,6 +188,28 @@ async fn a_string_that_is_taken_apart_is_recorded_once() {
     }
 }
 
+/// An error that was taken back to a savepoint takes nothing else along; a COMMIT that could not be recorded has not been sent.
+#[tokio::test]
+async fn what_a_commit_came_to_does_not_hang_on_errors_before_it() {
+    for cluster in clusters() {
+        let (proxy, mut client) = scene(cluster, "enforce", "[store]\n").await;
+        for sql in ["BEGIN", "CREATE TABLE kept (a int)", "SAVEPOINT s", "SELECT 1/0", "ROLLBACK TO SAVEPOINT s", "COMMIT"] {
+            assert_eq!(client.ask(sql).await.errors.len(), usize::from(sql == "SELECT 1/0"), "{sql}");
+        }
+        for sql in ["BEGIN", "CREATE TABLE lost (a int)"] {
+            assert!(client.ask(sql).await.errors.is_empty(), "{sql}");
+        }
+        std::fs::rename(&proxy.store, proxy.store.with_extension("away")).unwrap();
+        assert_eq!(client.ask("COMMIT").await.sqlstate(), "PA005");
+        std::fs::rename(proxy.store.with_extension("away"), &proxy.store).unwrap();
+        until("the store is back", async || client.ask("DROP VIEW IF EXISTS nowhere").await.errors.is_empty()).await;
+        let found = client.ask("SELECT relname FROM pg_class WHERE relname IN ('kept', 'lost')").await.rows;
+        assert_eq!(found, ["kept"]);
+        let seen = log(&proxy).await;
+        assert_eq!(seen[..2], ["CREATE TABLE kept (a int) | done CREATE TABLE", "CREATE TABLE lost (a int) | rolled-back CREATE TABLE"]);
+    }
+}
+
 #[tokio::test]
 async fn while_nothing_can_be_recorded_only_rollback_is_run() {
     for cluster in clusters() {

@@ -32,6 +32,8 @@ pub(super) struct Chronicle {
     /// The first of those that share their transaction with others.
     since: Option<Instant>,
     failed: bool,
+    /// A block is open: only its COMMIT commits, whatever failed and was taken back in it.
+    in_block: bool,
     /// Tables that decisions were about, and the files that they had then.
     files: HashMap<u32, u32>,
     /// What the last decision went by.
@@ -67,6 +69,7 @@ impl Chronicle {
             used: false,
             since: None,
             failed: false,
+            in_block: false,
             files: HashMap::new(),
             facts: Vec::new(),
             former: Vec::new(),
@@ -188,14 +191,27 @@ impl Chronicle {
         self.begin_anew();
     }
 
-    /// The server is outside of any transaction: one without BEGIN has ended with the string or the batch.
+    /// A statement of ours completed, with this tag.
+    pub(super) fn own_completed(&mut self, tag: Option<&str>, now: Instant) {
+        if tag == Some("COMMIT") {
+            self.ended(true, now);
+        }
+    }
+
+    /// The server is in a block.
+    pub(super) fn in_block(&mut self) {
+        self.in_block = true;
+    }
+
+    /// The server is outside of any transaction: one without BEGIN has ended with the string or the batch, and a block of which no COMMIT was seen was
+    /// rolled back.
     pub(super) fn idle(&mut self, now: Instant) {
-        self.ended(!self.failed, now);
+        self.ended(!self.in_block && !self.failed, now);
     }
 
     fn begin_anew(&mut self) {
         self.number += i64::from(self.used);
-        (self.used, self.since, self.failed) = (false, None, false);
+        (self.used, self.since, self.failed, self.in_block) = (false, None, false, false);
         self.files.clear();
     }
 
@@ -256,6 +272,27 @@ impl super::Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_is_committed_by_its_commit_and_by_nothing_else() {
+        let now = Instant::now();
+        let ends = |steps: &dyn Fn(&mut Chronicle)| {
+            let mut chronicle = Chronicle::new("s".into());
+            chronicle.decided(true, now);
+            chronicle.in_block();
+            steps(&mut chronicle);
+            chronicle.idle(now);
+            chronicle.take_ended().into_iter().map(|ended| ended.fate).collect::<Vec<_>>()
+        };
+        // What failed was taken back to a savepoint.
+        let ours = |chronicle: &mut Chronicle| {
+            chronicle.failed();
+            chronicle.own_completed(Some("ROLLBACK"), now);
+            chronicle.own_completed(Some("COMMIT"), now);
+        };
+        assert_eq!(ends(&ours), [Fate::Committed]);
+        assert_eq!(ends(&|chronicle| chronicle.own_completed(Some("ROLLBACK"), now)), [Fate::RolledBack], "a COMMIT that could not be announced");
+    }
 
     #[test]
     fn a_transaction_has_a_number_and_an_end() {

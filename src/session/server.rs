@@ -218,6 +218,7 @@ impl Session {
             {
                 own.completed(views::command_tag(body));
                 self.versions.own_completed(views::command_tag(body));
+                self.chronicle.own_completed(views::command_tag(body), now);
             }
             if tag == b'Z' {
                 self.ready(body, now);
@@ -303,7 +304,9 @@ impl Session {
             _ => Status::Idle,
         };
         self.versions.ready(self.status);
-        if self.status == Status::Idle {
+        if self.status != Status::Idle {
+            self.chronicle.in_block();
+        } else {
             self.touched = false;
             self.overlay.apply(&Effect::Ended);
             self.allowance.ended();

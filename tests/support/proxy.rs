@@ -129,6 +129,15 @@ impl Proxy {
         }
     }
 
+    /// Waits until all of the log can be searched for, which it can a moment after it is on disk; in a store that is a file.
+    pub async fn until_searchable(&self) {
+        const BEHIND: &str = "SELECT count(*) FROM writers w
+            WHERE EXISTS (SELECT 1 FROM entries e WHERE e.id > (w.number << 40) + w.derived AND e.id < (w.number + 1) << 40)";
+        let store = rusqlite::Connection::open(&self.store).unwrap();
+        let behind = || store.query_row(BEHIND, [], |row| row.get::<_, i64>(0)).unwrap();
+        super::until("the log can be searched", async || behind() == 0).await;
+    }
+
     /// Status line, headers and body of an admin page; `None` while nobody listens.
     pub fn http(&self, path: &str) -> Option<String> {
         self.http_with(path, "")
