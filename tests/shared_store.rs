@@ -285,7 +285,7 @@ async fn what_is_wanted_is_listed_once_with_what_was_said() {
             tokio::task::yield_now().await;
         }
         store.approve(approved(&fingerprint, "ann", 1)).await.unwrap();
-        for found in [store.requests(10).await.unwrap(), store.request(fingerprint[..12].to_owned()).await.unwrap()] {
+        for found in [store.requests(None, 10).await.unwrap(), store.request(fingerprint[..12].to_owned()).await.unwrap()] {
             let [request] = found.as_slice() else { panic!("{found:?}") };
             assert_eq!((request.times, request.rules.as_str(), request.words.len(), request.is_approved(1)), (2, "drop-table", 1, true));
         }

@@ -6,12 +6,13 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::access::Visitor;
 use super::board::{Board, now};
 use super::live;
-use super::pages::{Asked, Failed};
+use super::pages::{Asked, Failed, Mark};
+use crate::audit::approval;
 use crate::audit::line::{Listing, Whole};
 use crate::audit::record::DecisionId;
 use crate::audit::time::utc;
@@ -24,6 +25,7 @@ pub(super) fn routes() -> Router<Board> {
         .route("/audit", get(audit))
         .route("/audit/{id}", get(record))
         .route("/deferred", get(deferred))
+        .route("/approvals", get(approvals))
         .route("/rules", get(rules))
 }
 
@@ -66,6 +68,35 @@ async fn deferred(State(board): State<Board>, Extension(visitor): Extension<Visi
     let pending = board.store.pending(Wanted::All).await;
     let made = pending.map(|pending| Json(deferred::listing::Listing::of(&pending, utc)).into_response());
     answer(&visitor, made.map_err(Failed::from))
+}
+
+/// How many statements are listed when nothing else is said.
+const APPROVALS: u32 = 50;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct From {
+    before: String,
+}
+
+#[derive(Serialize)]
+struct Requests<'a> {
+    #[serde(flatten)]
+    listing: approval::Listing<'a>,
+    /// The `before` of the next page; null behind the last.
+    next: Option<String>,
+}
+
+async fn approvals(State(board): State<Board>, Extension(visitor): Extension<Visitor>, Query(From { before }): Query<From>) -> Response {
+    answer(&visitor, requests(&board, &before).await)
+}
+
+async fn requests(board: &Board, before: &str) -> Result<Response, Failed> {
+    let before = Mark::read(before).map_err(Failed::wrong)?;
+    let found = board.store.requests(before.map(|Mark(at, id)| (at, id)), APPROVALS).await?;
+    let is_full = found.len() >= usize::try_from(APPROVALS).unwrap_or(usize::MAX);
+    let next = found.last().filter(|_| is_full).map(|last| Mark(last.at_unix_micros, last.decision).to_string());
+    Ok(Json(Requests { listing: approval::Listing::of(&found), next }).into_response())
 }
 
 async fn rules(State(board): State<Board>) -> Response {

@@ -20,6 +20,8 @@ pub struct Board {
     pub(super) store: Store,
     /// The rules, as JSON.
     pub(super) rules: Arc<str>,
+    /// Whoever decides has it: one after the other.
+    pub(super) deciding: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Board {
@@ -28,7 +30,7 @@ impl Board {
     /// # Errors
     /// When the file of tokens cannot be read.
     pub fn new(settings: DashboardSettings, sessions: Sessions, store: Store, rules: Arc<str>) -> Result<Self, String> {
-        Ok(Self { access: Arc::new(Access::new(settings)?), sessions, store, rules })
+        Ok(Self { access: Arc::new(Access::new(settings)?), sessions, store, rules, deciding: Arc::default() })
     }
 }
 

@@ -15,17 +15,17 @@ use crate::config::settings::DashboardSettings;
 use crate::deferred::promise::{Place as At, Promise};
 use crate::store::Place;
 
-struct Lab {
+pub(super) struct Lab {
     directory: TempDir,
     address: SocketAddr,
-    store: Store,
+    pub(super) store: Store,
     _tls: tokio::sync::watch::Sender<Option<Arc<crate::transport::tls::Acceptor>>>,
 }
 
-struct Answer {
-    status: u16,
+pub(super) struct Answer {
+    pub(super) status: u16,
     headers: BTreeMap<String, String>,
-    body: String,
+    pub(super) body: String,
 }
 
 impl Lab {
@@ -34,7 +34,7 @@ impl Lab {
     }
 
     /// With a token for each role; the tokens.
-    async fn with_tokens() -> (Self, [String; 2]) {
+    pub(super) async fn with_tokens() -> (Self, [String; 2]) {
         let file = tempfile::NamedTempFile::new().unwrap();
         let made = [tokens::random().unwrap(), tokens::random().unwrap()];
         let lines = [tokens::line("vera", Role::Viewer, &made[0]), tokens::line("adam", Role::Approver, &made[1])];
@@ -42,7 +42,7 @@ impl Lab {
         (Self::with(DashboardSettings { tokens: Some(file.path().to_owned()), ..DashboardSettings::default() }).await, made)
     }
 
-    async fn with(settings: DashboardSettings) -> Self {
+    pub(super) async fn with(settings: DashboardSettings) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&Place::File(directory.path().join("store.db"))).unwrap();
         let recorder = PrometheusBuilder::new().build_recorder();
@@ -58,11 +58,11 @@ impl Lab {
         Self { directory, address, store, _tls: sender }
     }
 
-    async fn get(&self, path: &str, headers: &str) -> Answer {
+    pub(super) async fn get(&self, path: &str, headers: &str) -> Answer {
         self.ask(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n")).await
     }
 
-    async fn post(&self, path: &str, headers: &str, form: &str) -> Answer {
+    pub(super) async fn post(&self, path: &str, headers: &str, form: &str) -> Answer {
         let length = form.len();
         self.ask(&format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n\
@@ -82,7 +82,7 @@ impl Lab {
     }
 
     /// The cookie of somebody who has logged in, as a header.
-    async fn logged_in(&self, token: &str) -> String {
+    pub(super) async fn logged_in(&self, token: &str) -> String {
         let answer = self.post("/login", "Origin: http://localhost\r\n", &format!("token={token}&next=%2Fwork")).await;
         assert_eq!((answer.status, answer.header("location")), (303, "/work"));
         let cookie = answer.header("set-cookie");
@@ -119,18 +119,18 @@ impl Lab {
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> &str {
+    pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 
-    fn has(&self, words: &[&str]) {
+    pub(super) fn has(&self, words: &[&str]) {
         for word in words {
             assert!(self.body.contains(word), "{word}: {}", self.body);
         }
     }
 }
 
-fn record(sql: &str, decision: &str) -> Record {
+pub(super) fn record(sql: &str, decision: &str) -> Record {
     Record {
         session: "s".into(),
         transaction: 1,
@@ -225,7 +225,8 @@ async fn pages_tell_what_the_log_has() {
         ("/migrations/1-1", 404),
         ("/search?since=yesterday", 400),
         ("/nowhere", 404),
-        ("/approvals", 404),
+        ("/approvals/00000000", 404),
+        ("/approvals/x", 400),
     ] {
         assert_eq!(lab.get(path, "").await.status, status, "{path}");
     }
@@ -281,12 +282,12 @@ async fn programs_hear_the_same_as_from_the_command_line() {
 #[tokio::test]
 async fn nobody_comes_in_without_a_token_and_probes_stay_open() {
     let (lab, [viewer, _]) = Lab::with_tokens().await;
-    for path in ["/", "/migrations", "/records/1-1", "/work", "/refusals", "/search?rule=x", "/nowhere"] {
+    for path in ["/", "/migrations", "/records/1-1", "/work", "/refusals", "/approvals", "/approvals/3f9a2c81d04b", "/search?rule=x", "/nowhere"] {
         let answer = lab.get(path, "").await;
         assert_eq!(answer.status, 303, "{path}");
         assert!(answer.header("location").starts_with("/login?next=%2F"), "{path}: {}", answer.header("location"));
     }
-    for path in ["sessions", "audit", "audit/1-1", "deferred", "rules"] {
+    for path in ["sessions", "audit", "audit/1-1", "deferred", "approvals", "rules"] {
         let answer = lab.get(&format!("/api/v1/{path}"), "").await;
         assert_eq!((answer.status, answer.header("www-authenticate")), (401, "Bearer"), "{path}");
     }
@@ -328,14 +329,14 @@ async fn a_viewer_changes_nothing_whatever_he_sends() {
     let (lab, [viewer, approver]) = Lab::with_tokens().await;
     let cookie = lab.logged_in(&viewer).await;
     let bearer = format!("Authorization: Bearer {viewer}\r\n");
-    for path in ["/approvals/1", "/", "/work", "/api/v1/audit"] {
+    for path in ["/approvals/00000000/approve", "/", "/work", "/api/v1/audit"] {
         for headers in [&cookie, &bearer] {
             assert_eq!(lab.post(path, headers, "").await.status, 403, "{path}");
         }
     }
     let bearer = format!("Authorization: Bearer {approver}\r\n");
-    assert_eq!((lab.post("/approvals/1", &bearer, "").await.status, lab.post("/", &bearer, "").await.status), (404, 405));
-    assert_eq!(lab.post("/approvals/1", "", "").await.status, 303, "nobody is sent to the login");
+    assert_eq!((lab.post("/approvals/00000000/approve", &bearer, "").await.status, lab.post("/", &bearer, "").await.status), (404, 405));
+    assert_eq!(lab.post("/approvals/00000000/approve", "", "").await.status, 303, "nobody is sent to the login");
 }
 
 #[tokio::test]

@@ -28,13 +28,16 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// Nobody waits longer for a page: the store may be busy, or away.
 const DEADLINE: Duration = Duration::from_secs(15);
 
+/// What was sent may have been written nevertheless.
+const TOO_LATE: &str = "Look again in a moment, before you send anything a second time.";
+
 /// Lets in who may, with his name in the request; everything else is answered here.
 pub(super) async fn gate(State(board): State<Board>, ConnectInfo(peer): ConnectInfo<Peer>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let mut response = match admit(&board, &peer, &path, &mut request) {
         Ok(()) => match tokio::time::timeout(DEADLINE, next.run(request)).await {
             Ok(response) => response,
-            Err(_) => Told::new(StatusCode::SERVICE_UNAVAILABLE, "The store did not answer in time", "Try again in a moment.").answer(&path),
+            Err(_) => Told::new(StatusCode::SERVICE_UNAVAILABLE, "The store did not answer in time", TOO_LATE).answer(&path),
         },
         Err(answer) => *answer,
     };
@@ -144,9 +147,7 @@ fn protect(headers: &mut HeaderMap, may_be_kept: bool) {
 /// A form that one of our pages has sent: by whom, and what. Take this in every handler of a POST; that the visitor is an approver has been seen to
 /// by then, unless it is [`LOGOUT`].
 pub(super) struct Posted<T> {
-    #[allow(dead_code, reason = "who decides; the first page that decides something reads it")]
     pub(super) by: Visitor,
-    #[allow(dead_code, reason = "what; logging out says nothing")]
     pub(super) form: T,
 }
 

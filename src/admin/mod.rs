@@ -4,6 +4,7 @@ mod access;
 mod api;
 mod assets;
 mod board;
+mod deciding;
 mod gate;
 mod listen;
 pub mod live;
@@ -204,6 +205,8 @@ async fn metrics(State((state, store)): State<(AdminState, Failing)>) -> impl In
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render())
 }
 
+#[cfg(test)]
+mod approvals_tests;
 #[cfg(test)]
 mod board_tests;
 #[cfg(test)]

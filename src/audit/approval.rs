@@ -1,13 +1,71 @@
 //! Persons let a refused statement through: what is wanted, who said so, and what became of it. Each is an entry of the log.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::record::DecisionId;
 
 /// So many digits of a fingerprint are shown: enough to find it among those that wait. What is compared is all of it.
-pub const SHOWN: usize = 12;
+const SHOWN: usize = 12;
 /// So often one approval may be used at most.
 pub const MOST_USES: i64 = 100;
+/// No approval is good for longer.
+pub const LONGEST: Duration = Duration::from_secs(90 * 24 * 3_600);
+/// How long it is good when nobody says otherwise.
+pub const USUAL: Duration = Duration::from_secs(24 * 3_600);
+/// A reason, or a name, has no more characters.
+const LONGEST_TEXT: usize = 4_000;
+
+/// The digits of a fingerprint that people see.
+#[must_use]
+pub fn short(fingerprint: &str) -> &str {
+    fingerprint.get(..SHOWN).unwrap_or(fingerprint)
+}
+
+/// A fingerprint, or its beginning: at least as many digits as make it unlikely to be another's.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence that names it.
+pub fn fingerprint(text: &str) -> Result<String, String> {
+    let text = text.trim().to_lowercase();
+    let is_one = (8..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_one { Ok(text) } else { Err("is none: it has 8 to 64 hexadecimal digits, such as 3f9a2c81d04b; the refusal names it".into()) }
+}
+
+/// Why it may run, or why not any more.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence that names it.
+pub fn reason(text: &str) -> Result<String, String> {
+    said(text, "say why; it stands in the log")
+}
+
+/// Who says so.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence that names it.
+pub fn name(text: &str) -> Result<String, String> {
+    said(text, "say who approves")
+}
+
+fn said(text: &str, what_to_do: &str) -> Result<String, String> {
+    let text = text.trim();
+    match text.chars().count() {
+        0 => Err(format!("is empty; {what_to_do}")),
+        1..=LONGEST_TEXT => Ok(text.to_owned()),
+        _ => Err(format!("has more than {LONGEST_TEXT} characters")),
+    }
+}
+
+/// How long it is good for.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence that names it.
+pub fn lasting(lasts: Duration) -> Result<Duration, String> {
+    let fits = !lasts.is_zero() && lasts <= LONGEST;
+    if fits { Ok(lasts) } else { Err("is not between 1s and 90d".into()) }
+}
 
 /// A person's word on a statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,15 +176,44 @@ pub struct Word {
     pub uses: i64,
     /// Of that, so often nobody has taken it.
     pub left: i64,
+    /// Of that, so often a transaction has taken it that has not ended, or whose end nobody has heard.
+    pub taken: i64,
     /// It was taken back.
     pub revoked: bool,
 }
 
+/// What a word is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worth {
+    /// A statement may still stand on it.
+    InForce,
+    /// All that is left of it is in the hands of transactions that may still give it back.
+    Taken,
+    /// It was used as often as was said.
+    Used,
+    /// Its time is over.
+    Expired,
+    /// Somebody took it back.
+    Revoked,
+}
+
 impl Word {
+    /// What it is worth at this time.
+    #[must_use]
+    pub fn worth(&self, now_unix_micros: i64) -> Worth {
+        match self {
+            Self { revoked: true, .. } => Worth::Revoked,
+            Self { left: ..=0, taken: ..=0, .. } => Worth::Used,
+            Self { expires_unix_micros, .. } if now_unix_micros >= *expires_unix_micros => Worth::Expired,
+            Self { left: ..=0, .. } => Worth::Taken,
+            Self { .. } => Worth::InForce,
+        }
+    }
+
     /// A statement may still stand on it.
     #[must_use]
     pub fn is_in_force(&self, now_unix_micros: i64) -> bool {
-        !self.revoked && self.left > 0 && now_unix_micros < self.expires_unix_micros
+        self.worth(now_unix_micros) == Worth::InForce
     }
 }
 
@@ -162,10 +249,32 @@ impl Request {
         choose(&self.words, usize::MAX, now_unix_micros)
     }
 
+    /// So many persons are still missing.
+    #[must_use]
+    pub fn missing(&self, now_unix_micros: i64) -> i64 {
+        let said = i64::try_from(self.in_force(now_unix_micros).len()).unwrap_or(i64::MAX);
+        self.people.saturating_sub(said).max(0)
+    }
+
     /// Enough persons have said so.
     #[must_use]
     pub fn is_approved(&self, now_unix_micros: i64) -> bool {
-        i64::try_from(self.in_force(now_unix_micros).len()).unwrap_or(i64::MAX) >= self.people
+        self.missing(now_unix_micros) == 0
+    }
+}
+
+/// Statements that may be approved, for programs.
+#[derive(Debug, Serialize)]
+pub struct Listing<'a> {
+    version: u32,
+    requests: &'a [Request],
+}
+
+impl<'a> Listing<'a> {
+    /// Of these.
+    #[must_use]
+    pub fn of(requests: &'a [Request]) -> Self {
+        Self { version: 1, requests }
     }
 }
 
@@ -197,6 +306,7 @@ mod tests {
             expires_unix_micros: 100,
             uses: 1,
             left: 1,
+            taken: 0,
             revoked: false,
         }
     }

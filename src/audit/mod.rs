@@ -19,5 +19,6 @@ pub mod starting;
 pub mod summary;
 pub mod time;
 pub mod trust;
+pub mod unseen;
 pub mod verify;
 pub mod words;

@@ -4,19 +4,15 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use clap::Args;
-use serde::Serialize;
 
 use super::deferred::{Ended, Format, Place, now, one_line, say, utc, with_store};
 use super::{FAILURE, SUCCESS, USAGE};
-use crate::audit::approval::{Approval, MOST_USES, Request, Revocation, Word};
+use crate::audit::approval::{self, Approval, Listing, MOST_USES, Request, Revocation, Word, Worth, short};
 use crate::config::units;
-use crate::policy::approval::short;
 use crate::store::Store;
 
 /// So many statements are listed.
 const LISTED: u32 = 50;
-/// No approval is good for longer.
-const LONGEST: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// Flags of `approve`.
 #[derive(Debug, Args)]
@@ -24,16 +20,16 @@ pub(super) struct ApproveArgs {
     #[command(flatten)]
     place: Place,
     /// The statement, as the refusal names it; without it, what was refused and may be approved is listed
-    #[arg(value_name = "FINGERPRINT", value_parser = fingerprint)]
+    #[arg(value_name = "FINGERPRINT", value_parser = approval::fingerprint)]
     fingerprint: Option<String>,
     /// Why it may run; kept in the log
-    #[arg(long, value_name = "TEXT", requires = "fingerprint", value_parser = reason)]
+    #[arg(long, value_name = "TEXT", requires = "fingerprint", value_parser = approval::reason)]
     reason: Option<String>,
     /// Who says so [default: the user of this command]
-    #[arg(long, value_name = "NAME", requires = "fingerprint", value_parser = name)]
+    #[arg(long, value_name = "NAME", requires = "fingerprint", value_parser = approval::name)]
     by: Option<String>,
     /// Until when: at most 90d
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = units::duration)]
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = lasting)]
     expires: Duration,
     /// How often: a statement that fails or is rolled back has not used it
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..=MOST_USES))]
@@ -46,21 +42,8 @@ pub(super) struct ApproveArgs {
     format: Format,
 }
 
-fn reason(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() { Err("is empty; say why it may run".into()) } else { Ok(text.to_owned()) }
-}
-
-fn name(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() { Err("is empty; say who approves".into()) } else { Ok(text.to_owned()) }
-}
-
-/// At least as many digits as make it unlikely to be another's.
-fn fingerprint(text: &str) -> Result<String, String> {
-    let text = text.trim().to_lowercase();
-    let is_one = (8..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_one { Ok(text) } else { Err("is none: it has 8 to 64 hexadecimal digits, such as 3f9a2c81d04b; the refusal names it".into()) }
+fn lasting(text: &str) -> Result<Duration, String> {
+    approval::lasting(units::duration(text)?)
 }
 
 /// Runs the command; returns the exit code.
@@ -74,9 +57,6 @@ pub(super) fn run(args: ApproveArgs) -> u8 {
 
 async fn decide(store: &Store, fingerprint: &str, args: &ApproveArgs) -> Result<u8, Ended> {
     let Some(reason) = &args.reason else { return Err(Ended(USAGE, "--reason is missing: say why; it stands in the log".into())) };
-    if args.expires.is_zero() || args.expires > LONGEST {
-        return Err(Ended(USAGE, "--expires: between 1s and 90d".into()));
-    }
     let request = one(store.request(fingerprint.to_owned()).await?, fingerprint)?;
     let by = args.by.clone().or_else(user).ok_or_else(|| Ended(USAGE, "it is not known who you are: give --by NAME".into()))?;
     if args.revoke { revoke(store, &request, &by, reason).await } else { approve(store, &request, by, reason, args).await }
@@ -112,7 +92,7 @@ async fn approve(store: &Store, request: &Request, by: String, reason: &str, arg
     };
     let id = store.approve(approval).await?;
     let words = store.request(request.fingerprint.clone()).await?.pop().unwrap_or_else(|| request.clone());
-    let missing = request.people - i64::try_from(words.in_force(now()).len()).unwrap_or(i64::MAX);
+    let missing = words.missing(now());
     let times = if args.uses == 1 { "once".to_owned() } else { format!("{} times", args.uses) };
     let mut out = format!("approved by {by} (entry {id}): {}\n", one_line(&request.head));
     let _ = writeln!(out, "as {} in {}, {times}, until {}", request.role, request.database, utc(expires_unix_micros));
@@ -136,17 +116,11 @@ async fn revoke(store: &Store, request: &Request, by: &str, reason: &str) -> Res
     Ok(SUCCESS)
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
-    version: u32,
-    requests: &'a [Request],
-}
-
 async fn list(store: &Store, format: Format) -> Result<u8, Ended> {
-    let requests = store.requests(LISTED).await?;
+    let requests = store.requests(None, LISTED).await?;
     match format {
         Format::Json => {
-            let document = serde_json::to_string_pretty(&Document { version: 1, requests: &requests });
+            let document = serde_json::to_string_pretty(&Listing::of(&requests));
             say(&(document.map_err(|error| Ended(USAGE, error.to_string()))? + "\n"));
         }
         Format::Text if requests.is_empty() => say("nothing was refused that may be approved\n"),
@@ -183,11 +157,12 @@ fn text(requests: &[Request], now: i64) -> String {
 }
 
 fn told(word: &Word, now: i64) -> String {
-    let state = match word {
-        word if word.revoked => "taken back".to_owned(),
-        word if word.left == 0 => "used".to_owned(),
-        word if now >= word.expires_unix_micros => format!("expired {}", utc(word.expires_unix_micros)),
-        word => format!("{} of {} left, until {}", word.left, word.uses, utc(word.expires_unix_micros)),
+    let state = match word.worth(now) {
+        Worth::Revoked => "taken back".to_owned(),
+        Worth::Used => "used".to_owned(),
+        Worth::Taken => "taken by a transaction that has not ended".to_owned(),
+        Worth::Expired => format!("expired {}", utc(word.expires_unix_micros)),
+        Worth::InForce => format!("{} of {} left, until {}", word.left, word.uses, utc(word.expires_unix_micros)),
     };
     format!("{} ({state}): {}", one_line(&word.by), one_line(&word.reason))
 }

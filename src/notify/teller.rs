@@ -7,7 +7,7 @@ use super::bursts::Bursts;
 use super::event::{AfterCommitFailed, ApprovalWanted, Event, Notification, Refused, Who};
 use super::run::who;
 use super::runs::Runs;
-use crate::audit::approval::{RecordedApproval, SHOWN};
+use crate::audit::approval::{RecordedApproval, short};
 use crate::audit::event::{DeferredStep, Event as Logged};
 use crate::audit::record::{DecisionId, Record, RecordedFinding};
 use crate::deferred::promise::Pending;
@@ -102,7 +102,7 @@ impl Teller {
 fn approval_wanted(record: &Record, approval: &RecordedApproval) -> ApprovalWanted {
     let lifted = |finding: &&RecordedFinding| finding.verdict == "enforced" && approval.rules.contains(&finding.rule);
     let findings: Vec<&RecordedFinding> = record.findings.iter().filter(lifted).collect();
-    let short = approval.fingerprint.get(..SHOWN).unwrap_or(&approval.fingerprint).to_owned();
+    let shown = short(&approval.fingerprint).to_owned();
     let persons = if approval.people > 1 { format!(" ({} persons)", approval.people) } else { String::new() };
     ApprovalWanted {
         rules: approval.rules.clone(),
@@ -110,9 +110,9 @@ fn approval_wanted(record: &Record, approval: &RecordedApproval) -> ApprovalWant
         message: findings.iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; "),
         who: who(record),
         sql: record.sql.clone(),
-        approve: format!("pgairlock approve {short} --reason …{persons}"),
+        approve: format!("pgairlock approve {shown} --reason …{persons}"),
         waits: record.decision == "await",
-        request: short,
+        request: shown,
     }
 }
 

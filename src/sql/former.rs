@@ -1,5 +1,7 @@
 //! What was before a statement: what has to be asked for its way back, and what somebody has recorded of it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::name::RelationName;
@@ -141,6 +143,23 @@ pub struct Known {
     pub part: Option<String>,
     /// What it was.
     pub was: Was,
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.aspect.word())?;
+        if let Some(part) = &self.part {
+            write!(f, " of {part}")?;
+        }
+        f.write_str(": ")?;
+        f.write_str(match (&self.was, self.aspect) {
+            (Was::Nothing, Aspect::NotNull) => "no",
+            (Was::Nothing, _) => "none",
+            (Was::Withheld, Aspect::Object) => "was there; its definition is not recorded",
+            (Was::Withheld, _) => "not recorded: too long, or a value that is not to be written down",
+            (Was::Text(text), _) => text,
+        })
+    }
 }
 
 /// What was before one statement, as far as somebody has recorded it.

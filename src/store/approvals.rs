@@ -104,7 +104,8 @@ pub(super) fn words(backend: &mut dyn Backend, fingerprint: &str, now: i64) -> R
 }
 
 const WORD: &str = "w.fingerprint, w.id, w.at_unix_micros, w.by_whom, w.known_by, w.reason, w.expires_at, w.uses,
-    (SELECT count(*) FROM uses u WHERE u.word = w.id AND u.state = 'free'), CASE WHEN w.revoked_by IS NULL THEN 0 ELSE 1 END";
+    (SELECT count(*) FROM uses u WHERE u.word = w.id AND u.state = 'free'),
+    (SELECT count(*) FROM uses u WHERE u.word = w.id AND u.state = 'reserved'), CASE WHEN w.revoked_by IS NULL THEN 0 ELSE 1 END";
 
 fn word(row: &Row) -> (String, Word) {
     let word = Word {
@@ -116,7 +117,8 @@ fn word(row: &Row) -> (String, Word) {
         expires_unix_micros: row.int(6),
         uses: row.int(7),
         left: row.int(8),
-        revoked: row.int(9) != 0,
+        taken: row.int(9),
+        revoked: row.int(10) != 0,
     };
     (row.text(0), word)
 }
@@ -126,9 +128,11 @@ const REQUEST: &str = "SELECT n.fingerprint, n.id, n.at_unix_micros, (SELECT cou
     FROM wants n JOIN decisions d ON d.id = n.id
     WHERE NOT EXISTS (SELECT 1 FROM wants l WHERE l.fingerprint = n.fingerprint AND (l.at_unix_micros, l.id) > (n.at_unix_micros, n.id))";
 
-/// The newest refusals that persons may lift, each statement once.
-pub(super) fn requests(backend: &mut dyn Backend, most: u32) -> Result<Vec<Request>, StoreError> {
-    let rows = backend.query(&format!("{REQUEST} ORDER BY n.at_unix_micros DESC, n.id DESC LIMIT $1"), &[i64::from(most).into()])?;
+/// The newest refusals that persons may lift, each statement once; those that come behind `before`, if that is given.
+pub(super) fn requests(backend: &mut dyn Backend, before: Option<(i64, DecisionId)>, most: u32) -> Result<Vec<Request>, StoreError> {
+    let (at, number) = before.map_or((i64::MAX, i64::MAX), |(at, decision)| (at, key(decision)));
+    let sql = format!("{REQUEST} AND (n.at_unix_micros, n.id) < ($1, $2) ORDER BY n.at_unix_micros DESC, n.id DESC LIMIT $3");
+    let rows = backend.query(&sql, &[at.into(), number.into(), i64::from(most).into()])?;
     with_words(backend, &rows)
 }
 

@@ -142,12 +142,13 @@ impl Store {
         let owed = Arc::<AtomicUsize>::default();
         let counted = Arc::clone(&owed);
         let (opened, is_open) = std::sync::mpsc::channel();
+        let clock = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(no_thread)?;
         let writes = move || match open() {
             Ok(mut backend) => {
                 // What cannot be derived now is when the store can be written.
                 let _ = derive::catch_up(backend.as_mut());
                 let _ = opened.send(Ok(()));
-                Writer::new(backend, chain, told, counted).serve(inbox);
+                Writer::new(backend, chain, told, counted, clock).serve(inbox);
             }
             Err(error) => _ = opened.send(Err(error)),
         };
@@ -325,8 +326,8 @@ impl Store {
     ///
     /// # Errors
     /// When they could not be read.
-    pub async fn requests(&self, most: u32) -> Result<Vec<approval::Request>, StoreError> {
-        self.read(move |backend| approvals::requests(backend, most)).await
+    pub async fn requests(&self, before: Option<(i64, DecisionId)>, most: u32) -> Result<Vec<approval::Request>, StoreError> {
+        self.read(move |backend| approvals::requests(backend, before, most)).await
     }
 
     /// Those whose fingerprint begins so; two where there are more of them.

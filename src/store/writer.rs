@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::mpsc::error::TryRecvError;
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::backend::{Backend, Write};
@@ -21,12 +21,12 @@ use crate::audit::record::{DecisionId, Outcome};
 const GROUP: usize = 256;
 /// What has happened and could not be written: kept until the store is back, so much of it at most.
 const OWED: usize = 65_536;
-/// So much that follows from entries waits for a moment of rest, at most.
+/// So much that follows from entries waits for a moment of rest, at most: no decision waits behind it before.
 const DERIVED: usize = 2_000;
 /// After a write that failed, what is owed is tried again this much later.
 const AGAIN: Duration = Duration::from_millis(500);
-/// How often the inbox is looked at while something is owed; only then.
-const LOOK: Duration = Duration::from_millis(10);
+/// Nobody asks for so long: a moment of rest.
+const REST: Duration = Duration::from_millis(5);
 
 /// Where the answer goes: the number of the entry or of the promise.
 pub(super) type Reply = oneshot::Sender<Result<i64, StoreError>>;
@@ -65,6 +65,10 @@ pub(super) struct Writer {
     derived_from: i64,
     /// Something could not be derived.
     is_behind: bool,
+    /// Since it was last derived something has happened.
+    may_derive: bool,
+    /// For waiting with an end.
+    clock: Runtime,
 }
 
 /// What the thread turns to.
@@ -73,6 +77,8 @@ enum Next {
     Asked(Request),
     /// What is owed is tried again.
     Again,
+    /// Nobody has asked for a while: what follows from entries is written.
+    Rest,
 }
 
 /// A commit of which nobody knows whether it was one.
@@ -84,7 +90,7 @@ struct Doubt {
 }
 
 impl Writer {
-    pub(super) fn new(backend: Box<dyn Backend>, name: String, told: watch::Sender<i64>, counted: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(backend: Box<dyn Backend>, name: String, told: watch::Sender<i64>, counted: Arc<AtomicUsize>, clock: Runtime) -> Self {
         Self {
             backend,
             name,
@@ -98,11 +104,17 @@ impl Writer {
             derived_to: None,
             derived_from: 0,
             is_behind: false,
+            may_derive: false,
+            clock,
         }
     }
 
     pub(super) fn serve(mut self, mut inbox: mpsc::Receiver<Request>) {
         while let Some(first) = self.next(&mut inbox) {
+            if matches!(first, Next::Rest) {
+                self.derive();
+                continue;
+            }
             let mut group: Vec<Waiting> = self.owed.drain(..self.owed.len().min(GROUP)).collect();
             let (mut close, mut apart) = (None, None);
             let mut next = if let Next::Asked(request) = first { Some(request) } else { None };
@@ -117,7 +129,8 @@ impl Writer {
             self.run(group);
             let doubtful = self.doubt.as_ref().map_or(0, |doubt| doubt.group.iter().filter(|(dated, _)| dated.change.must_be_kept()).count());
             self.counted.store(self.owed.len() + doubtful, Ordering::Relaxed);
-            if inbox.is_empty() || self.derived.len() > DERIVED {
+            self.may_derive = true;
+            if self.derived.len() > DERIVED {
                 self.derive();
             }
             if let Some((writes, reply)) = apart.filter(|(_, reply)| !reply.is_closed()) {
@@ -129,24 +142,24 @@ impl Writer {
                 return self.finish(inbox, close);
             }
         }
+        self.derive();
     }
 
     /// What there is to do; none when nobody is left.
     fn next(&mut self, inbox: &mut mpsc::Receiver<Request>) -> Option<Next> {
-        if self.owed.is_empty() && self.doubt.is_none() {
-            return inbox.blocking_recv().map(Next::Asked);
-        }
-        if std::mem::take(&mut self.is_back) {
+        let owes = !self.owed.is_empty() || self.doubt.is_some();
+        if owes && std::mem::take(&mut self.is_back) {
             return Some(inbox.try_recv().map_or(Next::Again, Next::Asked));
         }
-        for _ in 0..AGAIN.as_millis() / LOOK.as_millis() {
-            match inbox.try_recv() {
-                Ok(request) => return Some(Next::Asked(request)),
-                Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => std::thread::sleep(LOOK),
-            }
+        let (wait, otherwise) = match (owes, self.may_derive) {
+            (true, _) => (AGAIN, Next::Again),
+            (false, true) => (REST, Next::Rest),
+            (false, false) => return inbox.blocking_recv().map(Next::Asked),
+        };
+        match self.clock.block_on(async { tokio::time::timeout(wait, inbox.recv()).await }) {
+            Ok(asked) => asked.map(Next::Asked),
+            Err(_) => Some(otherwise),
         }
-        Some(Next::Again)
     }
 
     /// Writes what was asked for before the close, then closes the store.
@@ -168,6 +181,7 @@ impl Writer {
 
     /// Writes what follows from the entries. What fails is made again from them.
     fn derive(&mut self) {
+        self.may_derive = false;
         let mut writes = std::mem::take(&mut self.derived);
         if let Some(last) = self.derived_to.take()
             && !self.is_behind

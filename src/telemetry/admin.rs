@@ -6,6 +6,7 @@ use metrics::counter;
 use tracing::{error, info, warn};
 
 use super::{Event, names};
+use crate::audit::record::DecisionId;
 
 /// Somebody has logged in with a token.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +43,28 @@ impl Event for AdminRefused<'_> {
         let Self { why, path, client } = self;
         counter!(names::ADMIN_LOGINS_TOTAL, "result" => why).increment(1);
         warn!(event = "admin_refused", why, path, %client, "somebody was not let in to the dashboard");
+    }
+}
+
+/// Somebody has approved a refused statement, or has taken that back; who and why stands in the audit log.
+#[derive(Debug, Clone, Copy)]
+pub struct AdminDecided<'a> {
+    /// `approved` or `revoked`.
+    pub what: &'static str,
+    /// The statement, as its page was called.
+    pub fingerprint: &'a str,
+    /// What the audit log has of it.
+    pub entry: DecisionId,
+    /// Who.
+    pub name: &'a str,
+    /// From where.
+    pub client: IpAddr,
+}
+
+impl Event for AdminDecided<'_> {
+    fn emit(self) {
+        let Self { what, fingerprint, entry, name, client } = self;
+        info!(event = "admin_decided", what, fingerprint, %entry, name, %client, "somebody has decided upon a refused statement on the dashboard");
     }
 }
 

@@ -27,7 +27,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
-pub use admin::{AdminLoggedIn, AdminRefused, AdminTokensUnreadable};
+pub use admin::{AdminDecided, AdminLoggedIn, AdminRefused, AdminTokensUnreadable};
 pub use attribution::Attributed;
 pub use checkpoint::{CheckpointFailed, CheckpointWritten};
 pub use decision::{Decision, DecisionEnded, EstimateMet, RewriteFinished, StoreFailed, StoreWritten};

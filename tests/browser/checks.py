@@ -2,6 +2,8 @@
 
 import pathlib
 
+import approving
+
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 800}
 # How pages are looked at: by name, the theme and the size of the window.
@@ -49,6 +51,9 @@ def pages(stage):
         "record": f"/records/{record}",
         "work": "/work",
         "refusals": "/refusals?since=24h",
+        "approvals": "/approvals",
+        "approval": f"/approvals/{stage.fingerprints['said']}",
+        "approve": f"/approvals/{stage.fingerprints['waits']}",
         "search": "/search?database=shop&tool=alembic",
         "nothing": "/records/999-1",
     }
@@ -57,7 +62,8 @@ def pages(stage):
 def every_page_is_sound_in_every_look(stage, browser, quick=False, pictures=None):
     looks = {"light": LOOKS["light"]} if quick else LOOKS
     for look, (theme, size) in looks.items():
-        log_in(stage, browser, "viewer", theme=theme, **size)
+        # Who decides sees more.
+        log_in(stage, browser, "approver", theme=theme, **size)
         for name, path in pages(stage).items():
             status = browser.goto(url=stage.place + path)
             assert status == (404 if name == "nothing" else 200), f"{path}: {status}"
@@ -86,7 +92,10 @@ def pages_show_what_happened(stage, browser):
         "migration": ["COMMIT, and after it", "Locks: from the statement", "Its transaction: committed"],
         "record": ["What was sent", "Findings", "it belongs to alembic"],
         "work": ["failed", "orders_buyer_idx", "pgairlock deferred run", "pgairlock deferred drop", "It is being done now"],
-        "refusals": ["rename-column", "postgres", "1 refused statement"],
+        "refusals": ["rename-column", "drop-column", "postgres", "deployer", "refused statements"],
+        "approvals": ["waits for a person", "approved", "drop-column", "deployer, waits"],
+        "approval": ["3 of 3 left", "known by token", "unread since March", "ADD COLUMN origin"],
+        "approve": ["Why it was refused", "Nobody yet", "Who has the role approver decides here"],
         "search": ["Older ones" if "Older ones" in shown["search"] else "Decisions", "CREATE INDEX", "alembic 0002"],
     }.items():
         for each in words:
@@ -119,7 +128,7 @@ def somebody_logs_in_and_out(stage, browser):
 
 
 def a_viewer_changes_nothing(stage, browser):
-    send = "fetch('/approvals/1', {method: 'POST', body: new URLSearchParams({csrf: document.querySelector('[name=csrf]').value})}).then((a) => a.status)"
+    send = "fetch('/approvals/00000000/approve', {method: 'POST', body: new URLSearchParams({csrf: document.querySelector('[name=csrf]').value})}).then((a) => a.status)"
     log_in(stage, browser, "viewer")
     assert browser.evaluate(expression=send) == 403
     log_in(stage, browser, "approver")
@@ -142,12 +151,12 @@ def keys_alone_will_do(stage, browser):
     browser.until(expression="location.search.includes('sql=create+index')")
     browser.goto(url=f"{stage.place}/")
     seen = []
-    for _ in range(8):
+    for _ in range(9):
         browser.press(key="Tab")
         tag, text, outline, _ = browser.evaluate(expression=focused)
         assert outline != "none", f"{tag} {text} does not show that it has the focus"
         seen.append(text)
-    assert ["Skip to the content", "pgairlock", "Sessions", "Migrations", "After-commit work", "Refusals", "Search", "Log out"] == seen, seen
+    assert ["Skip to the content", "pgairlock", "Sessions", "Migrations", "After-commit work", "Refusals", "Approvals", "Search", "Log out"] == seen, seen
 
 
 def a_filter_and_the_theme_work_while_typing(stage, browser):
@@ -194,6 +203,12 @@ def no_script_is_needed(stage, browser):
 
 
 CHECKS = (
+    approving.a_click_lets_the_migration_pass_once,
+    approving.an_approval_that_expired_lets_nothing_pass,
+    approving.another_literal_or_role_is_another_statement,
+    approving.what_is_taken_back_lets_nothing_pass,
+    approving.two_persons_are_two,
+    approving.a_rolled_back_run_does_not_use_it,
     what_is_wrong_would_be_found,
     somebody_logs_in_and_out,
     a_viewer_changes_nothing,

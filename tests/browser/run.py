@@ -24,7 +24,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools")
 
 import run as tools_run  # noqa: E402
 
-QUICK = ("somebody_logs_in_and_out", "a_viewer_changes_nothing", "every_page_is_sound_in_every_look", "pages_show_what_happened")
+QUICK = (
+    "a_click_lets_the_migration_pass_once",
+    "another_literal_or_role_is_another_statement",
+    "somebody_logs_in_and_out",
+    "a_viewer_changes_nothing",
+    "every_page_is_sound_in_every_look",
+    "pages_show_what_happened",
+)
 
 
 def main():

@@ -7,18 +7,20 @@ import re
 import subprocess
 import threading
 import time
+import urllib.parse
 import urllib.request
 
 import psycopg
 
 import server
 import tools
+from approving import Deploy
 
 DATABASE = "shop"
 DEADLINE = 90  # seconds for anything that is waited for
 SHOP_ROWS = """INSERT INTO orders (customer_id, number, reference, amount, note)
     SELECT 1 + i % 100, i, 'r' || i, i, repeat('x', 40) FROM generate_series(1, 20000) i"""
-# Two tokens, and what the dashboard and the monitor need besides addresses; who waits for a lock does so until all have looked.
+# Tokens, what may be approved, and what the dashboard and the monitor need besides addresses; who waits for a lock does so until all have looked.
 CONFIG = """
 tokens = "tokens"
 [monitor]
@@ -28,6 +30,11 @@ password_file = "password"
 small_table = "64kB"
 [timeouts]
 lock_total = "1h"
+[[approval]]
+rules = ["drop-column"]
+[[approval]]
+rules = ["drop-table"]
+people = 2
 """
 
 
@@ -41,6 +48,7 @@ class Stage:
         self.tokens = {}
         self.open = contextlib.ExitStack()
         self.runs = []
+        self.fingerprints = {}
 
     def __enter__(self):
         try:
@@ -61,10 +69,10 @@ class Stage:
             connection.execute(f'CREATE DATABASE "{DATABASE}"')
         # The proxy's own directory is made by it; what its config names lies beside.
         lines = []
-        for name, role in (("vera", "viewer"), ("adam", "approver")):
+        for name, role, called in (("vera", "viewer", "viewer"), ("adam", "approver", "approver"), ("eve", "approver", "second approver")):
             made = subprocess.run([server.proxy_program(), "admin", "token", name, "--role", role], check=True, capture_output=True, text=True)
             token, *_, line = made.stdout.splitlines()
-            self.tokens[role] = token
+            self.tokens[called] = token
             lines.append(line)
         files = {"tokens": "\n".join(lines) + "\n", "password": tools.PASSWORD}
         for name, text in files.items():
@@ -88,6 +96,9 @@ class Stage:
         assert failed.code != 0 and "orders_buyer_idx" in failed.full(), failed.full()
         refused = self.apply("refused", "crm", "INSERT INTO orders (customer, note) SELECT i, repeat('x', 60) FROM generate_series(1, 20000) i")
         assert refused.code != 0 and "rename-column" in refused.full(), refused.full()
+        for name in ("waits", "said"):
+            self.fingerprints[name] = Deploy(self, name).refused()
+        self.post(f"/approvals/{self.fingerprints['said']}/approve", reason="unread since March", uses="3", expires="7d")
         self._hold_a_commit_back()
         self._wait_for_a_lock()
         self.through(name="psql").execute("SELECT 1")
@@ -139,6 +150,13 @@ class Stage:
         tool.install()
         return tool.up(tools.Endpoint(self.proxy.port, database), migrations, version)
 
+    @staticmethod
+    def run_alembic(config, url, *arguments):
+        """The real Alembic on a project of one's own."""
+        tool = tools.Alembic("psycopg")
+        tool.install()
+        return tools.run([tool.program, "-c", config, *arguments], {"MIGRATIONS_URL": url, "MIGRATIONS_TRANSACTION": "each"})
+
     def in_the_background(self, work):
         """Ends with the stage."""
         thread = threading.Thread(target=work, daemon=True)
@@ -179,6 +197,12 @@ class Stage:
             request.add_header("Authorization", f"Bearer {self.tokens['viewer']}")
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.read().decode()
+
+    def post(self, path, **form):
+        """As a program of an approver's does it."""
+        request = urllib.request.Request(self.place + path, urllib.parse.urlencode(form).encode(), {"Authorization": f"Bearer {self.tokens['approver']}"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.status == 200, answer.status
 
     def api(self, path):
         return json.loads(self._get(f"/api/v1/{path}"))

@@ -192,9 +192,14 @@ class Psql(Tool):
         return run([*command, *(part for file in files for part in ("-f", file))])
 
 
+# What would change a tool, a driver or the proxy behind our back: by its beginning, or as a whole (rake's own; `make … VERSION=15` hands it on).
+FOREIGN = ("PG", "FLYWAY_", "DATABASE_URL", "GOOSE_", "SQITCH_", "RAILS_", "DJANGO_", "LIQUIBASE_")
+OF_RAKE = {"VERSION", "STEP", "SCOPE", "VERBOSE", "DIRECTION"}
+
+
 def clean_environment():
-    """The caller's environment without what would change a tool, a driver or the proxy behind our back."""
-    return {key: value for key, value in os.environ.items() if not key.startswith(("PG", "FLYWAY_", "DATABASE_URL", "GOOSE_", "SQITCH_", "RAILS_", "DJANGO_", "LIQUIBASE_"))}
+    """The caller's environment without what is not for those that run in it."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN) and key not in OF_RAKE}
 
 
 def run(command, environment=None, cwd=None):

@@ -14,16 +14,18 @@ pub(in crate::admin) enum Here {
     Migrations,
     Work,
     Refusals,
+    Approvals,
     Search,
     Nowhere,
 }
 
 /// In this order. A page that is to be found gets a line here.
-const NAVIGATION: [(Here, &str, &str); 5] = [
+const NAVIGATION: [(Here, &str, &str); 6] = [
     (Here::Sessions, "/", "Sessions"),
     (Here::Migrations, "/migrations", "Migrations"),
     (Here::Work, "/work", "After-commit work"),
     (Here::Refusals, "/refusals", "Refusals"),
+    (Here::Approvals, "/approvals", "Approvals"),
     (Here::Search, "/search", "Search"),
 ];
 

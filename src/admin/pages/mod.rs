@@ -1,5 +1,7 @@
 //! The pages. All of them are made here, on the server; what they look like is in `assets`.
 
+mod approval;
+mod approvals;
 mod diff;
 mod drawing;
 mod layout;
@@ -17,15 +19,16 @@ use axum::extract::{DefaultBodyLimit, Extension, Query, State};
 use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use maud::{Markup, html};
 
 use super::access::Visitor;
 use super::board::Board;
-use super::{api, assets, gate, login};
+use super::{api, assets, deciding, gate, login};
 use crate::store::StoreError;
+pub(super) use approval::again as approval_again;
 pub(super) use layout::{Here, login_page};
-pub(super) use search::Asked;
+pub(super) use search::{Asked, Mark};
 
 #[cfg(test)]
 pub(super) use sessions::tests::session as a_session;
@@ -42,9 +45,13 @@ pub(super) fn routes(board: Board) -> Router {
         .route("/records/{id}", get(record::page))
         .route("/work", get(work::page))
         .route("/refusals", get(refusals::page))
+        .route("/approvals", get(approvals::page))
+        .route("/approvals/{fingerprint}", get(approval::page))
+        .route("/approvals/{fingerprint}/approve", post(deciding::approve))
+        .route("/approvals/{fingerprint}/revoke", post(deciding::revoke))
         .route("/search", get(search::page))
         .route(gate::LOGIN, get(login::page).post(login::log_in))
-        .route(gate::LOGOUT, axum::routing::post(login::log_out))
+        .route(gate::LOGOUT, post(login::log_out))
         .route("/assets/{file}", get(assets::serve))
         .nest("/api/v1", api::routes())
         .fallback(nowhere)

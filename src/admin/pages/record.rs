@@ -8,11 +8,13 @@ use super::diff::diff;
 use super::layout::Here;
 use super::{Asks, Failed, parts, shown};
 use crate::admin::board::Board;
-use crate::audit::approval::Approval;
+use crate::audit::approval::{Approval, RecordedApproval, short};
+use crate::audit::comparison::{compare, said};
 use crate::audit::event::{Committing, DeferredStep, Event, LockHeld};
 use crate::audit::line::guess;
 use crate::audit::listed::{Listed, Story};
 use crate::audit::record::{DecisionId, LockSeen, Outcome, Record, RecordedFact, RecordedFinding};
+use crate::audit::unseen::Unseen;
 
 pub(super) async fn page((State(board), Extension(visitor)): Asks, Path(id): Path<String>) -> Response {
     let made = body(&board, &id).await;
@@ -27,17 +29,22 @@ async fn body(board: &Board, id: &str) -> Result<Markup, Failed> {
 
 fn of(story: &Story) -> Markup {
     let listed = &story.listed;
-    let record = story.events.iter().find_map(|(_, _, event)| if let Event::Decision(record) = event { Some(&**record) } else { None });
+    let record = story.record();
     html! {
         h1 { "Record " (listed.id) }
         p { (parts::decision(&listed.decision)) " " (parts::standing(&listed.standing)) }
         @if let Some(record) = record {
             (about(record, listed))
+            @if let Some(approval) = &record.approval { (lifted(approval)) }
             h2 { (if record.steps.is_empty() { "What was sent, and ran as it is" } else { "What was sent (−), and what ran (+)" }) }
             (diff(&record.sql, &record.steps))
             h2 { "Findings" }
             (findings(&record.findings))
             @if !record.facts.is_empty() { (facts(record)) }
+            @if !record.former.is_empty() {
+                h2 { "What was before it" }
+                ul.plain { @for known in &record.former { li { (known) } } }
+            }
         }
         h2 { "What followed" }
         (followed(story))
@@ -57,6 +64,21 @@ fn about(record: &Record, listed: &Listed) -> Markup {
             dt { "Session" } dd {
                 a href={ "/search?session=" (record.session) } { (record.session) }
                 ", transaction " (listed.transaction) @if record.in_transaction { ", shared with other statements" }
+            }
+        }
+    }
+}
+
+/// Who let it through, or who may.
+fn lifted(approval: &RecordedApproval) -> Markup {
+    let fingerprint = short(&approval.fingerprint);
+    html! {
+        div.card {
+            @if approval.given.is_empty() {
+                p { "A person may approve exactly this statement: " a href={ "/approvals/" (fingerprint) } { "approval " (fingerprint) } "." }
+            } @else {
+                p { (approval.rules.join(", ")) " lifted, by approval " a href={ "/approvals/" (fingerprint) } { (fingerprint) } ":" }
+                ul.plain { @for given in &approval.given { li { strong { (given.by) } ": " (given.reason) " (entry " (given.id) ")" } } }
             }
         }
     }
@@ -87,7 +109,7 @@ fn millis(millis: u64) -> String {
     parts::duration(i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(1_000))
 }
 
-fn facts(record: &Record) -> Markup {
+pub(super) fn facts(record: &Record) -> Markup {
     let row = |fact: &RecordedFact| {
         html! {
             tr {
@@ -120,7 +142,11 @@ fn followed(story: &Story) -> Markup {
     html! {
         ol.story {
             @for (id, at, event) in &story.events {
-                @if let Some(words) = told(*id, event) { li { (parts::time(*at)) " " (words) } }
+                @if let Event::Outcome(ended) = event {
+                    li { (parts::time(*at)) " " (outcome(&ended.outcome, story.record())) }
+                } @else if let Some(words) = told(*id, event) {
+                    li { (parts::time(*at)) " " (words) }
+                }
             }
             @if !attributed {
                 li.soft {
@@ -136,7 +162,7 @@ fn followed(story: &Story) -> Markup {
 pub(super) fn told(id: DecisionId, event: &Event) -> Option<Markup> {
     Some(match event {
         Event::Decision(_) => html! { "It was decided upon." },
-        Event::Outcome(ended) => outcome(&ended.outcome),
+        Event::Outcome(ended) => outcome(&ended.outcome, None),
         Event::Attribution(attribution) => html! {
             "It belongs to " (attribution.migration.tool) " "
             a href={ "/migrations/" (id) } { (parts::called(attribution)) } ", direction " (attribution.migration.direction.label())
@@ -157,7 +183,10 @@ pub(super) fn told(id: DecisionId, event: &Event) -> Option<Markup> {
     })
 }
 
-fn outcome(outcome: &Outcome) -> Markup {
+/// With the record also what was said before, beside what it came to.
+fn outcome(outcome: &Outcome, record: Option<&Record>) -> Markup {
+    let compared = record.filter(|_| outcome.tag.is_some()).and_then(said);
+    let compared = compared.map(|said| compare(said, outcome.duration_micros, outcome.ran_micros).words());
     html! {
         "It ended: "
         @match (&outcome.tag, &outcome.sqlstate) {
@@ -167,9 +196,26 @@ fn outcome(outcome: &Outcome) -> Markup {
         }
         ", " (parts::duration(outcome.duration_micros)) " after the decision."
         @if let Some(ran) = outcome.ran_micros { " It ran for " (parts::duration(ran)) "." }
+        @if let Some(words) = compared { " The estimate: " (words) "." }
+        @for table in &outcome.rewritten {
+            " " (table.relation) @if table.anew { " was written anew: it has another file than before." } @else { " has the same file as before." }
+        }
+        @if let Some(record) = record { (unseen(&Unseen::of(record, outcome))) }
         @if !outcome.locks_seen.is_empty() {
             " Locks that were seen meanwhile, in " (outcome.looks) " looks:"
             ul.plain { @for lock in &outcome.locks_seen { li { (seen(lock)) } } }
+        }
+    }
+}
+
+fn unseen(unseen: &Unseen<'_>) -> Markup {
+    html! {
+        @if !unseen.locks.is_empty() || unseen.steps {
+            " Locks that were predicted, and not seen (" (unseen.looked()) "):"
+            ul.plain {
+                @for (mode, relation) in &unseen.locks { li { strong { (mode) } " on " (relation) } }
+                @if unseen.steps { li { "those of the steps" } }
+            }
         }
     }
 }

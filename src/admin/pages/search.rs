@@ -58,7 +58,7 @@ pub(in crate::admin) struct Asked {
 pub(in crate::admin) struct Mark(pub(in crate::admin) i64, pub(in crate::admin) DecisionId);
 
 impl Mark {
-    pub(super) fn read(text: &str) -> Result<Option<Self>, String> {
+    pub(in crate::admin) fn read(text: &str) -> Result<Option<Self>, String> {
         if text.is_empty() {
             return Ok(None);
         }

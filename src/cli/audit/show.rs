@@ -2,15 +2,14 @@
 
 use std::fmt::Write as _;
 
-use crate::audit::approval::{Approval, RecordedApproval, UseEnded};
+use crate::audit::approval::{Approval, RecordedApproval, UseEnded, short};
 use crate::audit::comparison::{compare, said};
 use crate::audit::event::{Attribution, Committing, DeferredStep, Event, LockHeld, Settled, Transaction};
 use crate::audit::line::{Whole, guess};
 use crate::audit::listed::Story;
 use crate::audit::record::{LockSeen, Outcome, Record, RecordedFact, RecordedFinding};
+use crate::audit::unseen::Unseen;
 use crate::cli::deferred::{one_line, utc_micros};
-use crate::policy::approval::short;
-use crate::sql::former::{Aspect, Known, Was};
 
 /// For programs.
 pub(super) fn json(story: &Story) -> Result<String, serde_json::Error> {
@@ -79,7 +78,9 @@ fn decision(record: &Record, at: i64, story: &Story, out: &mut String) {
     }
     if !record.former.is_empty() {
         *out += "\nwhat was before it:\n";
-        record.former.iter().for_each(|known| former(known, out));
+        for known in &record.former {
+            let _ = writeln!(out, "  {}", one_line(&known.to_string()));
+        }
     }
 }
 
@@ -139,18 +140,6 @@ fn fact(fact: &RecordedFact, out: &mut String) {
     let _ = writeln!(out, "  {} (oid {}, kind {}): {bytes}{rows}", one_line(&fact.relation), fact.oid, fact.kind);
 }
 
-fn former(known: &Known, out: &mut String) {
-    let of = known.part.as_ref().map(|part| format!(" of {part}")).unwrap_or_default();
-    let was = match (&known.was, known.aspect) {
-        (Was::Nothing, Aspect::NotNull) => "no",
-        (Was::Nothing, _) => "none",
-        (Was::Withheld, Aspect::Object) => "was there; its definition is not recorded",
-        (Was::Withheld, _) => "not recorded: too long, or a value that is not to be written down",
-        (Was::Text(text), _) => text,
-    };
-    let _ = writeln!(out, "  {}{}: {}", known.aspect.word(), one_line(&of), one_line(was));
-}
-
 fn outcome(outcome: &Outcome, at: i64, story: &Story, out: &mut String) {
     let what = match (&outcome.tag, &outcome.sqlstate) {
         (_, Some(sqlstate)) => format!("error {sqlstate}"),
@@ -173,10 +162,7 @@ fn outcome(outcome: &Outcome, at: i64, story: &Story, out: &mut String) {
         let how = if table.anew { "was written anew: it has another file than before" } else { "has the same file as before" };
         field(out, "measured", &format!("{} {how}; scans are not measured outside of transactions", table.relation));
     }
-    let ran = !record.in_transaction && record.decision != "refuse" && record.decision != "settle";
-    if ran {
-        locks_seen(outcome, record, out);
-    }
+    locks_seen(outcome, record, out);
 }
 
 /// What was seen, and of what was only predicted that it was not.
@@ -186,17 +172,11 @@ fn locks_seen(outcome: &Outcome, record: &Record, out: &mut String) {
         let from_to = format!("from {} to {} after the decision", micros(*first_micros), micros(*last_micros));
         field(out, "lock seen", &format!("{mode} on {relation}, in {looks} of {} looks, {from_to}", outcome.looks));
     }
-    let looked = match outcome.looks {
-        0 => "nobody looked meanwhile".to_owned(),
-        looks => format!("{looks} looks, of which none showed it"),
-    };
-    for finding in record.findings.iter().filter(|finding| record.decision != "rewrite" || finding.verdict != "enforced") {
-        let (Some(mode), Some(relation)) = (&finding.lock, &finding.relation) else { continue };
-        if !outcome.locks_seen.iter().any(|lock| lock.mode == *mode && lock.relation == *relation) {
-            field(out, "lock", &format!("{mode} on {relation}: predicted, not seen ({looked})"));
-        }
+    let unseen = Unseen::of(record, outcome);
+    for (mode, relation) in &unseen.locks {
+        field(out, "lock", &format!("{mode} on {relation}: predicted, not seen ({})", unseen.looked()));
     }
-    if outcome.looks == 0 && record.decision == "rewrite" {
+    if unseen.steps {
         field(out, "lock", "those of the steps: predicted, not seen (nobody looked meanwhile)");
     }
 }
