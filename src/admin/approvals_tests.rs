@@ -160,7 +160,10 @@ async fn a_program_approves_with_its_token() {
     lab.with_a_refusal(1).await;
     let bearer = |token: &str| format!("Authorization: Bearer {token}\r\n");
     let listed: serde_json::Value = serde_json::from_str(&lab.get("/api/v1/approvals", &bearer(&viewer)).await.body).unwrap();
-    assert_eq!((&listed["version"], &listed["requests"][0]["fingerprint"], &listed["next"]), (&1.into(), &FINGERPRINT.into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&listed["version"], &listed["requests"][0]["fingerprint"], &listed["next"]),
+        (&1.into(), &FINGERPRINT.into(), &serde_json::Value::Null)
+    );
     assert_eq!(lab.post(APPROVE, &bearer(&viewer), "reason=r").await.status, 403);
     assert_eq!(lab.post(APPROVE, &bearer(&approver), "reason=r").await.status, 303);
     assert_eq!(lab.words().await.len(), 1);

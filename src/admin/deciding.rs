@@ -96,7 +96,8 @@ impl Draft {
         let expires = if self.expires.trim().is_empty() { Ok(approval::USUAL) } else { units::duration(self.expires.trim()) };
         let expires = expires.and_then(approval::lasting).map_err(named("the time"))?;
         let uses = if self.uses.trim().is_empty() { Ok(1) } else { self.uses.trim().parse() };
-        let uses = uses.ok().filter(|uses| (1..=MOST_USES).contains(uses)).ok_or_else(|| format!("the runs are not a number from 1 to {MOST_USES}"))?;
+        let uses =
+            uses.ok().filter(|uses| (1..=MOST_USES).contains(uses)).ok_or_else(|| format!("the runs are not a number from 1 to {MOST_USES}"))?;
         Ok(Approval {
             fingerprint: fingerprint.to_owned(),
             by,

@@ -31,7 +31,9 @@ pub(super) async fn page(
     query: Result<Query<Said>, axum::extract::rejection::QueryRejection>,
 ) -> Response {
     let told = match asked(query).said.as_str() {
-        deciding::APPROVED => Some(Told::Done("Your approval stands in the log. Once enough persons have approved it, the statement passes when its migration is run again.")),
+        deciding::APPROVED => Some(Told::Done(
+            "Your approval stands in the log. Once enough persons have approved it, the statement passes when its migration is run again.",
+        )),
         deciding::REVOKED => Some(Told::Done("It is taken back, and stands in the log. What it was already used for stays as it is.")),
         _ => None,
     };
