@@ -11,12 +11,15 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use pgairlock::audit::approval::Approval;
 use pgairlock::store::{Place, Store};
 use records::{Times, fill};
 use tokio_postgres::{Client, NoTls};
 
 /// Open sessions, of which each second one has a transaction.
 const SESSIONS: usize = 200;
+/// Statements that somebody has approved.
+const APPROVED: u32 = 20;
 /// Requests of each page, one after the other.
 const REQUESTS: usize = 60;
 
@@ -28,7 +31,7 @@ async fn main() {
     let directory =
         tempfile::Builder::new().prefix("dashboard-bench").tempdir_in(std::env::var("CARGO_TARGET_DIR").unwrap_or("target".into())).unwrap();
     let place = directory.path().join("store.db");
-    let (migration, record) = filled(&place, records).await;
+    let (migration, record, approval) = filled(&place, records).await;
     println!("  the store has {} MB", std::fs::metadata(&place).unwrap().len() >> 20);
 
     let proxy = Proxy::start(directory.path(), &upstream);
@@ -42,6 +45,8 @@ async fn main() {
         ("after-commit work", "/work".into()),
         ("refusals, 24 hours", "/refusals?since=24h".into()),
         ("refusals, 30 days", "/refusals?since=30d".into()),
+        ("approvals", "/approvals".into()),
+        ("one approval", format!("/approvals/{approval}")),
         ("search, newest", "/search".into()),
         ("search, rule and role", "/search?rule=drop-column&role=team_9".into()),
         ("search, table", "/search?table=public.table_77".into()),
@@ -62,14 +67,27 @@ async fn main() {
     }
 }
 
-/// Fills the store; a migration and a record of it.
-async fn filled(place: &Path, records: usize) -> (String, String) {
+/// Fills the store; a migration, a record of it, and the fingerprint of a statement that somebody has approved.
+async fn filled(place: &Path, records: usize) -> (String, String, String) {
     let store = Store::open(&Place::File(place.to_owned())).unwrap();
     fill(&store, records).await;
     let migration = store.migrations(None, 1).await.unwrap().remove(0);
     let record = migration.attribution.decisions[0].to_string();
+    let requests = store.requests(None, APPROVED).await.unwrap();
+    for request in &requests {
+        let approval = Approval {
+            fingerprint: request.fingerprint.clone(),
+            by: "adam".into(),
+            known_by: "token".into(),
+            reason: "unread since March".into(),
+            expires_unix_micros: i64::MAX,
+            uses: 3,
+        };
+        store.approve(approval).await.unwrap();
+    }
+    let approval = requests[0].fingerprint.clone();
     store.close().await.unwrap();
-    (migration.id.to_string(), record)
+    (migration.id.to_string(), record, approval)
 }
 
 struct Proxy {

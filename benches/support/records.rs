@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use pgairlock::audit::approval::RecordedApproval;
 use pgairlock::audit::event::{Attribution, Direction, Event, Migration};
 use pgairlock::audit::record::{DecisionId, Outcome, Record, RecordedFact, RecordedFinding};
 use pgairlock::store::Store;
@@ -45,6 +46,15 @@ pub const TABLES: usize = 5_000;
 /// So many roles.
 pub const ROLES: usize = 40;
 
+/// Every so manieth is refused, and may be approved.
+const APPROVABLE: usize = 8;
+
+/// Of the statement of that number.
+fn fingerprint(number: usize) -> String {
+    // Mixed, so that they do not come in order.
+    format!("{:016x}{number:048x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
 /// A decision.
 pub fn record(number: usize) -> Record {
     let table = format!("public.table_{}", number % TABLES);
@@ -78,7 +88,13 @@ pub fn record(number: usize) -> Record {
         former: vec![],
         tool_guess: None,
         server_version: 150_000,
-        approval: None,
+        approval: (number % APPROVABLE == APPROVABLE - 1).then(|| RecordedApproval {
+            fingerprint: fingerprint(number),
+            rules: vec!["drop-table".into()],
+            people: 1,
+            given: Vec::new(),
+            used: None,
+        }),
         tls: None,
         mark: None,
     }

@@ -24,7 +24,7 @@ impl Lab {
     async fn behind_a_proxy() -> Self {
         Self::with(DashboardSettings {
             identity_header: Some("x-forwarded-user".into()),
-            trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()],
+            trusted_proxies: vec![crate::config::network::Network::read("127.0.0.1").unwrap()],
             users: vec![AdminUser { who: Who::Name("*".into()), role: Role::Approver }],
             ..DashboardSettings::default()
         })

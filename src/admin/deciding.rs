@@ -1,6 +1,7 @@
 //! What an approver says on the dashboard: read from his form, and written to the log under the name that he is known by.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Path, State};
@@ -32,7 +33,7 @@ pub(super) struct Draft {
     pub(super) seen: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct Back {
     word: String,
     #[serde(default)]
@@ -142,15 +143,17 @@ pub(super) async fn approve(
     Path(fingerprint): Path<String>,
     Posted { by, form }: Posted<Draft>,
 ) -> Response {
-    match write_approval(&board, &fingerprint, &by, &form).await {
-        Ok(id) => done(APPROVED, &fingerprint, id, &by, &peer),
+    let work = {
+        let (board, fingerprint, by, form) = (board.clone(), fingerprint.clone(), by.clone(), form.clone());
+        async move { Ok(tell(APPROVED, &fingerprint, write_approval(&board, &fingerprint, &by, &form).await?, &by, &peer)) }
+    };
+    match by_turn(&board, work).await {
+        Ok(()) => see_other(&format!("/approvals/{fingerprint}?said={APPROVED}")),
         Err(wrong) => approval_again(&board, &by, &fingerprint, &form, &wrong).await,
     }
 }
 
 async fn write_approval(board: &Board, fingerprint: &str, by: &Visitor, draft: &Draft) -> Result<DecisionId, Wrong> {
-    // One after the other: two clicks are one approval.
-    let _turn = board.deciding.lock().await;
     let request = request(board, fingerprint).await.map_err(Wrong::Page)?;
     let approval = draft.approval(&request.fingerprint, by, now()).map_err(Wrong::Form)?;
     // A program that sends a token need not have seen a page.
@@ -167,28 +170,42 @@ pub(super) async fn revoke(
     Path(fingerprint): Path<String>,
     Posted { by, form }: Posted<Back>,
 ) -> Response {
-    match write_revocation(&board, &fingerprint, &by, &form).await {
-        Ok(id) => done(REVOKED, &fingerprint, id, &by, &peer),
+    let work = {
+        let (board, fingerprint, by) = (board.clone(), fingerprint.clone(), by.clone());
+        async move { Ok(tell(REVOKED, &fingerprint, write_revocation(&board, &fingerprint, &by, &form).await?, &by, &peer)) }
+    };
+    match by_turn(&board, work).await {
+        Ok(()) => see_other(&format!("/approvals/{fingerprint}?said={REVOKED}")),
         Err(wrong) => approval_again(&board, &by, &fingerprint, &Draft::default(), &wrong).await,
     }
 }
 
 async fn write_revocation(board: &Board, fingerprint: &str, by: &Visitor, back: &Back) -> Result<DecisionId, Wrong> {
-    let _turn = board.deciding.lock().await;
     let request = request(board, fingerprint).await.map_err(Wrong::Page)?;
-    let (by, _) = signer(by).map_err(Wrong::Form)?;
+    let (by, known_by) = signer(by).map_err(Wrong::Form)?;
     let reason = approval::reason(&back.reason).map_err(|why| Wrong::Form(format!("the reason {why}")))?;
     let word = request.words.iter().find(|word| word.id.to_string() == back.word);
     let word = word.ok_or_else(|| Wrong::Form("that is no approval of this statement".into()))?;
     if word.revoked {
         return Err(Wrong::Meanwhile);
     }
-    Ok(board.store.revoke(Revocation { approval: word.id, by, reason }).await?)
+    Ok(board.store.revoke(Revocation { approval: word.id, by, known_by: known_by.to_owned(), reason }).await?)
 }
 
-fn done(what: &'static str, fingerprint: &str, entry: DecisionId, by: &Visitor, peer: &Peer) -> Response {
+/// One after the other: two clicks are one approval. What is begun comes to its end before the next, also when the browser has gone, or the page takes
+/// longer than anybody waits.
+async fn by_turn(board: &Board, work: impl Future<Output = Result<(), Wrong>> + Send + 'static) -> Result<(), Wrong> {
+    let turn = Arc::clone(&board.deciding).lock_owned().await;
+    let ended = tokio::spawn(async move {
+        let ended = work.await;
+        drop(turn);
+        ended
+    });
+    ended.await.unwrap_or_else(|_| Err(Wrong::Form("it ended unexpectedly; look at this page again".into())))
+}
+
+fn tell(what: &'static str, fingerprint: &str, entry: DecisionId, by: &Visitor, peer: &Peer) {
     AdminDecided { what, fingerprint, entry, name: by.name.as_deref().unwrap_or_default(), client: peer.address }.emit();
-    see_other(&format!("/approvals/{fingerprint}?said={what}"))
 }
 
 #[cfg(test)]

@@ -114,6 +114,10 @@ pub(super) fn turn_away(board: &Board, peer: &Peer, path: &str, asks_for: &str, 
             AdminRefused { why: "no-role", path, client: peer.address }.emit();
             Told::new(StatusCode::FORBIDDEN, "You are known, but have no role here", &no_role)
         }
+        Refused::WrongName => {
+            AdminRefused { why: "wrong-name", path, client: peer.address }.emit();
+            Told::new(StatusCode::UNAUTHORIZED, "The proxy says something that is no name", "Its header must come once, with 1 to 200 bytes of text.")
+        }
         Refused::WrongHost => {
             AdminRefused { why: "wrong-host", path, client: peer.address }.emit();
             Told::new(StatusCode::FORBIDDEN, "Not under this name", "Without a login the dashboard is shown as localhost or by the address only.")

@@ -30,8 +30,8 @@ use crate::store::Store;
 use crate::telemetry::{AdminTokensUnreadable, Event, Metrics, Scraped};
 pub use access::tokens;
 pub use board::{Board, Sessions};
+use listen::Doors;
 pub use listen::Tls;
-use listen::{Doors, Peer};
 
 /// A probe waits this long for the store; shorter than the probes of usual orchestrators would be strict.
 const READY_DEADLINE: Duration = Duration::from_secs(1);
@@ -49,9 +49,6 @@ pub enum AdminError {
         /// Why.
         source: io::Error,
     },
-    /// The open socket failed.
-    #[error("admin HTTP: {0}")]
-    Serve(io::Error),
     /// Nobody could be told from anybody.
     #[error("{0}")]
     Access(String),
@@ -127,10 +124,7 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, AdminError> {
 }
 
 /// Serves until dropped.
-///
-/// # Errors
-/// When the socket fails.
-pub async fn serve(listener: TcpListener, tls: Tls, state: AdminState) -> Result<(), AdminError> {
+pub async fn serve(listener: TcpListener, tls: Tls, state: AdminState) {
     let store = Failing::default();
     let upkeep = keep_up(state.clone(), store.clone());
     let board = state.board.clone();
@@ -140,11 +134,11 @@ pub async fn serve(listener: TcpListener, tls: Tls, state: AdminState) -> Result
         None => probes,
         Some(board) => probes.merge(pages::routes(board.clone())),
     };
-    let doors = Doors::open(listener, tls).map_err(AdminError::Serve)?;
+    let doors = Doors::open(listener, tls);
     tokio::select! {
-        served = axum::serve(doors, routes.into_make_service_with_connect_info::<Peer>()) => served.map_err(AdminError::Serve),
-        () = upkeep => Ok(()),
-        () = keep_tokens(board) => Ok(()),
+        () = doors.serve(routes) => {}
+        () = upkeep => {}
+        () = keep_tokens(board) => {}
     }
 }
 

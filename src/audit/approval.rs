@@ -91,6 +91,9 @@ pub struct Revocation {
     pub approval: DecisionId,
     /// Who.
     pub by: String,
+    /// How that is known, as [`Approval::known_by`].
+    #[serde(default)]
+    pub known_by: String,
     /// Why.
     pub reason: String,
 }
@@ -180,6 +183,19 @@ pub struct Word {
     pub taken: i64,
     /// It was taken back.
     pub revoked: bool,
+    /// By whom and why, as far as the log goes back.
+    pub taken_back: Option<TakenBack>,
+}
+
+/// Who took a word back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TakenBack {
+    /// Who.
+    pub by: String,
+    /// How that is known, as [`Approval::known_by`].
+    pub known_by: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// What a word is worth.
@@ -278,6 +294,12 @@ impl<'a> Listing<'a> {
     }
 }
 
+/// A name that differs by its case alone is the same person's: many a login does not tell them apart.
+#[must_use]
+pub fn same_person(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
 /// So many words of different persons that are in force, those first that end first; fewer where there are no more.
 #[must_use]
 pub fn choose(words: &[Word], people: usize, now_unix_micros: i64) -> Vec<&Word> {
@@ -285,7 +307,7 @@ pub fn choose(words: &[Word], people: usize, now_unix_micros: i64) -> Vec<&Word>
     in_force.sort_by_key(|word| (word.expires_unix_micros, word.id));
     let mut chosen: Vec<&Word> = Vec::new();
     for word in in_force {
-        if chosen.len() < people && !chosen.iter().any(|other| other.by == word.by) {
+        if chosen.len() < people && !chosen.iter().any(|other| same_person(&other.by, &word.by)) {
             chosen.push(word);
         }
     }
@@ -308,6 +330,7 @@ mod tests {
             left: 1,
             taken: 0,
             revoked: false,
+            taken_back: None,
         }
     }
 

@@ -110,7 +110,7 @@ async fn revoke(store: &Store, request: &Request, by: &str, reason: &str) -> Res
         return Err(Ended(FAILURE, format!("nothing is in force for {}", short(&request.fingerprint))));
     }
     for word in in_force {
-        store.revoke(Revocation { approval: word.id, by: by.to_owned(), reason: reason.to_owned() }).await?;
+        store.revoke(Revocation { approval: word.id, by: by.to_owned(), known_by: "command".into(), reason: reason.to_owned() }).await?;
         say(&format!("taken back: what {} said (entry {})\n", word.by, word.id));
     }
     Ok(SUCCESS)
@@ -158,7 +158,10 @@ fn text(requests: &[Request], now: i64) -> String {
 
 fn told(word: &Word, now: i64) -> String {
     let state = match word.worth(now) {
-        Worth::Revoked => "taken back".to_owned(),
+        Worth::Revoked => match &word.taken_back {
+            Some(back) => format!("taken back by {}: {}", one_line(&back.by), one_line(&back.reason)),
+            None => "taken back".to_owned(),
+        },
         Worth::Used => "used".to_owned(),
         Worth::Taken => "taken by a transaction that has not ended".to_owned(),
         Worth::Expired => format!("expired {}", utc(word.expires_unix_micros)),

@@ -161,7 +161,8 @@ pub(super) struct Admin {
     pub(super) dashboard: Maybe<Dashboard>,
     pub(super) tokens: Maybe<PathBuf>,
     pub(super) identity_header: Maybe<String>,
-    pub(super) trusted_proxies: Maybe<Vec<Spanned<String>>>,
+    pub(super) trusted_proxies: Maybe<Vec<NetworkText>>,
+    pub(super) url: Maybe<String>,
     pub(super) tls: Maybe<AdminTls>,
     pub(super) user: Maybe<Vec<Spanned<AdminUser>>>,
 }

@@ -528,9 +528,17 @@ fn the_dashboard_is_not_served_to_everybody_by_mistake() {
         ("[admin]\naddress = \"10.0.0.1:9187\"\ndashboard = \"on\"", "is reached from other machines"),
         ("[admin]\nidentity_header = \"X-User\"", "from whom it is believed"),
         ("[admin]\ntrusted_proxies = [\"10.0.0.5/32\"]", "Name the header"),
+        (
+            "[admin]\nidentity_header = \"X-User\"\ntrusted_proxies = [\"10.0.0.5/32\"]\n[[admin.user]]\nname = \"a\"\nrole = \"viewer\"\n\
+             [[admin.user]]\nname = \"a\"\nrole = \"approver\"",
+            "stands here twice",
+        ),
+        ("[admin]\nurl = \"pgairlock.example.com\"", "is not where a browser finds the dashboard"),
+        ("[admin]\nurl = \"https:///approvals\"", "is not where a browser finds"),
+        ("[admin]\nurl = \"https://gate.example/?x\"", "is not where a browser finds"),
         ("[admin]\nidentity_header = \"a b\"\ntrusted_proxies = [\"10.0.0.5/32\"]", "is no name of a header"),
         ("[admin]\nidentity_header = \"Cookie\"\ntrusted_proxies = [\"10.0.0.5/32\"]", "is no name of a header"),
-        ("[admin]\nidentity_header = \"X-User\"\ntrusted_proxies = [\"gate\"]", "is no network"),
+        ("[admin]\nidentity_header = \"X-User\"\ntrusted_proxies = [\"gate\"]", "is no range of addresses"),
         ("[admin.tls]\nkey = \"k\"", "[admin.tls] needs \"certificate\""),
         ("[[admin.user]]\nname = \"a\"\nrole = \"viewer\"", "nobody says names here"),
         ("[[admin.user]]\nsubject = \"CN=a\"\nrole = \"viewer\"", "nobody is asked for a certificate"),

@@ -56,6 +56,7 @@ pub(super) fn settings(written: File, context: &Context<'_>, problems: &mut Prob
     let timeouts = timeouts(table(written.timeouts, "timeouts", problems), problems);
     let (store, audit) = store(written_store, context, problems);
     let (admin, dashboard) = admin::admin(table(written.admin, "admin", problems), context, problems);
+    let policy = PolicySettings { dashboard: dashboard.url.clone(), ..policy };
     let collector = collector::read(table(written.telemetry, "telemetry", problems), problems);
     let monitor = monitor(written.monitor, context, problems);
     let webhooks = webhook::all(sections(written.webhook, "webhook", problems), context, problems);

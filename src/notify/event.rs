@@ -189,6 +189,8 @@ pub struct ApprovalWanted {
     pub sql: String,
     /// What a person does to approve.
     pub approve: String,
+    /// Its page, where there is one.
+    pub page: Option<String>,
     /// The statement waits for it; otherwise the migration is to be run again.
     pub waits: bool,
 }

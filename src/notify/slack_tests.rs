@@ -86,6 +86,7 @@ fn nothing_of_others_mentions_or_links_or_ends_its_code() {
         who,
         sql: hostile.into(),
         approve: hostile.into(),
+        page: Some(hostile.into()),
         waits: true,
     }));
     for event in all {

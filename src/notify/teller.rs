@@ -19,6 +19,8 @@ pub struct Teller {
     bursts: Bursts,
     /// When it was told last that somebody wants an approval, by its fingerprint.
     wanted: HashMap<String, Instant>,
+    /// Where the dashboard is, if anywhere.
+    dashboard: Option<String>,
 }
 
 /// A migration that is run again and again wants the same approval each time.
@@ -43,6 +45,17 @@ pub fn failed_promise(entry: &Logged) -> Option<i64> {
 }
 
 impl Teller {
+    /// Of nothing yet; what it tells leads to the dashboard there.
+    #[must_use]
+    pub fn of(dashboard: Option<String>) -> Self {
+        Self { dashboard, ..Self::default() }
+    }
+
+    /// From now on it leads there.
+    pub fn lead_to(&mut self, dashboard: Option<String>) {
+        self.dashboard = dashboard;
+    }
+
     /// The next entry of the log, and what is to be told because of it.
     pub fn read(&mut self, id: DecisionId, at_unix_micros: i64, entry: &Logged, beside: Beside, now: Instant) -> Vec<Notification> {
         let mut told = self.runs.read(id, at_unix_micros, entry, now);
@@ -50,7 +63,7 @@ impl Teller {
             && let Some(approval) = record.approval.as_ref().filter(|approval| approval.used.is_none())
             && self.is_news(&approval.fingerprint, now)
         {
-            let event = Event::ApprovalWanted(approval_wanted(record, approval));
+            let event = Event::ApprovalWanted(approval_wanted(record, approval, self.dashboard.as_deref()));
             told.push(Notification { id: format!("{id}:approval_wanted"), at_unix_micros, event });
         }
         match entry {
@@ -99,10 +112,11 @@ impl Teller {
     }
 }
 
-fn approval_wanted(record: &Record, approval: &RecordedApproval) -> ApprovalWanted {
+fn approval_wanted(record: &Record, approval: &RecordedApproval, dashboard: Option<&str>) -> ApprovalWanted {
     let lifted = |finding: &&RecordedFinding| finding.verdict == "enforced" && approval.rules.contains(&finding.rule);
     let findings: Vec<&RecordedFinding> = record.findings.iter().filter(lifted).collect();
     let shown = short(&approval.fingerprint).to_owned();
+    let page = dashboard.map(|url| format!("{url}/approvals/{shown}"));
     let persons = if approval.people > 1 { format!(" ({} persons)", approval.people) } else { String::new() };
     ApprovalWanted {
         rules: approval.rules.clone(),
@@ -110,7 +124,8 @@ fn approval_wanted(record: &Record, approval: &RecordedApproval) -> ApprovalWant
         message: findings.iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; "),
         who: who(record),
         sql: record.sql.clone(),
-        approve: format!("pgairlock approve {shown} --reason …{persons}"),
+        approve: format!("{}pgairlock approve {shown} --reason …{persons}", page.as_ref().map(|page| format!("{page} or ")).unwrap_or_default()),
+        page,
         waits: record.decision == "await",
         request: shown,
     }

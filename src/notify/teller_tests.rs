@@ -82,4 +82,9 @@ fn an_approval_that_is_wanted_is_told_once_in_a_while() {
     assert_eq!(told(2, None, 599), None);
     assert!(told(3, None, 601).is_some());
     assert_eq!(told(4, Some(id(3)), 2_000), None, "it has one");
+    let mut teller = Teller::of(Some("https://gate.example".into()));
+    let told = teller.read(id(5), 5, &wanting(None), Beside::default(), now);
+    let wanted = told.into_iter().find_map(|told| if let Event::ApprovalWanted(wanted) = told.event { Some(wanted) } else { None }).unwrap();
+    assert_eq!(wanted.page.as_deref(), Some("https://gate.example/approvals/3f9a2c81d04b"));
+    assert!(wanted.approve.starts_with("https://gate.example/approvals/3f9a2c81d04b or pgairlock approve"), "{}", wanted.approve);
 }

@@ -19,7 +19,7 @@ use super::settings::Approvable;
 /// Stands at the front of what is hashed, so that no other hash of ours can be taken for a fingerprint.
 const DOMAIN: &str = "pgairlock approval 1";
 /// So many digits of a fingerprint are shown: enough to find it among those that wait. What is compared is all of it.
-pub const SHOWN: usize = 12;
+const SHOWN: usize = 12;
 
 /// A refusal that persons may lift.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Wanted {
     pub people: u32,
     /// How long the statement may wait for them, in milliseconds.
     pub wait_ms: u64,
+    /// Its page, where there is one.
+    pub page: Option<String>,
 }
 
 /// What persons have lifted for one statement.
@@ -48,6 +50,13 @@ impl Wanted {
     #[must_use]
     pub fn short(&self) -> &str {
         short(&self.fingerprint)
+    }
+
+    /// Where, or with what, a person approves it: `on https://…`, `with: pgairlock approve …`.
+    #[must_use]
+    pub fn how(&self) -> String {
+        let command = format!("pgairlock approve {} --reason \"…\"", self.short());
+        self.page.as_ref().map_or_else(|| format!("with: {command}"), |page| format!("on {page} (or with: {command})"))
     }
 }
 
@@ -92,8 +101,10 @@ pub(super) fn wanted(script: &Script, facts: &Facts, situation: &Situation<'_>, 
             return None;
         }
         let terms: Vec<&Approvable> = lifted.iter().filter_map(|found| terms(found, situation)).collect();
+        let fingerprint = fingerprint(script, facts, situation, system);
         Some(Wanted {
-            fingerprint: fingerprint(script, facts, situation, system),
+            page: situation.settings.dashboard.as_ref().map(|url| format!("{url}/approvals/{}", short(&fingerprint))),
+            fingerprint,
             rules: lifted.iter().map(|found| found.finding.rule.0.to_owned()).collect::<BTreeSet<_>>().into_iter().collect(),
             people: terms.iter().map(|terms| terms.people).max().unwrap_or(1),
             wait_ms: terms.iter().map(|terms| terms.wait_ms).min().unwrap_or(0),

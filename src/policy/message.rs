@@ -189,8 +189,8 @@ pub(super) fn approved(finding: &Finding, told: &str) -> Notice {
 
 /// A refusal, and how persons let exactly this statement through.
 pub(super) fn may_be_approved(refusal: &str, wanted: &Wanted) -> String {
-    let who = if wanted.people > 1 { format!("{} persons, each with:", wanted.people) } else { "somebody with:".to_owned() };
-    format!("{refusal} Or have exactly this statement approved, by {who} pgairlock approve {} --reason \"…\"; then run it again.", wanted.short())
+    let who = if wanted.people > 1 { format!("{} persons, each", wanted.people) } else { "somebody".to_owned() };
+    format!("{refusal} Or have exactly this statement approved, by {who} {}; then run it again.", wanted.how())
 }
 
 /// The NOTICE of a directive that lifts nothing.

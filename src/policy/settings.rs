@@ -31,6 +31,8 @@ pub struct PolicySettings {
     pub directives: Vec<Grant>,
     /// Refusals that a person may lift. Default none.
     pub approvals: Vec<Approvable>,
+    /// Where approvers find the dashboard, without a `/` at its end. Default nowhere.
+    pub dashboard: Option<String>,
     /// What becomes of values in what is recorded. Default they stay.
     pub literals: Literals,
     /// Which statements are recorded. Default DDL.
@@ -140,6 +142,7 @@ impl Default for PolicySettings {
             directives: Vec::new(),
             protected: Vec::new(),
             approvals: Vec::new(),
+            dashboard: None,
             literals: Literals::Keep,
             recorded: Recorded::Ddl,
         }

@@ -15,6 +15,8 @@ use crate::sql::redact::redact;
 
 /// Beyond this a statement that has ended is not kept for who may look.
 const KEPT: usize = 16 << 10;
+/// So many bytes of a statement are shown.
+const SHOWN: usize = 4 << 10;
 
 /// All of them.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +49,8 @@ pub(super) struct Seat {
     place: Arc<Place>,
     /// What was told last; compared without a lock.
     told: Activity,
+    /// The statement before, when nothing runs.
+    last: Option<Arc<str>>,
     live: Live,
 }
 
@@ -58,14 +62,14 @@ impl Live {
         let place = Arc::new(Place { identity: identity.clone(), upstream: upstream.to_owned(), pid, since, now });
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         lock(&self.places).insert(number, Arc::clone(&place));
-        Seat { number, place, told: Activity::default(), live: self.clone() }
+        Seat { number, place, told: Activity::default(), last: None, live: self.clone() }
     }
 
-    /// All, those that have been there longest first. Of their statements as much as the log would have.
-    pub(super) fn all(&self, literals: Literals) -> Vec<LiveSession> {
+    /// All, those that have been there longest first. Of their statements no values: most of them stand in no log.
+    pub(super) fn all(&self) -> Vec<LiveSession> {
         let mut places: Vec<(u64, Arc<Place>)> = lock(&self.places).iter().map(|(number, place)| (*number, Arc::clone(place))).collect();
         places.sort_by_key(|(number, _)| *number);
-        places.iter().map(|(_, place)| place.shown(literals)).collect()
+        places.iter().map(|(_, place)| place.shown()).collect()
     }
 }
 
@@ -92,10 +96,13 @@ impl Seat {
     }
 
     /// A session that does nothing is known by what it did last.
-    fn with_last_statement(&self, mut activity: Activity) -> Activity {
+    fn with_last_statement(&mut self, mut activity: Activity) -> Activity {
+        if let Some(text) = activity.statement.as_ref().filter(|text| !self.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, text))) {
+            self.last = Some(Arc::clone(text)).filter(|text| text.len() <= KEPT);
+        }
         let is_idle = matches!(activity.state, State::Idle | State::IdleInTransaction | State::FailedTransaction);
         if is_idle && activity.statement.is_none() {
-            activity.statement = self.told.statement.clone().filter(|text| text.len() <= KEPT);
+            activity.statement.clone_from(&self.last);
         }
         activity
     }
@@ -108,7 +115,7 @@ impl Drop for Seat {
 }
 
 impl Place {
-    fn shown(&self, literals: Literals) -> LiveSession {
+    fn shown(&self) -> LiveSession {
         let Now { activity, since, tool } = lock(&self.now).clone();
         let Identity { id, listener, client, principal, mode, .. } = &self.identity;
         let family = summary::family(principal.application_name.as_deref());
@@ -132,7 +139,7 @@ impl Place {
             state: if *mode == Mode::Off { "not looked at" } else { activity.state.label() },
             state_since_unix_micros: since,
             is_idle: *mode != Mode::Off && activity.state == State::Idle,
-            statement: activity.statement.map(|text| redact(&text, literals)),
+            statement: activity.statement.map(|text| without_values(&text)),
             waits: activity.waits.map(waiting),
         }
     }
@@ -148,7 +155,7 @@ fn waiting(waits: Waits) -> Waiting {
         Waits::Store => Waiting { what: "store", ..Waiting::default() },
         Waits::Work(step) => Waiting {
             what: "work",
-            step: step.sql,
+            step: step.sql.map(|sql| without_values(&sql)),
             done: Some(step.done),
             of: Some(step.of),
             seen: step.seen,
@@ -157,6 +164,12 @@ fn waiting(waits: Waits) -> Waiting {
             ..Waiting::default()
         },
     }
+}
+
+/// Its beginning: it is made anew for each who looks.
+fn without_values(sql: &str) -> String {
+    let end = sql.char_indices().map(|(at, _)| at).chain([sql.len()]).take_while(|at| *at <= SHOWN).last().unwrap_or_default();
+    redact(sql.get(..end).unwrap_or_default(), Literals::Redact)
 }
 
 fn same(one: Option<&Arc<str>>, another: Option<&Arc<str>>) -> bool {
@@ -207,16 +220,16 @@ mod tests {
     fn a_session_is_seen_from_its_first_moment_to_its_last() {
         let live = Live::default();
         let mut seat = live.join(&identity(Mode::Enforce), "main", 7);
-        let seen = |live: &Live| live.all(Literals::Keep).into_iter().map(|one| (one.state, one.statement)).collect::<Vec<_>>();
+        let seen = |live: &Live| live.all().into_iter().map(|one| (one.state, one.statement)).collect::<Vec<_>>();
         assert_eq!(seen(&live), [("idle", None)]);
         seat.note(activity(State::Running, "CREATE ROLE a PASSWORD 'secret'"));
         assert_eq!(seen(&live), [("running", Some("CREATE ROLE a PASSWORD '***'".into()))]);
         seat.note(activity(State::IdleInTransaction, ""));
         assert_eq!(seen(&live), [("idle in transaction", Some("CREATE ROLE a PASSWORD '***'".into()))], "its last statement");
-        let told = live.all(Literals::Redact).remove(0);
+        let told = live.all().remove(0);
         assert_eq!((told.tool.as_deref(), told.mode, told.server_pid, told.is_idle), (Some("Flyway"), "enforce", 7, false));
         seat.is_of("sqitch");
-        assert_eq!(live.all(Literals::Keep)[0].tool.as_deref(), Some("sqitch"));
+        assert_eq!(live.all()[0].tool.as_deref(), Some("sqitch"));
         drop(seat);
         assert!(seen(&live).is_empty());
     }
@@ -226,23 +239,23 @@ mod tests {
         let live = Live::default();
         let mut seat = live.join(&identity(Mode::Enforce), "main", 7);
         seat.note(activity(State::Running, &format!("SELECT {}", "1 + ".repeat(KEPT))));
-        assert!(live.all(Literals::Keep)[0].statement.is_some());
+        assert!(live.all()[0].statement.is_some());
         seat.note(activity(State::Idle, ""));
-        assert!(live.all(Literals::Keep)[0].statement.is_none());
+        assert!(live.all()[0].statement.is_none());
     }
 
     #[test]
     fn since_when_is_told_anew_with_another_state_only() {
         let live = Live::default();
         let mut seat = live.join(&identity(Mode::Off), "main", 7);
-        assert_eq!(live.all(Literals::Keep)[0].state, "not looked at");
+        assert_eq!(live.all()[0].state, "not looked at");
         let text: Arc<str> = Arc::from("ALTER TABLE t ADD a int");
         let tries = |tries| Waits::Lock { on: "t".into(), mode: "AccessExclusive".into(), tries, in_the_way: None };
         let at = |number| Activity { state: State::Waiting, statement: Some(Arc::clone(&text)), waits: Some(tries(number)) };
         seat.note(at(1));
-        let since = live.all(Literals::Keep)[0].state_since_unix_micros;
+        let since = live.all()[0].state_since_unix_micros;
         seat.note(at(2));
-        let told = live.all(Literals::Keep).remove(0);
+        let told = live.all().remove(0);
         assert_eq!((told.state_since_unix_micros, told.waits.unwrap().tries), (since, Some(2)));
     }
 }

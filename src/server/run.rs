@@ -105,7 +105,7 @@ pub async fn run(
     let (readiness, failing) = (Readiness::default(), admin::Failing::default());
     let sessions_now = Live::default();
     let (draining, settings_source) = (watch::Sender::new(Drain::No), watch::Sender::new(Arc::new(settings.clone())));
-    let board = board(&settings, &store, &sessions_now, settings_source.subscribe())?;
+    let board = board(&settings, &store, &sessions_now)?;
     let admin_tls = watch::Sender::new(admin_acceptor(&settings)?);
     let admin = admin::bind(settings.admin).await?;
     register(&settings);
@@ -201,8 +201,8 @@ fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or_default()
 }
 
-fn admin_ended(ended: Result<Result<(), AdminError>, tokio::task::JoinError>) -> ServeError {
-    let why = ended.map_or_else(|error| error.to_string(), |served| served.err().map_or_else(|| "it ended".to_owned(), |error| error.to_string()));
+fn admin_ended(ended: Result<(), tokio::task::JoinError>) -> ServeError {
+    let why = ended.map_or_else(|error| error.to_string(), |()| "it ended".to_owned());
     tracing::error!(event = "admin_failed", error = why, "admin HTTP ended; draining");
     ServeError::AdminEnded(why)
 }
@@ -266,7 +266,7 @@ struct Certificates<'a> {
     admin: &'a watch::Sender<Option<Arc<Acceptor>>>,
 }
 
-/// The certificate of admin HTTP, where it has one.
+/// The certificate of admin HTTP, where it has one. Read anew at a reload, from the files that were named at the start: who may do what is of then, too.
 fn admin_acceptor(settings: &Settings) -> Result<Option<Arc<Acceptor>>, ServeError> {
     let Some(tls) = &settings.dashboard.tls else { return Ok(None) };
     let acceptor = Acceptor::for_browsers(&tls.identity);
@@ -274,15 +274,12 @@ fn admin_acceptor(settings: &Settings) -> Result<Option<Arc<Acceptor>>, ServeErr
 }
 
 /// The dashboard, if there is to be one.
-fn board(settings: &Settings, store: &Store, live: &Live, now: watch::Receiver<Arc<Settings>>) -> Result<Option<Board>, ServeError> {
+fn board(settings: &Settings, store: &Store, live: &Live) -> Result<Option<Board>, ServeError> {
     if settings.dashboard.shown == Dashboard::Off {
         return Ok(None);
     }
     let live = live.clone();
-    let sessions = Arc::new(move || {
-        let literals = now.borrow().policy.literals;
-        live.all(literals)
-    });
+    let sessions = Arc::new(move || live.all());
     let rules = serde_json::to_string_pretty(&crate::rules::listing::All::default()).unwrap_or_default();
     let board = Board::new(settings.dashboard.clone(), sessions, store.apart()?, rules.into());
     Ok(Some(board.map_err(AdminError::Access)?))
@@ -301,7 +298,7 @@ fn reload_settings(
     };
     let usable = webhook::check(&settings.webhooks).map_err(ServeError::from);
     let renewed: Result<Vec<Front>, ServeError> = usable.and_then(|()| settings.listeners.iter().map(front).collect());
-    match renewed.and_then(|renewed| Ok((renewed, admin_acceptor(&settings)?))) {
+    match renewed.and_then(|renewed| Ok((renewed, admin_acceptor(started)?))) {
         Ok((renewed, admin)) => {
             shown.admin.send_replace(admin);
             for sender in shown.fronts {

@@ -143,6 +143,7 @@ impl Session {
             }
             Work::Recording(..) => State::Recording,
             Work::Approving(_) if self.waits_for_persons() => State::AwaitingApproval,
+            Work::Trying(trying) if !trying.is_in_the_queue() => State::Running,
             Work::Polling(_) | Work::Trying(_) => State::Waiting,
             Work::Running(_) => State::Rewriting,
             Work::Committing(committing) if committing.waits_for_store() => State::Recording,
@@ -186,7 +187,7 @@ impl Session {
             Work::Recording(..) => Some(Waits::Store),
             Work::Polling(_) => Some(Waits::AdvisoryLock),
             Work::Approving(_) if self.waits_for_persons() => Some(Waits::Approval),
-            Work::Trying(trying) => Some(lock(trying)),
+            Work::Trying(trying) if trying.is_in_the_queue() => Some(lock(trying)),
             Work::Running(rewriting) => Some(step(Some(&rewriting.runner), rewriting.form.then.len(), &rewriting.ticks.looks)),
             Work::Committing(committing) if committing.waits_for_store() => Some(Waits::Store),
             Work::Committing(committing) if committing.is_working() => Some(held_back(committing)),

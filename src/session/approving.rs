@@ -266,7 +266,6 @@ fn tell_end(wait: &Wait, tag: Option<&str>, sqlstate: Option<&str>, now: Instant
 fn waits(wanted: &Wanted, waited: Duration) -> Notice {
     let who = if wanted.people > 1 { format!("the approval of {} persons", wanted.people) } else { "an approval".to_owned() };
     let left = Duration::from_millis(wanted.wait_ms).saturating_sub(waited).as_secs();
-    let message =
-        format!("pgairlock: waiting for {who}, for {left} s more: pgairlock approve {} --reason \"…\" (nothing is locked meanwhile)", wanted.short());
+    let message = format!("pgairlock: waiting for {who}, for {left} s more, {}; nothing is locked meanwhile", wanted.how());
     Notice { severity: "NOTICE", sqlstate: "00000", message, detail: None }
 }

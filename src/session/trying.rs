@@ -146,6 +146,11 @@ impl Trying {
     }
 
     /// A try has missed its lock.
+    /// As far as one can tell from here: a try has found the lock taken, and the last one is not under way.
+    pub(super) fn is_in_the_queue(&self) -> bool {
+        self.has_missed() && !matches!(self.stage, Stage::Once)
+    }
+
     pub(super) fn has_missed(&self) -> bool {
         self.tries.count() > 0
     }

@@ -61,9 +61,8 @@ impl Session {
         let step = self.waits_for();
         let Some(ticks) = self.ticks_mut() else { return };
         let told = ticks.looks.ended(sight.and_then(Sight::phase));
-        if let Some(sight) = sight {
-            ticks.looks.keep(sight.to_string().trim_start_matches("; ").to_owned(), sight.percent());
-        }
+        let (words, percent) = sight.map(|sight| (sight.to_string(), sight.percent())).unwrap_or_default();
+        ticks.looks.keep(words.trim_start_matches("; ").to_owned(), percent);
         let waited = ticks.waited(now);
         if let Some(step) = step.filter(|_| told) {
             self.say_notice(&refusals::still_running(self.since_commit(), waited, &step, sight), out);

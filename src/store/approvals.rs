@@ -7,7 +7,7 @@ use super::backend::{Backend, Row, Write};
 use super::error::StoreError;
 use super::plan::{id, key};
 use super::search::SILENT;
-use crate::audit::approval::{Approval, MOST_USES, Request, Revocation, Use, UseEnded, Word};
+use crate::audit::approval::{Approval, MOST_USES, Request, Revocation, TakenBack, Use, UseEnded, Word};
 use crate::audit::event::Event;
 use crate::audit::record::DecisionId;
 use crate::deferred::promise::{Progress, PromiseId};
@@ -19,7 +19,7 @@ pub(super) fn writes(event: &Event, entry: DecisionId, at: i64) -> Vec<Write> {
         Event::Revocation(Revocation { approval, .. }) => {
             vec![Write::new("UPDATE words SET revoked_by = $1 WHERE id = $2 AND revoked_by IS NULL", [key(entry).into(), key(*approval).into()])]
         }
-        Event::ApprovalUse(wanted) => wanted.approvals.iter().map(|word| take(*word, wanted, entry)).collect(),
+        Event::ApprovalUse(wanted) => wanted.approvals.iter().map(|word| take(*word, wanted, entry, at)).collect(),
         Event::ApprovalUseEnded(UseEnded { of, consumed: true }) => {
             vec![Write::new("UPDATE uses SET state = 'consumed' WHERE entry = $1 AND state = 'reserved'", [key(*of).into()])]
         }
@@ -52,12 +52,13 @@ fn said(approval: &Approval, entry: DecisionId, at: i64) -> Vec<Write> {
     vec![word, slots]
 }
 
-/// A free one, unless there is none any more: then no row is changed, which whoever wanted it sees.
-fn take(word: DecisionId, wanted: &Use, entry: DecisionId) -> Write {
+/// A free one, unless there is none any more, or the word counts no more: then no row is changed, which whoever wanted it sees.
+fn take(word: DecisionId, wanted: &Use, entry: DecisionId, at: i64) -> Write {
     Write::new(
         "UPDATE uses SET state = 'reserved', entry = $1, session = $2, transaction_number = $3, announced = $4
-         WHERE word = $5 AND state = 'free' AND slot = (SELECT min(slot) FROM uses WHERE word = $5 AND state = 'free')",
-        [key(entry).into(), (&wanted.session).into(), wanted.transaction.into(), wanted.commit_is_announced.into(), key(word).into()],
+         WHERE word = $5 AND state = 'free' AND slot = (SELECT min(slot) FROM uses WHERE word = $5 AND state = 'free')
+           AND EXISTS (SELECT 1 FROM words WHERE id = $5 AND revoked_by IS NULL AND expires_at > $6)",
+        [key(entry).into(), (&wanted.session).into(), wanted.transaction.into(), wanted.commit_is_announced.into(), key(word).into(), at.into()],
     )
 }
 
@@ -99,13 +100,15 @@ pub(super) fn words(backend: &mut dyn Backend, fingerprint: &str, now: i64) -> R
     if !back.is_empty() {
         backend.commit(&back)?;
     }
-    let rows = backend.query(&format!("SELECT {WORD} FROM words w WHERE w.fingerprint = $1 ORDER BY w.id"), &[fingerprint.into()])?;
+    let rows =
+        backend.query(&format!("SELECT {WORD} FROM words w WHERE w.fingerprint = $1 ORDER BY w.at_unix_micros, w.id"), &[fingerprint.into()])?;
     Ok(rows.iter().map(|row| word(row).1).collect())
 }
 
 const WORD: &str = "w.fingerprint, w.id, w.at_unix_micros, w.by_whom, w.known_by, w.reason, w.expires_at, w.uses,
     (SELECT count(*) FROM uses u WHERE u.word = w.id AND u.state = 'free'),
-    (SELECT count(*) FROM uses u WHERE u.word = w.id AND u.state = 'reserved'), CASE WHEN w.revoked_by IS NULL THEN 0 ELSE 1 END";
+    (SELECT count(*) FROM uses u WHERE u.word = w.id AND u.state = 'reserved'), CASE WHEN w.revoked_by IS NULL THEN 0 ELSE 1 END,
+    (SELECT e.body FROM entries e WHERE e.id = w.revoked_by)";
 
 fn word(row: &Row) -> (String, Word) {
     let word = Word {
@@ -119,8 +122,17 @@ fn word(row: &Row) -> (String, Word) {
         left: row.int(8),
         taken: row.int(9),
         revoked: row.int(10) != 0,
+        taken_back: row.maybe_text(11).and_then(|body| taken_back(&body)),
     };
     (row.text(0), word)
+}
+
+/// What a revocation says; nothing where retention has taken its entry.
+fn taken_back(body: &str) -> Option<TakenBack> {
+    match serde_json::from_str(body).ok()? {
+        Event::Revocation(Revocation { by, known_by, reason, .. }) => Some(TakenBack { by, known_by, reason }),
+        _ => None,
+    }
 }
 
 const REQUEST: &str = "SELECT n.fingerprint, n.id, n.at_unix_micros, (SELECT count(*) FROM wants c WHERE c.fingerprint = n.fingerprint),
@@ -150,7 +162,7 @@ fn with_words(backend: &mut dyn Backend, rows: &[Row]) -> Result<Vec<Request>, S
         return Ok(Vec::new());
     };
     let said = backend.query(
-        &format!("SELECT {WORD} FROM words w WHERE w.fingerprint >= $1 AND w.fingerprint <= $2 ORDER BY w.id"),
+        &format!("SELECT {WORD} FROM words w WHERE w.fingerprint >= $1 AND w.fingerprint <= $2 ORDER BY w.at_unix_micros, w.id"),
         &[first.into(), last.into()],
     )?;
     let mut words: BTreeMap<String, Vec<Word>> = BTreeMap::new();
@@ -170,4 +182,30 @@ fn with_words(backend: &mut dyn Backend, rows: &[Row]) -> Result<Vec<Request>, S
         people: row.int(8),
     };
     Ok(rows.iter().map(request).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{open, place};
+    use super::*;
+    use crate::audit::approval::Approval;
+
+    #[tokio::test]
+    async fn what_was_taken_back_or_has_expired_gives_no_use_to_who_had_read_it_before() {
+        let (_directory, path) = place();
+        let store = open(&path);
+        for (expires_unix_micros, revoked) in [(i64::MAX, false), (i64::MAX, true), (1, false)] {
+            let approval =
+                Approval { fingerprint: "f".into(), by: "ann".into(), known_by: "token".into(), reason: "r".into(), expires_unix_micros, uses: 1 };
+            let word = store.approve(approval).await.unwrap();
+            if revoked {
+                let back = Revocation { approval: word, by: "ann".into(), known_by: "token".into(), reason: "r".into() };
+                store.revoke(back).await.unwrap();
+            }
+            let wanted = Use { fingerprint: "f".into(), approvals: vec![word], session: "s".into(), transaction: 1, commit_is_announced: false };
+            let entry = store.event(Event::ApprovalUse(wanted)).await.unwrap();
+            let taken = store.read(move |backend| taken(backend, entry)).await.unwrap();
+            assert_eq!(taken == 1, !revoked && expires_unix_micros > 1, "{expires_unix_micros} {revoked}");
+        }
+    }
 }

@@ -47,9 +47,13 @@ pub(super) fn derive(event: &Event, entry: DecisionId, at: i64, dialect: Dialect
     derived.writes
 }
 
-/// Up to and with this entry everything is derived, if it was up to that one before: what a crash of the store took along is not skipped.
+/// Up to and with this entry everything is derived, if it was up to that one before, or further: others may have done it, too. What a crash of the store
+/// took along is not skipped.
 pub(super) fn derived_to(last: DecisionId, from: i64) -> Write {
-    Write::new("UPDATE writers SET derived = $1 WHERE number = $2 AND derived = $3", [last.seq.into(), last.writer.into(), from.into()])
+    Write::new(
+        "UPDATE writers SET derived = CASE WHEN derived > $1 THEN derived ELSE $1 END WHERE number = $2 AND derived >= $3",
+        [last.seq.into(), last.writer.into(), from.into()],
+    )
 }
 
 /// Derives what others have left: of chains whose process died before it could, or is about to.
@@ -67,6 +71,10 @@ pub(super) fn catch_up(backend: &mut dyn Backend) -> Result<(), StoreError> {
             after.seq = last.seq;
             writes.push(derived_to(after, from));
             backend.commit_lazily(&writes)?;
+            // Its own process derives what it writes meanwhile.
+            if page.len() < PAGE as usize {
+                break;
+            }
         }
     }
     Ok(())
@@ -226,5 +234,26 @@ impl Derived {
 
     fn push(&mut self, sql: &'static str, values: impl Into<Vec<Value>>) {
         self.writes.push(Write::new(sql, values));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sqlite::Database;
+    use super::super::tests::place;
+    use super::*;
+
+    #[test]
+    fn who_finds_that_another_has_derived_further_is_not_behind() {
+        let (_directory, path) = place();
+        let mut store = Database::open(&path, std::time::Duration::from_secs(1)).unwrap();
+        store.commit(&[Write::new("INSERT INTO writers (number, writer, started_at, seen_at, derived) VALUES (1, 'w', 0, 0, 10)", [])]).unwrap();
+        let mut moved = |last, from| {
+            let changed = store.commit(&[derived_to(DecisionId { writer: 1, seq: last }, from)]).unwrap();
+            (changed[0], store.query("SELECT derived FROM writers", &[]).unwrap()[0].int(0))
+        };
+        assert_eq!(moved(7, 5), (1, 10), "another was quicker");
+        assert_eq!(moved(12, 10), (1, 12));
+        assert_eq!(moved(15, 13), (0, 12), "what a crash has taken along is missing");
     }
 }

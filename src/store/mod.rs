@@ -142,9 +142,9 @@ impl Store {
         let owed = Arc::<AtomicUsize>::default();
         let counted = Arc::clone(&owed);
         let (opened, is_open) = std::sync::mpsc::channel();
-        let clock = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(no_thread)?;
-        let writes = move || match open() {
-            Ok(mut backend) => {
+        let clock = || tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(no_thread);
+        let writes = move || match open().and_then(|backend| Ok((backend, clock()?))) {
+            Ok((mut backend, clock)) => {
                 // What cannot be derived now is when the store can be written.
                 let _ = derive::catch_up(backend.as_mut());
                 let _ = opened.send(Ok(()));
@@ -508,7 +508,8 @@ impl Store {
         // The reader first: the last to close the file takes the log into it.
         let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for questions in readers {
-            let _ = ask(&questions, |backend| backend.close()).await;
+            // What somebody looks for may take long; what has happened must be written all the same.
+            let _ = tokio::time::timeout(READER_CLOSES, ask(&questions, |backend| backend.close())).await;
         }
         self.requests.send(Request::Close(reply)).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
@@ -551,6 +552,9 @@ fn thread(name: &str) -> std::thread::Builder {
 fn no_thread(error: std::io::Error) -> StoreError {
     StoreError::Open(format!("no thread for it: {error}"))
 }
+
+/// A reader that is at something is not waited for longer when the store is closed.
+const READER_CLOSES: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A thread that reads, and the way to it.
 fn read_by(name: &str, place: &Place) -> Result<mpsc::Sender<Question>, StoreError> {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -27,6 +27,8 @@ const DERIVED: usize = 2_000;
 const AGAIN: Duration = Duration::from_millis(500);
 /// Nobody asks for so long: a moment of rest.
 const REST: Duration = Duration::from_millis(5);
+/// And where there is none: so long after the first of it.
+const LATEST: Duration = Duration::from_millis(250);
 
 /// Where the answer goes: the number of the entry or of the promise.
 pub(super) type Reply = oneshot::Sender<Result<i64, StoreError>>;
@@ -65,8 +67,8 @@ pub(super) struct Writer {
     derived_from: i64,
     /// Something could not be derived.
     is_behind: bool,
-    /// Since it was last derived something has happened.
-    may_derive: bool,
+    /// Since when something has happened that may want to be derived.
+    underived_since: Option<Instant>,
     /// For waiting with an end.
     clock: Runtime,
 }
@@ -104,7 +106,7 @@ impl Writer {
             derived_to: None,
             derived_from: 0,
             is_behind: false,
-            may_derive: false,
+            underived_since: None,
             clock,
         }
     }
@@ -129,8 +131,8 @@ impl Writer {
             self.run(group);
             let doubtful = self.doubt.as_ref().map_or(0, |doubt| doubt.group.iter().filter(|(dated, _)| dated.change.must_be_kept()).count());
             self.counted.store(self.owed.len() + doubtful, Ordering::Relaxed);
-            self.may_derive = true;
-            if self.derived.len() > DERIVED {
+            let since = *self.underived_since.get_or_insert_with(Instant::now);
+            if self.derived.len() > DERIVED || since.elapsed() > LATEST {
                 self.derive();
             }
             if let Some((writes, reply)) = apart.filter(|(_, reply)| !reply.is_closed()) {
@@ -151,7 +153,7 @@ impl Writer {
         if owes && std::mem::take(&mut self.is_back) {
             return Some(inbox.try_recv().map_or(Next::Again, Next::Asked));
         }
-        let (wait, otherwise) = match (owes, self.may_derive) {
+        let (wait, otherwise) = match (owes, self.underived_since.is_some()) {
             (true, _) => (AGAIN, Next::Again),
             (false, true) => (REST, Next::Rest),
             (false, false) => return inbox.blocking_recv().map(Next::Asked),
@@ -181,7 +183,7 @@ impl Writer {
 
     /// Writes what follows from the entries. What fails is made again from them.
     fn derive(&mut self) {
-        self.may_derive = false;
+        self.underived_since = None;
         let mut writes = std::mem::take(&mut self.derived);
         if let Some(last) = self.derived_to.take()
             && !self.is_behind

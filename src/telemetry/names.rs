@@ -62,7 +62,7 @@ const ENDS: &[&str] = &["client", "client-gone", "server", "protocol", "policy",
 const DECISIONS: &[&str] =
     &["pass", "rewrite", "defer", "settle", "gate", "refuse", "await", "would-rewrite", "would-defer", "would-gate", "would-refuse"];
 /// What becomes of who comes to the dashboard (see `admin::gate`).
-const ADMIN_LOGINS: &[&str] = &["ok", "wrong-token", "too-often", "no-role", "wrong-host", "cross-site", "viewer"];
+const ADMIN_LOGINS: &[&str] = &["ok", "wrong-token", "too-often", "no-role", "wrong-name", "wrong-host", "cross-site", "viewer"];
 /// What is written to the store, and asked of it, while a session waits.
 const OPERATIONS: &[&str] =
     &["record", "outcome", "transaction", "attribution", "session", "promise", "progress", "pending", "approval", "unheard", "alone", "settled"];

@@ -69,7 +69,8 @@ pub async fn test(webhook: &WebhookSettings) -> Result<(u16, String), String> {
 
 /// Until `stop` says so.
 async fn tell(mut settings: watch::Receiver<Arc<Settings>>, mut tail: Tail, mut stop: watch::Receiver<bool>) {
-    let (mut lanes, mut teller) = (Lanes::default(), Teller::default());
+    let url = |settings: &Settings| settings.dashboard.url.clone();
+    let (mut lanes, mut teller) = (Lanes::default(), Teller::of(url(&settings.borrow())));
     let mut written = tail.written();
     let mut again: Option<Instant> = None;
     lanes.renew(&settings.borrow_and_update().webhooks);
@@ -85,8 +86,11 @@ async fn tell(mut settings: watch::Receiver<Arc<Settings>>, mut tail: Tail, mut 
                         tail.skip();
                     }
                     lanes.renew(&settings.borrow_and_update().webhooks);
+                    let dashboard = url(&settings.borrow());
                     if lanes.is_empty() {
-                        teller = Teller::default();
+                        teller = Teller::of(dashboard);
+                    } else {
+                        teller.lead_to(dashboard);
                     }
                 }
                 Err(_) => break,

@@ -22,6 +22,8 @@ use limiter::Limiter;
 use sessions::{Guest, Sessions};
 use tokens::Token;
 
+/// No name is longer, in bytes.
+const LONGEST_NAME: usize = 200;
 /// Between two looks at the file of tokens.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -64,6 +66,8 @@ pub(super) enum Refused {
     TooOften(Duration),
     /// He is known, and no role is his.
     NoRole(String),
+    /// The trusted proxy says something that is no name.
+    WrongName,
     /// The name in the address bar is not of this machine: somebody else's page may be asking.
     WrongHost,
 }
@@ -111,11 +115,11 @@ impl Access {
 
     /// Who it is.
     pub(super) fn visitor(&self, headers: &HeaderMap, peer: &Peer, now: Instant) -> Result<Visitor, Refused> {
-        if let Some(bearer) = bearer(headers) {
+        if let Some(bearer) = bearer(headers)? {
             let token = self.token(bearer, peer.address, now)?;
             return Ok(self.known(token.name, token.role, By::Bearer, bearer));
         }
-        if let Some(name) = self.named_by_proxy(headers, peer) {
+        if let Some(name) = self.named_by_proxy(headers, peer)? {
             let role = self.role(|who| matches!(who, Who::Name(known) if *known == name));
             let role = role.or_else(|| self.role(|who| matches!(who, Who::Name(any) if any == "*"))).ok_or_else(|| Refused::NoRole(name.clone()))?;
             return Ok(self.known(name, role, By::Proxy, ""));
@@ -125,7 +129,7 @@ impl Access {
             let role = role.ok_or_else(|| Refused::NoRole(subject.clone()))?;
             return Ok(self.known(subject.clone(), role, By::Certificate, ""));
         }
-        if let Some((cookie, guest)) = self.guest(headers, now) {
+        if let Some((cookie, guest)) = self.guest(headers, peer, now) {
             return Ok(self.known(guest.0, guest.1, By::Cookie, &cookie));
         }
         if !self.everybody {
@@ -147,7 +151,7 @@ impl Access {
 
     /// The cookie means nothing any more.
     pub(super) fn log_out(&self, headers: &HeaderMap) {
-        cookies(headers).for_each(|cookie| self.sessions.end(cookie));
+        cookies(headers).for_each(|(_, cookie)| self.sessions.end(cookie));
     }
 
     /// Cookies go over TLS only where the browser has come so; a trusted proxy says how it was asked.
@@ -198,17 +202,22 @@ impl Access {
         Arc::clone(&self.tokens.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Of several headers of that name none counts: one of them may be the client's.
-    fn named_by_proxy(&self, headers: &HeaderMap, peer: &Peer) -> Option<String> {
-        let header = self.settings.identity_header.as_ref().filter(|_| self.is_trusted(peer))?;
+    /// Of several headers of that name none counts: one of them may be the client's. An empty one says that nobody is known.
+    fn named_by_proxy(&self, headers: &HeaderMap, peer: &Peer) -> Result<Option<String>, Refused> {
+        let Some(header) = self.settings.identity_header.as_ref().filter(|_| self.is_trusted(peer)) else { return Ok(None) };
         let mut values = headers.get_all(header.as_str()).iter();
-        let (first, second) = (values.next()?, values.next());
-        let name = first.to_str().ok().map(str::trim).filter(|name| !name.is_empty() && name.len() <= 200)?;
-        second.is_none().then(|| name.to_owned())
+        let (Some(first), second) = (values.next(), values.next()) else { return Ok(None) };
+        let name = std::str::from_utf8(first.as_bytes()).map_err(|_| Refused::WrongName)?.trim();
+        match name.len() {
+            _ if second.is_some() || name.chars().any(char::is_control) => Err(Refused::WrongName),
+            0 => Ok(None),
+            1..=LONGEST_NAME => Ok(Some(name.to_owned())),
+            _ => Err(Refused::WrongName),
+        }
     }
 
     fn is_trusted(&self, peer: &Peer) -> bool {
-        self.settings.trusted_proxies.iter().any(|network| network.has(peer.address))
+        self.settings.trusted_proxies.iter().any(|network| network.contains(peer.address))
     }
 
     fn role(&self, is: impl Fn(&Who) -> bool) -> Option<Role> {
@@ -216,8 +225,10 @@ impl Access {
     }
 
     /// Who has the cookie, as long as his token stands in the file; with the role that stands there now.
-    fn guest(&self, headers: &HeaderMap, now: Instant) -> Option<(String, (String, Role))> {
-        cookies(headers).find_map(|cookie| {
+    fn guest(&self, headers: &HeaderMap, peer: &Peer, now: Instant) -> Option<(String, (String, Role))> {
+        // Over TLS the one that no neighbour and no eavesdropper can have set.
+        let name = cookie_name(self.is_secure(headers, peer));
+        cookies(headers).filter(|(called, _)| *called == name).find_map(|(_, cookie)| {
             let guest = self.sessions.find(cookie, now)?;
             let tokens = self.tokens();
             let token = tokens::again(&tokens, &guest.name, &guest.token)?;
@@ -254,17 +265,17 @@ pub(super) fn cookie_name(secure: bool) -> &'static str {
 /// Until when a browser may keep it, in seconds.
 pub(super) const COOKIE_SECONDS: u64 = sessions::LONGEST.as_secs();
 
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+/// Ours, each with its name.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     let pairs = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
-    pairs
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(name, _)| [cookie_name(true), cookie_name(false)].contains(name))
-        .map(|(_, value)| value)
+    pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(name, _)| [cookie_name(true), cookie_name(false)].contains(name))
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim())
+/// What a program says who it is; other schemes are for somebody else.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
+    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let value = value.to_str().map_err(|_| Refused::WrongToken)?;
+    Ok(value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim()))
 }
 
 /// `localhost`, or an address: a name of somebody else's may be made to lead here, and its pages would read what is here.

@@ -1,4 +1,4 @@
-use axum::http::HeaderName;
+use axum::http::{HeaderName, HeaderValue};
 
 use super::*;
 use crate::config::admin::{AdminTls, AdminUser};
@@ -9,7 +9,7 @@ fn peer(address: &str) -> Peer {
 }
 
 fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
-    pairs.iter().map(|(name, value)| (HeaderName::try_from(*name).unwrap(), value.parse().unwrap())).collect()
+    pairs.iter().map(|(name, value)| (HeaderName::try_from(*name).unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap())).collect()
 }
 
 fn user(who: Who, role: Role) -> AdminUser {
@@ -89,10 +89,22 @@ fn a_wrong_token_is_not_tried_for_ever_and_other_ways_do_not_make_good_for_it() 
 }
 
 #[test]
+fn over_tls_only_the_cookie_counts_that_no_neighbour_can_set() {
+    let (lab, now) = (with_tokens(), Instant::now());
+    let (_, cookie) = lab.access.log_in(&lab.token, "10.0.0.9".parse().unwrap(), now).unwrap();
+    let look = |is_tls: bool, name: &str| {
+        let peer = Peer { is_tls, ..peer("10.0.0.9") };
+        lab.access.visitor(&headers(&[("cookie", &format!("{name}={cookie}"))]), &peer, now).map(|one| one.by)
+    };
+    assert_eq!((look(true, "__Host-pgairlock"), look(false, "pgairlock")), (Ok(By::Cookie), Ok(By::Cookie)));
+    assert_eq!((look(true, "pgairlock"), look(false, "__Host-pgairlock")), (Err(Refused::Unknown), Err(Refused::Unknown)));
+}
+
+#[test]
 fn a_proxy_is_believed_by_its_address_only() {
     let settings = DashboardSettings {
         identity_header: Some("X-Forwarded-User".into()),
-        trusted_proxies: vec!["10.0.0.5/32".parse().unwrap()],
+        trusted_proxies: vec![crate::config::network::Network::read("10.0.0.5").unwrap()],
         users: vec![user(Who::Name("alice".into()), Role::Approver)],
         ..DashboardSettings::default()
     };
@@ -104,7 +116,9 @@ fn a_proxy_is_believed_by_its_address_only() {
     assert_eq!(look(&access, "10.0.0.5", &alice), Ok((Some("alice".into()), Role::Approver, By::Proxy)));
     assert_eq!(look(&access, "10.0.0.6", &alice), Err(Refused::Unknown), "anybody can send a header");
     assert_eq!(look(&access, "10.0.0.5", &[("x-forwarded-user", "bob")]), Err(Refused::NoRole("bob".into())));
-    assert_eq!(look(&access, "10.0.0.5", &[("x-forwarded-user", "alice"), ("x-forwarded-user", "bob")]), Err(Refused::Unknown));
+    assert_eq!(look(&access, "10.0.0.5", &[("x-forwarded-user", "alice"), ("x-forwarded-user", "bob")]), Err(Refused::WrongName));
+    assert_eq!(look(&access, "10.0.0.5", &[("x-forwarded-user", &"a".repeat(201))]), Err(Refused::WrongName));
+    assert_eq!(look(&access, "10.0.0.5", &[("x-forwarded-user", "Jürgen")]), Err(Refused::NoRole("Jürgen".into())));
     assert_eq!(look(&access, "10.0.0.5", &[]), Err(Refused::Unknown));
     let mut users = settings.users.clone();
     users.push(user(Who::Name("*".into()), Role::Viewer));

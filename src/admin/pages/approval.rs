@@ -12,7 +12,7 @@ use super::{Asks, Failed, asked, parts, record, shown};
 use crate::admin::access::Visitor;
 use crate::admin::board::{Board, now};
 use crate::admin::deciding::{self, Draft, Seen};
-use crate::audit::approval::{MOST_USES, Request, Word, Worth, short};
+use crate::audit::approval::{MOST_USES, Request, Word, Worth, same_person, short};
 use crate::audit::record::Record;
 use crate::config::admin::Role;
 
@@ -30,14 +30,7 @@ pub(super) async fn page(
     Path(fingerprint): Path<String>,
     query: Result<Query<Said>, axum::extract::rejection::QueryRejection>,
 ) -> Response {
-    let told = match asked(query).said.as_str() {
-        deciding::APPROVED => Some(Told::Done(
-            "Your approval stands in the log. Once enough persons have approved it, the statement passes when its migration is run again.",
-        )),
-        deciding::REVOKED => Some(Told::Done("It is taken back, and stands in the log. What it was already used for stays as it is.")),
-        _ => None,
-    };
-    let made = body(&board, &visitor, &fingerprint, &Draft::default(), told.as_ref()).await;
+    let made = body(&board, &visitor, &fingerprint, &Draft::default(), &Told::Done(&asked(query).said)).await;
     shown(&format!("Approval {fingerprint}"), Here::Approvals, &visitor, made)
 }
 
@@ -48,7 +41,7 @@ pub(in crate::admin) async fn again(board: &Board, visitor: &Visitor, fingerprin
         deciding::Wrong::Meanwhile => StatusCode::CONFLICT,
         deciding::Wrong::Page(failed) => return failed.answer(visitor, ""),
     };
-    match body(board, visitor, fingerprint, draft, Some(&Told::Wrong(&wrong.to_string()))).await {
+    match body(board, visitor, fingerprint, draft, &Told::Wrong(&wrong.to_string())).await {
         Ok(body) => (status, layout::page(&format!("Approval {fingerprint}"), Here::Approvals, Some(visitor), &body)).into_response(),
         Err(failed) => failed.answer(visitor, ""),
     }
@@ -56,22 +49,39 @@ pub(in crate::admin) async fn again(board: &Board, visitor: &Visitor, fingerprin
 
 /// What is told above the page of what was sent before.
 enum Told<'a> {
+    /// What was done, as the address says it; which anybody can write.
     Done(&'a str),
     Wrong(&'a str),
 }
 
-async fn body(board: &Board, visitor: &Visitor, fingerprint: &str, draft: &Draft, told: Option<&Told<'_>>) -> Result<Markup, Failed> {
+impl Told<'_> {
+    fn shown(&self, request: &Request, visitor: &Visitor) -> Markup {
+        let is_own = |by: &str| visitor.name.as_deref() == Some(by);
+        html! {
+            @match self {
+                Told::Done(deciding::APPROVED) if request.words.iter().any(|word| is_own(&word.by)) => {
+                    p.mark.good.wide role="status" {
+                        "Your approval stands in the log. Once enough persons have approved it, the statement passes when its migration is run again."
+                    }
+                },
+                Told::Done(deciding::REVOKED) if request.words.iter().filter_map(|word| word.taken_back.as_ref()).any(|back| is_own(&back.by)) => {
+                    p.mark.good.wide role="status" { "It is taken back, and stands in the log. What it was already used for stays as it is." }
+                },
+                Told::Done(_) => {},
+                Told::Wrong(words) => p.mark.bad.wide role="alert" { (words) },
+            }
+        }
+    }
+}
+
+async fn body(board: &Board, visitor: &Visitor, fingerprint: &str, draft: &Draft, told: &Told<'_>) -> Result<Markup, Failed> {
     let request = deciding::request(board, fingerprint).await?;
     let story = board.store.story(request.decision).await?;
     let record = story.as_ref().and_then(|story| story.record());
     let now = now();
     Ok(html! {
         h1 { "Approval " (short(&request.fingerprint)) }
-        @match told {
-            Some(Told::Done(words)) => p.mark.good.wide role="status" { (words) },
-            Some(Told::Wrong(words)) => p.mark.bad.wide role="alert" { (words) },
-            None => {},
-        }
+        (told.shown(&request, visitor))
         p { (standing(&request, now)) }
         (about(&request, record))
         h2 { "The statement" }
@@ -125,13 +135,18 @@ fn said(word: &Word, request: &Request, visitor: &Visitor, now: i64) -> Markup {
         article.card aria-labelledby={ "word-" (word.id) } {
             h3 id={ "word-" (word.id) } { (word.by) " " span.mark.(look) { (words) } }
             p { (word.reason) }
+            @if let Some(back) = &word.taken_back { p { "Taken back by " strong { (back.by) } ", known by " (known_by(&back.known_by)) ": " (back.reason) } }
             p.small.soft {
-                (parts::time(word.at_unix_micros)) ", known by " (if word.known_by == "command" { "their own word (pgairlock approve)" } else { &word.known_by })
+                (parts::time(word.at_unix_micros)) ", known by " (known_by(&word.known_by))
                 "; for " (parts::counted(word.uses.unsigned_abs(), "run")) ", until " (parts::time(word.expires_unix_micros)) "; entry " (word.id)
             }
             @if visitor.role >= Role::Approver && matches!(worth, Worth::InForce | Worth::Taken) { (taking_back(word, request, visitor)) }
         }
     }
+}
+
+fn known_by(how: &str) -> &str {
+    if how == "command" { "their own word (pgairlock approve)" } else { how }
 }
 
 fn taking_back(word: &Word, request: &Request, visitor: &Visitor) -> Markup {
@@ -150,7 +165,7 @@ fn taking_back(word: &Word, request: &Request, visitor: &Visitor) -> Markup {
 }
 
 fn approving(request: &Request, visitor: &Visitor, draft: &Draft, now: i64) -> Markup {
-    let own = request.in_force(now).iter().any(|word| visitor.name.as_deref() == Some(word.by.as_str()));
+    let own = request.in_force(now).iter().any(|word| visitor.name.as_deref().is_some_and(|name| same_person(name, &word.by)));
     html! {
         @if visitor.role < Role::Approver {
             p { "You may look. Who has the role approver decides here, or who is trusted with the store, with:" }

@@ -114,6 +114,7 @@ pub(super) mod tests {
             left: 1,
             taken: 0,
             revoked: false,
+            taken_back: None,
         }
     }
 
@@ -139,6 +140,7 @@ pub(super) mod tests {
         assert_eq!(told(2, vec![]), "waits for 2 persons");
         assert_eq!(told(1, vec![word("adam")]), "approved");
         assert_eq!(told(2, vec![word("adam"), word("adam")]), "approved by 1 of 2");
+        assert_eq!(told(2, vec![word("adam"), word("ADAM")]), "approved by 1 of 2");
         assert_eq!(told(2, vec![word("adam"), word("eve")]), "approved");
         assert_eq!(told(1, vec![Word { left: 0, ..word("adam") }]), "used");
         assert_eq!(told(1, vec![Word { left: 0, taken: 1, ..word("adam") }]), "runs");

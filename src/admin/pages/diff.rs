@@ -1,10 +1,15 @@
 //! What was sent beside what ran.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 use similar::{ChangeTag, TextDiff};
 
 /// Longer texts are shown one after the other: to compare them takes longer than anybody waits.
 const LONGEST: usize = 100_000;
+
+/// What differs everywhere is not compared to the end: a session may wait for this thread.
+const LONGEST_COMPARED: Duration = Duration::from_millis(20);
 
 /// Line by line: what was taken out with a minus before it, what came in with a plus. Only the text where it ran as it came.
 pub(super) fn diff(sent: &str, ran: &[String]) -> Markup {
@@ -16,7 +21,7 @@ pub(super) fn diff(sent: &str, ran: &[String]) -> Markup {
     if sent.len() + ran.len() > LONGEST {
         return html! { ul.diff { li { del { "− " (sent) } } li { ins { "+ " (ran) } } } };
     }
-    let compared = TextDiff::from_lines(&sent, &ran);
+    let compared = TextDiff::configure().timeout(LONGEST_COMPARED).diff_lines(&sent, &ran);
     html! {
         ul.diff {
             @for change in compared.iter_all_changes() {

@@ -91,7 +91,11 @@ fn after_commit(migrated: &Migrated) -> Vec<Span> {
     let mut spans = Vec::new();
     for ((mut from, committing), number) in promised.zip(numbers) {
         let ended = steps(migrated).filter(|(_, step)| step.promise == number && matches!(step.progress.as_str(), "done" | "failed"));
-        for ((to, step), operation) in ended.zip(&committing.operations) {
+        for (to, step) in ended {
+            // One that is done is counted; one that has failed is named, from 0.
+            let place =
+                step.operation.map(|number| if step.progress == "done" { number - 1 } else { number }).and_then(|place| usize::try_from(place).ok());
+            let Some(operation) = place.and_then(|place| committing.operations.get(place)) else { continue };
             let name = format!("after COMMIT: {}", head(&operation.sql.join("; ")));
             spans.push(Span { name, from, to: to.max(from), kind: if step.progress == "done" { Kind::After } else { Kind::Failed } });
             from = to;

@@ -146,7 +146,7 @@ async fn body(board: &Board, asked: &Asked) -> Result<Markup, Failed> {
     })
 }
 
-const DECISIONS: [&str; 9] = ["pass", "rewrite", "defer", "settle", "gate", "refuse", "would-rewrite", "would-defer", "would-refuse"];
+const DECISIONS: [&str; 10] = ["pass", "rewrite", "defer", "settle", "gate", "await", "refuse", "would-rewrite", "would-defer", "would-refuse"];
 
 fn form(asked: &Asked) -> Markup {
     html! {

@@ -106,7 +106,7 @@ pub(super) fn waits_for(waits: &Waiting) -> Markup {
                 @if let Some(tries) = waits.tries { br; span.small { "tried " (tries) @if tries == 1 { " time" } @else { " times" } } }
             }
             "advisory-lock" => "an advisory lock that another session has",
-            "approval" => "the word of persons who may let it through",
+            "approval" => { a href="/approvals" { "the word of persons" } " who may let it through" },
             "store" => "the store",
             _ => (work(waits)),
         }

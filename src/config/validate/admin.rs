@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use toml::Spanned;
-
 use super::{Context, Maybe, optional, required};
-use crate::config::admin::{AdminTls, AdminUser, Dashboard, DashboardSettings, Network, Role, Who};
-use crate::config::file;
+use crate::config::admin::{AdminTls, AdminUser, Dashboard, DashboardSettings, Role, Who};
+use crate::config::file::{self, NetworkText};
+use crate::config::network::Network;
 use crate::config::problem::Problems;
 use crate::config::settings::{ClientCertificates, Identity, Settings};
 
@@ -45,7 +44,10 @@ fn dashboard(written: file::Admin, context: &Context<'_>, problems: &mut Problem
     let tls = optional(written.tls, "[admin.tls]", problems).and_then(|(tls, at)| tls_of(tls, &at, context, problems));
     let users = super::sections(written.user, "admin.user", problems);
     let users: Vec<(AdminUser, Range<usize>)> = users.into_iter().filter_map(|(one, at)| Some((user(one, &at, problems)?, at))).collect();
-    for (user, at) in &users {
+    for (place, (user, at)) in users.iter().enumerate() {
+        if users.iter().take(place).any(|(before, _)| before.who == user.who) {
+            problems.at(at, "[[admin.user]]: stands here twice; who it is has one role");
+        }
         match user.who {
             Who::Name(_) if identity_header.is_none() => {
                 problems.at(at, "[[admin.user]] name: nobody says names here; set [admin] identity_header, or give the subject of a certificate");
@@ -61,13 +63,14 @@ fn dashboard(written: file::Admin, context: &Context<'_>, problems: &mut Problem
         tokens: tokens.map(|(path, _)| context.directory.join(path)),
         identity_header,
         trusted_proxies,
+        url: url(written.url, problems),
         tls,
         users: users.into_iter().map(|(user, _)| user).collect(),
     }
 }
 
 /// A header that anybody can send is worth nothing without the address that it may come from.
-fn before(header: Maybe<String>, proxies: Maybe<Vec<Spanned<String>>>, problems: &mut Problems<'_>) -> (Option<String>, Vec<Network>) {
+fn before(header: Maybe<String>, proxies: Maybe<Vec<NetworkText>>, problems: &mut Problems<'_>) -> (Option<String>, Vec<Network>) {
     let header = optional(header, "[admin] identity_header", problems);
     let proxies = optional(proxies, "[admin] trusted_proxies", problems);
     match (&header, &proxies) {
@@ -83,14 +86,21 @@ fn before(header: Maybe<String>, proxies: Maybe<Vec<Spanned<String>>>, problems:
     {
         problems.at(span, format!("[admin] identity_header: \"{name}\" is no name of a header, such as \"X-Forwarded-User\""));
     }
-    let mut networks = Vec::new();
-    for written in proxies.map(|(proxies, _)| proxies).unwrap_or_default() {
-        match written.get_ref().parse() {
-            Ok(network) => networks.push(network),
-            Err(why) => problems.at(&written.span(), format!("[admin] trusted_proxies: {why}")),
-        }
+    let networks = proxies.map(|(proxies, _)| proxies).unwrap_or_default().into_iter().map(|NetworkText(network)| network);
+    (header.map(|(name, _)| name), networks.collect())
+}
+
+/// As people write it into their browsers; paths are put behind it.
+fn url(written: Maybe<String>, problems: &mut Problems<'_>) -> Option<String> {
+    let (url, span) = optional(written, "[admin] url", problems)?;
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let is_one =
+        rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && rest.chars().all(|c| c.is_ascii_graphic() && !"?#\"<>\\".contains(c)));
+    if !is_one {
+        problems.at(&span, format!("[admin] url: \"{url}\" is not where a browser finds the dashboard, such as \"https://pgairlock.example.com\""));
+        return None;
     }
-    (header.map(|(name, _)| name), networks)
+    Some(url.trim_end_matches('/').to_owned())
 }
 
 /// The names that HTTP allows, but for those by which somebody logs in.

@@ -84,6 +84,7 @@ pub(super) fn settings(
         directives: exceptions.directives.into_iter().filter_map(|(directive, at)| grant(directive, &at, context, problems)).collect(),
         approvals: exceptions.approvals.into_iter().filter_map(|(approval, at)| approvable(approval, &at, context, problems)).collect(),
         protected: exceptions.protected.into_iter().filter_map(|(protect, at)| protection(protect, &at, problems)).collect(),
+        dashboard: default.dashboard,
         literals: default.literals,
         recorded: default.recorded,
     }

@@ -50,6 +50,18 @@ fn the_refusal_says_how_it_is_approved() {
 }
 
 #[test]
+fn the_refusal_leads_to_the_page_where_it_is_approved() {
+    let mut ask = approvable(&["drop-table"]);
+    ask.settings.dashboard = Some("https://gate.example".into());
+    let short = wanted(&ask, DROP).short().to_owned();
+    let end =
+        format!("by somebody on https://gate.example/approvals/{short} (or with: pgairlock approve {short} --reason \"…\"); then run it again.");
+    assert!(ask.refused(DROP).message.ends_with(&end), "{}", ask.refused(DROP).message);
+    ask.settings.approvals[0].people = 2;
+    assert!(ask.refused(DROP).message.contains("approved, by 2 persons, each on https://gate.example/"), "{}", ask.refused(DROP).message);
+}
+
+#[test]
 fn what_is_granted_passes_and_says_so() {
     let mut ask = approvable(&["drop-table"]);
     ask.granted = Some(Granted { rules: vec!["drop-table".into()], told: "ann (read by nobody)".into() });
