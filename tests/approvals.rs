@@ -66,7 +66,7 @@ impl Stage {
 
     /// What the log has of the newest decision about this SQL.
     fn shown(&self, like: &str) -> String {
-        let store = rusqlite::Connection::open(&self.proxy.store).unwrap();
+        let store = self.proxy.searchable();
         let number: String =
             store.query_row("SELECT number FROM records WHERE sql LIKE ?1 ORDER BY at_unix_micros DESC LIMIT 1", [like], |row| row.get(0)).unwrap();
         String::from_utf8(self.run(&["audit", "show", &number]).stdout).unwrap()
@@ -183,7 +183,7 @@ async fn expired_used_up_and_taken_back_it_lets_nothing_through() {
     assert!(back.starts_with("taken back: what bob said (entry "), "{back}");
     refused(&stage, &session, Protocol::Simple, DROP).await;
     let told = stage.approve(&[]);
-    assert!(told.contains("not approved") && told.contains("bob (taken back): r") && told.contains(DROP), "{told}");
+    assert!(told.contains("not approved") && told.contains("bob (taken back by ann: not yet): r") && told.contains(DROP), "{told}");
     assert!(stage.fails(&[&fingerprint, "--revoke", "--reason", "again"]).contains("nothing is in force"));
 }
 
@@ -273,5 +273,5 @@ async fn the_command_says_what_is_wrong() {
     assert!(stage.fails(&["0123456789ab", "--reason", "r"]).contains("no statement of the fingerprint 0123456789ab was refused"));
     assert!(stage.fails(&["xyz", "--reason", "r"]).contains("8 to 64 hexadecimal digits"));
     assert!(stage.fails(&["0123456789ab"]).contains("--reason is missing"));
-    assert!(stage.fails(&["0123456789ab", "--reason", " "]).contains("say why it may run"));
+    assert!(stage.fails(&["0123456789ab", "--reason", " "]).contains("say why; it stands in the log"));
 }

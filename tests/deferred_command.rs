@@ -46,9 +46,7 @@ impl Failed {
     }
 
     fn store(&self) -> rusqlite::Connection {
-        let store = rusqlite::Connection::open(&self.proxy.store).unwrap();
-        store.busy_timeout(Duration::from_secs(20)).unwrap();
-        store
+        self.proxy.searchable()
     }
 
     /// State and error of its promise.

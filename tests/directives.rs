@@ -3,7 +3,6 @@
 
 mod support;
 
-use rusqlite::{Connection, OpenFlags};
 use support::scene::scenes_with;
 use support::{BIG, PROTOCOLS, Protocol, Scene, psql};
 
@@ -29,7 +28,7 @@ async fn has_column(scene: &Scene, column: &str) -> bool {
 
 /// The verdicts that the store has of the scene's database, by the column that was dropped.
 fn verdicts(scene: &Scene, like: &str) -> Vec<String> {
-    let store = Connection::open_with_flags(&scene.proxy.store, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let store = scene.proxy.searchable();
     let mut statement = store
         .prepare("SELECT f.value ->> 'verdict' FROM records d, json_each(d.findings) f WHERE d.database = ?1 AND d.sql LIKE ?2 ORDER BY d.id")
         .unwrap();

@@ -3,7 +3,6 @@
 
 mod support;
 
-use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use support::scene::set_up;
 use support::{BIG, Protocol, Proxy, Session, clusters};
@@ -40,7 +39,7 @@ async fn a_server_is_measured_for_all_sessions() {
 
 /// What the store has of the estimates.
 fn calibrations(proxy: &Proxy, database: &str) -> Vec<bool> {
-    let store = Connection::open_with_flags(&proxy.store, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let store = proxy.searchable();
     let mut question =
         store.prepare("SELECT findings ->> '$[0].estimate' FROM records WHERE database = ? AND decision = 'refuse' ORDER BY id").unwrap();
     let estimates = question.query_map([database], |row| row.get::<_, String>(0)).unwrap();

@@ -34,7 +34,7 @@ async fn until_logged(proxy: &Proxy, event: &str) -> Value {
 
 /// Rows of the store as another program reads them.
 fn stored(proxy: &Proxy, query: &str) -> Vec<String> {
-    let store = rusqlite::Connection::open(&proxy.store).unwrap();
+    let store = proxy.searchable();
     let mut statement = store.prepare(query).unwrap();
     let rows = statement.query_map([], |row| row.get::<_, Option<String>>(0)).unwrap();
     rows.map(|row| row.unwrap().unwrap_or_else(|| "NULL".into())).collect()

@@ -55,7 +55,7 @@ async fn a_week_of_warn_says_what_enforce_would_have_done() {
         other.batch_execute("CREATE INDEX k ON one (a)").await.unwrap();
         other.batch_execute("COMMIT").await.unwrap();
 
-        proxy.until_searchable().await;
+        drop(proxy.searchable());
         let store = proxy.store.to_str().unwrap();
         let json: Value = serde_json::from_str(&printed(&["--store", store, "--format", "json"])).unwrap();
         let group = |team: &str, rule: &str| {

@@ -5,7 +5,6 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags};
 use support::frontend::Reply;
 use support::scene::{scenes_with, set_up};
 use support::{BIG, PROTOCOLS, Protocol, Proxy, RawClient, Scene, catalog, clusters, scenes};
@@ -592,8 +591,7 @@ struct Row {
 
 /// What the store holds of one database, once every outcome is there.
 async fn stored(proxy: &Proxy, database: &str) -> Vec<Row> {
-    proxy.until_searchable().await;
-    let store = Connection::open_with_flags(&proxy.store, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let store = proxy.searchable();
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let mut question = store

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use pgairlock::audit::approval::{Approval, RecordedApproval, Use, UseEnded};
 use pgairlock::audit::chain::{Digest, Entry};
 use pgairlock::audit::event::{Attribution, Direction, Event, Migration, Trail};
+use pgairlock::audit::listed::Search;
 use pgairlock::audit::record::{DecisionId, Outcome, Record};
 use pgairlock::audit::retention::Sealer;
 use pgairlock::audit::verify::{Verifier, Writer};
@@ -292,6 +293,31 @@ async fn what_is_wanted_is_listed_once_with_what_was_said() {
         assert_eq!(store.request("ffff".into()).await.unwrap(), []);
         store.close().await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_found_whether_they_are_rare_or_in_thousands_of_statements() {
+    let (_database, place) = place(clusters()[0]).await;
+    let store = open(&place).await.unwrap();
+    let recorded = (0..5_100).map(|number| {
+        let (store, sql) = (store.clone(), format!("ALTER TABLE orders ADD COLUMN column_{number} int"));
+        tokio::spawn(async move { store.record(Record { sql, ..record("s") }).await.unwrap() })
+    });
+    for task in recorded.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    while store.underived().await.unwrap() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let found = async |words: &str, most| {
+        let found = store.search(Search { words: Some(words.into()), role: Some("deployer".into()), most, ..Search::default() }).await.unwrap();
+        found.into_iter().map(|listed| listed.head).collect::<Vec<_>>()
+    };
+    assert_eq!(found("column_77 alter", 9).await, ["ALTER TABLE orders ADD COLUMN column_77 int"]);
+    assert_eq!(found("alter column_5099 nothing", 9).await, [""; 0]);
+    let newest = found("alter orders", 3).await;
+    assert!(newest.len() == 3 && newest.iter().all(|head| head.starts_with("ALTER TABLE orders")), "{newest:?}");
+    store.close().await.unwrap();
 }
 
 /// Each goes by itself, as if nobody took turns: what the one has taken the other neither takes nor undoes.

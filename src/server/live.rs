@@ -8,10 +8,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::admin::live::{LiveSession, Waiting};
 use crate::audit::summary;
-use crate::policy::settings::{Literals, Mode};
+use crate::policy::settings::Mode;
 use crate::session::Identity;
 use crate::session::activity::{Activity, State, Waits};
-use crate::sql::redact::redact;
+use crate::sql::redact::without_values;
 
 /// Beyond this a statement that has ended is not kept for who may look.
 const KEPT: usize = 16 << 10;
@@ -139,7 +139,7 @@ impl Place {
             state: if *mode == Mode::Off { "not looked at" } else { activity.state.label() },
             state_since_unix_micros: since,
             is_idle: *mode != Mode::Off && activity.state == State::Idle,
-            statement: activity.statement.map(|text| without_values(&text)),
+            statement: activity.statement.map(|text| without_values(&text, SHOWN)),
             waits: activity.waits.map(waiting),
         }
     }
@@ -155,7 +155,7 @@ fn waiting(waits: Waits) -> Waiting {
         Waits::Store => Waiting { what: "store", ..Waiting::default() },
         Waits::Work(step) => Waiting {
             what: "work",
-            step: step.sql.map(|sql| without_values(&sql)),
+            step: step.sql.map(|sql| without_values(&sql, SHOWN)),
             done: Some(step.done),
             of: Some(step.of),
             seen: step.seen,
@@ -164,12 +164,6 @@ fn waiting(waits: Waits) -> Waiting {
             ..Waiting::default()
         },
     }
-}
-
-/// Its beginning: it is made anew for each who looks.
-fn without_values(sql: &str) -> String {
-    let end = sql.char_indices().map(|(at, _)| at).chain([sql.len()]).take_while(|at| *at <= SHOWN).last().unwrap_or_default();
-    redact(sql.get(..end).unwrap_or_default(), Literals::Redact)
 }
 
 fn same(one: Option<&Arc<str>>, another: Option<&Arc<str>>) -> bool {

@@ -55,7 +55,7 @@ pub(super) fn search(backend: &mut dyn Backend, search: &Search, now: i64) -> Re
     }
     let wanted: Vec<String> = search.words.iter().flat_map(|text| words::of_text(text)).collect();
     if !wanted.is_empty() {
-        with_words(&mut query, &wanted, backend.dialect(), &mut order);
+        with_words(&mut query, &wanted, backend, &mut order)?;
     }
     for (column, value) in [
         ("d.role", &search.role),
@@ -92,8 +92,8 @@ pub(super) fn search(backend: &mut dyn Backend, search: &Search, now: i64) -> Re
     Ok(backend.query(&sql, &query.values)?.iter().map(listed).collect())
 }
 
-fn with_words(query: &mut Query, wanted: &[String], dialect: Dialect, order: &mut String) {
-    match dialect {
+fn with_words(query: &mut Query, wanted: &[String], backend: &mut dyn Backend, order: &mut String) -> Result<(), StoreError> {
+    match backend.dialect() {
         Dialect::Sqlite => {
             let parameter = query.parameter(wanted.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" AND "));
             query.from = query.from.replacen("decisions d", "texts JOIN decisions d ON d.id = texts.rowid", 1);
@@ -101,11 +101,28 @@ fn with_words(query: &mut Query, wanted: &[String], dialect: Dialect, order: &mu
             *order = "texts.rowid DESC".into();
         }
         Dialect::Postgres => {
-            let parameter = query.parameter(wanted.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" & "));
-            query.from += " JOIN texts t ON t.id = d.id";
-            query.conditions.push(format!("t.words @@ CAST(CAST({parameter} AS TEXT) AS tsquery)"));
+            let wanted = wanted.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" & ");
+            if let Some(ids) = few(backend, &wanted)? {
+                let parameter = query.parameter(ids);
+                query.conditions.push(format!("d.id = ANY (CAST(string_to_array(CAST({parameter} AS TEXT), ',') AS BIGINT[]))"));
+            } else {
+                let parameter = query.parameter(wanted);
+                query.from += " JOIN texts t ON t.id = d.id";
+                query.conditions.push(format!("t.words @@ CAST(CAST({parameter} AS TEXT) AS tsquery)"));
+            }
         }
     }
+    Ok(())
+}
+
+/// The decisions with these words, if they are few. PostgreSQL takes a word that it has no statistics of for a frequent one, and goes through all
+/// decisions from the newest on to find it: measured among a million, 2.3 s instead of some milliseconds.
+fn few(backend: &mut dyn Backend, wanted: &str) -> Result<Option<String>, StoreError> {
+    const FEW: usize = 5_000;
+    let most = i64::try_from(FEW).unwrap_or(i64::MAX).saturating_add(1);
+    let sql = "SELECT id FROM texts WHERE words @@ CAST(CAST($1 AS TEXT) AS tsquery) LIMIT $2";
+    let rows = backend.query(sql, &[wanted.into(), most.into()])?;
+    Ok((rows.len() <= FEW).then(|| rows.iter().map(|row| row.int(0).to_string()).collect::<Vec<_>>().join(",")))
 }
 
 /// Those behind that one in time, oldest first, with their bodies.

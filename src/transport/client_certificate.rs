@@ -125,6 +125,43 @@ mod tests {
         assert_eq!(of(&[(DnType::CommonName, "Jürgen")], vec![SanType::DnsName("x".try_into().unwrap())]).unwrap(), "CN=Jürgen");
     }
 
+    /// What an operator copies into the configuration.
+    #[test]
+    fn a_subject_is_written_as_openssl_writes_it() {
+        use std::process::Command;
+        if Command::new("openssl").arg("version").output().is_err() {
+            assert!(std::env::var_os("CI").is_none(), "openssl is missing");
+            return println!("skipped: no openssl");
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let awkward = ["deploy", "Jürgen", "a, b", "a+b", "a\"b", "a\\b", "a<b>c;d", "#a", " a ", "a=b", "Example, Inc."];
+        for value in awkward {
+            let mut params = CertificateParams::new([]).unwrap();
+            params.distinguished_name = DistinguishedName::new();
+            let kinds = [
+                DnType::CountryName,
+                DnType::StateOrProvinceName,
+                DnType::LocalityName,
+                DnType::OrganizationName,
+                DnType::OrganizationalUnitName,
+                DnType::CommonName,
+            ];
+            for kind in kinds {
+                let text = if kind == DnType::CountryName { "DE" } else { value };
+                params.distinguished_name.push(kind, DnValue::Utf8String(text.to_owned()));
+            }
+            let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+            std::fs::write(file.path(), certificate.der()).unwrap();
+            let told = Command::new("openssl")
+                .args(["x509", "-inform", "DER", "-noout", "-subject", "-nameopt", "RFC2253,-esc_msb", "-in"])
+                .arg(file.path())
+                .output()
+                .unwrap();
+            let told = String::from_utf8(told.stdout).unwrap();
+            assert_eq!(told.trim_end_matches('\n').strip_prefix("subject="), Some(subject(certificate.der()).unwrap().as_str()), "{value}");
+        }
+    }
+
     #[test]
     fn without_a_subject_the_alternative_names_say_who_it_is() {
         let uri = SanType::URI("spiffe://example/ns/ci,deploy".try_into().unwrap());

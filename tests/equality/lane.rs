@@ -136,9 +136,7 @@ impl Lane {
     }
 
     fn store(&self) -> rusqlite::Connection {
-        let store = rusqlite::Connection::open(&self.proxy.store).unwrap();
-        store.busy_timeout(Duration::from_secs(10)).unwrap();
-        store
+        self.proxy.searchable()
     }
 }
 

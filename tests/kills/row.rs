@@ -235,8 +235,7 @@ async fn until_quiet(cluster: &Cluster, database: &str) -> Result<(), String> {
 }
 
 fn column(proxy: &Proxy, sql: &str) -> Vec<String> {
-    let store = rusqlite::Connection::open(&proxy.store).unwrap();
-    store.busy_timeout(Duration::from_secs(10)).unwrap();
+    let store = proxy.searchable();
     let mut rows = store.prepare(sql).unwrap();
     rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }

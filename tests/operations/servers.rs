@@ -1,5 +1,7 @@
 //! A server that goes away, several of them, and a pgairlock that is killed.
 
+use std::process::Command;
+
 use super::support::raw::{Message, frame, text};
 use super::support::{Cluster, Proxy, RawClient, clusters};
 use super::{blocker, events, stored, unfinished, until, until_logged, until_running, with_large_table};
@@ -76,6 +78,9 @@ async fn a_killed_pgairlock_leaves_a_decision_without_outcome() {
         proxy.signal("KILL");
         assert_eq!(proxy.wait(), None);
         assert!(client.until(b'Z').await.iter().all(|(tag, _)| *tag == b'N'), "nothing was confirmed");
+        // What can be searched of it is made by who opens the store next.
+        let listed = Command::new(env!("CARGO_BIN_EXE_pgairlock")).args(["audit", "list", "--store"]).arg(&proxy.store).output().unwrap();
+        assert!(listed.status.success(), "{listed:?}");
         let open = "SELECT decision || ' ' || steps FROM records WHERE outcome_tag IS NULL AND outcome_sqlstate IS NULL";
         assert_eq!(stored(&proxy, open), ["rewrite [\"CREATE INDEX CONCURRENTLY i ON large (id)\"]"]);
         assert_eq!(unfinished(&proxy), ["CREATE INDEX i ON large (id)"]);

@@ -129,13 +129,18 @@ impl Proxy {
         }
     }
 
-    /// Waits until all of the log can be searched for, which it can a moment after it is on disk; in a store that is a file.
-    pub async fn until_searchable(&self) {
+    /// The store, a file, once all of its log can be searched for: rows like `records` follow from entries a moment after these are on disk.
+    pub fn searchable(&self) -> rusqlite::Connection {
         const BEHIND: &str = "SELECT count(*) FROM writers w
             WHERE EXISTS (SELECT 1 FROM entries e WHERE e.id > (w.number << 40) + w.derived AND e.id < (w.number + 1) << 40)";
         let store = rusqlite::Connection::open(&self.store).unwrap();
-        let behind = || store.query_row(BEHIND, [], |row| row.get::<_, i64>(0)).unwrap();
-        super::until("the log can be searched", async || behind() == 0).await;
+        store.busy_timeout(Duration::from_secs(20)).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while store.query_row(BEHIND, [], |row| row.get::<_, i64>(0)).unwrap() > 0 {
+            assert!(Instant::now() < deadline, "the log cannot be searched: {}", self.log());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        store
     }
 
     /// Status line, headers and body of an admin page; `None` while nobody listens.
