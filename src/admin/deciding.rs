@@ -145,7 +145,11 @@ pub(super) async fn approve(
 ) -> Response {
     let work = {
         let (board, fingerprint, by, form) = (board.clone(), fingerprint.clone(), by.clone(), form.clone());
-        async move { Ok(tell(APPROVED, &fingerprint, write_approval(&board, &fingerprint, &by, &form).await?, &by, &peer)) }
+        async move {
+            let entry = write_approval(&board, &fingerprint, &by, &form).await?;
+            tell(APPROVED, &fingerprint, entry, &by, &peer);
+            Ok(())
+        }
     };
     match by_turn(&board, work).await {
         Ok(()) => see_other(&format!("/approvals/{fingerprint}?said={APPROVED}")),
@@ -172,7 +176,11 @@ pub(super) async fn revoke(
 ) -> Response {
     let work = {
         let (board, fingerprint, by) = (board.clone(), fingerprint.clone(), by.clone());
-        async move { Ok(tell(REVOKED, &fingerprint, write_revocation(&board, &fingerprint, &by, &form).await?, &by, &peer)) }
+        async move {
+            let entry = write_revocation(&board, &fingerprint, &by, &form).await?;
+            tell(REVOKED, &fingerprint, entry, &by, &peer);
+            Ok(())
+        }
     };
     match by_turn(&board, work).await {
         Ok(()) => see_other(&format!("/approvals/{fingerprint}?said={REVOKED}")),
