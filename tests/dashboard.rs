@@ -48,7 +48,7 @@ async fn sessions_are_seen_as_they_come_and_go() {
         assert_eq!(seen["server_pid"].to_string(), session.value("SELECT pg_backend_pid()").await);
         session.batch_execute("BEGIN").await.unwrap();
         session.batch_execute("SELECT 'a' AS secret, 1").await.unwrap();
-        assert_eq!(session_in(&scene, "idle in transaction", |_| true).await["sql"], "SELECT '***' AS secret, ?");
+        assert_eq!(session_in(&scene, "idle in transaction", |_| true).await["sql"], "SELECT ? AS secret, ?");
         assert!(session.batch_execute("SELECT 1/0").await.is_err());
         session_in(&scene, "idle in failed transaction", |_| true).await;
         session.batch_execute("ROLLBACK").await.unwrap();
@@ -70,7 +70,7 @@ async fn passwords_are_masked_as_in_the_log() {
         session.batch_execute("BEGIN").await.unwrap();
         session.batch_execute("CREATE ROLE dashboard_role PASSWORD 'hunter2'").await.unwrap();
         let seen = session_in(&scene, "idle in transaction", |_| true).await;
-        assert_eq!(seen["sql"], "CREATE ROLE dashboard_role PASSWORD '***'");
+        assert_eq!(seen["sql"], "CREATE ROLE dashboard_role PASSWORD ?");
         let page = scene.proxy.http("/").unwrap();
         assert!(page.contains("dashboard_role") && !page.contains("hunter2"), "{page}");
         session.batch_execute("ROLLBACK").await.unwrap();
