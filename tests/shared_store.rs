@@ -295,6 +295,51 @@ async fn what_is_wanted_is_listed_once_with_what_was_said() {
     }
 }
 
+/// That one derives nothing while it has something to do, and writes its decision's row after it was told of.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_replica_says_of_anothers_statement_is_found_though_that_one_is_busy() {
+    for cluster in clusters() {
+        let (_database, place) = place(cluster).await;
+        let (busy, other) = (open(&place).await.unwrap(), open(&place).await.unwrap());
+        other.alive().await.unwrap();
+        let decision = busy.record(record("s")).await.unwrap();
+        let at_work = tokio::spawn({
+            let busy = busy.clone();
+            async move {
+                loop {
+                    busy.ready().await.unwrap();
+                }
+            }
+        });
+        let migration = Migration {
+            tool: "alembic".into(),
+            table: "alembic_version".into(),
+            version: "ae10".into(),
+            name: None,
+            direction: Direction::Up,
+            from: None,
+            to: None,
+        };
+        let attribution = Attribution {
+            session: "s".into(),
+            database: "app".into(),
+            role: "deployer".into(),
+            migration,
+            decisions: vec![decision],
+            unfinished: false,
+        };
+        other.event(Event::Attribution(attribution)).await.unwrap();
+        until("it is found by its tool", async || {
+            let search = Search { tool: Some("alembic".into()), most: 9, ..Search::default() };
+            other.search(search).await.unwrap().iter().any(|found| found.id == decision)
+        })
+        .await;
+        at_work.abort();
+        busy.close().await.unwrap();
+        other.close().await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn words_are_found_whether_they_are_rare_or_in_thousands_of_statements() {
     let (_database, place) = place(clusters()[0]).await;

@@ -56,26 +56,50 @@ pub(super) fn derived_to(last: DecisionId, from: i64) -> Write {
     )
 }
 
-/// Derives what others have left: of chains whose process died before it could, or is about to.
+/// Says something of what may stand in another chain, whose process has not derived it yet.
+pub(super) fn refers_abroad(event: &Event, own: i64) -> bool {
+    match event {
+        Event::Attribution(attribution) => attribution.decisions.iter().any(|decision| decision.writer != own),
+        Event::Settled(settled) => settled.decision.writer != own,
+        Event::ApprovalUseEnded(ended) => ended.of.writer != own,
+        // Of a promise it is not known here who has made it.
+        Event::Deferred(_) => true,
+        _ => false,
+    }
+}
+
+/// Derives what others have left: of chains whose process died before it could, or has not come to it. All of one moment, and of several chains all
+/// decisions first: what one chain says of another's decision finds it.
 pub(super) fn catch_up(backend: &mut dyn Backend) -> Result<(), StoreError> {
-    for mut after in entries::underived(backend)? {
-        loop {
-            let page = entries::page(backend, after, PAGE)?;
-            let Some(last) = page.last() else { break };
-            let mut writes = Vec::new();
-            for entry in &page {
-                let id = DecisionId { seq: entry.seq, ..after };
-                writes.extend(derive(&search::event(id, &entry.body)?, id, entry.at_unix_micros, backend.dialect()));
-            }
-            let from = after.seq;
-            after.seq = last.seq;
-            writes.push(derived_to(after, from));
-            backend.commit_lazily(&writes)?;
-            // Its own process derives what it writes meanwhile.
-            if page.len() < PAGE as usize {
-                break;
-            }
+    let chains = entries::underived(backend)?;
+    if chains.len() > 1 {
+        for (after, last) in &chains {
+            tail(backend, *after, *last, true)?;
         }
+    }
+    chains.into_iter().try_for_each(|(after, last)| tail(backend, after, last, false))
+}
+
+/// What follows from the entries of one chain; of its decisions only, or of all, which is then remembered.
+fn tail(backend: &mut dyn Backend, mut after: DecisionId, last: i64, decisions_only: bool) -> Result<(), StoreError> {
+    while after.seq < last {
+        let page = entries::page(backend, after, PAGE)?;
+        let (from, mut writes) = (after.seq, Vec::new());
+        for entry in page.iter().filter(|entry| entry.seq <= last) {
+            let id = DecisionId { seq: entry.seq, ..after };
+            let event = search::event(id, &entry.body)?;
+            if !decisions_only || matches!(event, Event::Decision(_)) {
+                writes.extend(derive(&event, id, entry.at_unix_micros, backend.dialect()));
+            }
+            after.seq = entry.seq;
+        }
+        if after.seq == from {
+            break;
+        }
+        if !decisions_only {
+            writes.push(derived_to(after, from));
+        }
+        backend.commit_lazily(&writes)?;
     }
     Ok(())
 }

@@ -36,15 +36,17 @@ pub(super) fn anchors(backend: &mut dyn Backend) -> Result<Vec<String>, StoreErr
     Ok(backend.query("SELECT body FROM anchors ORDER BY number", &[])?.iter().map(|row| row.text(0)).collect())
 }
 
-/// Chains whose last entries have nothing derived: from where on. Their process died just then, or is about to. The next entry may be missing, where
-/// the store was replaced by a copy of a moment before.
-pub(super) fn underived(backend: &mut dyn Backend) -> Result<Vec<DecisionId>, StoreError> {
+/// Chains whose last entries have nothing derived: behind which, and up to which, of one moment. Their process has died, or has not come to it. The next
+/// entry may be missing, where the store was replaced by a copy of a moment before.
+pub(super) fn underived(backend: &mut dyn Backend) -> Result<Vec<(DecisionId, i64)>, StoreError> {
     let rows = backend.query(
-        "SELECT number, derived FROM writers w
-         WHERE EXISTS (SELECT 1 FROM entries e WHERE e.id > (w.number << 40) + w.derived AND e.id < (w.number + 1) << 40)",
+        "SELECT number, derived, last FROM
+           (SELECT w.number, w.derived, (SELECT max(e.id) FROM entries e WHERE e.id > (w.number << 40) + w.derived AND e.id < (w.number + 1) << 40) AS last
+            FROM writers w) chains
+         WHERE last IS NOT NULL",
         &[],
     )?;
-    Ok(rows.iter().map(|row| DecisionId { writer: row.int(0), seq: row.int(1) }).collect())
+    Ok(rows.iter().map(|row| (DecisionId { writer: row.int(0), seq: row.int(1) }, id(row.int(2)).seq)).collect())
 }
 
 /// The numbers of chains that have entries, whether or not a row says whose they are.

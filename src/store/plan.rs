@@ -1,7 +1,7 @@
 //! What is to be written, from what has happened. Pure: changes in, writes out.
 
 use super::backend::{Dialect, Value, Write};
-use super::derive::derive;
+use super::derive::{derive, refers_abroad};
 use super::error::StoreError;
 use super::{approvals, promises};
 use crate::audit::chain::{Chain, Entry};
@@ -49,6 +49,8 @@ pub(super) struct Plan {
     pub(super) writes: Vec<Write>,
     /// What follows from the entries, for who searches: it can be made again from them.
     pub(super) derived: Vec<Write>,
+    /// Of that something is about what may stand in another chain.
+    pub(super) refers_abroad: bool,
     /// For each change: the number of its entry, where it has one, and which write must have changed a row.
     pub(super) parts: Vec<Part>,
     /// The last entry of the chain behind it.
@@ -129,6 +131,7 @@ impl<'a> Planner<'a> {
         let values = [key(id).into(), at.into(), entry.body.as_str().into(), Value::Bytes(entry.hash.0.to_vec())];
         self.push("INSERT INTO entries (id, at_unix_micros, body, hash) VALUES ($1, $2, $3, $4)", values);
         self.plan.derived.extend(derive(event, id, at, self.dialect));
+        self.plan.refers_abroad |= refers_abroad(event, id.writer);
         self.plan.last = Some((id, entry));
         Ok(id)
     }

@@ -65,7 +65,7 @@ fn touches(at_stake: &[Vec<String>], said: &BTreeSet<String>) -> bool {
 /// Decisions that cannot be searched for yet, by their words.
 fn tail(backend: &mut dyn Backend) -> Result<Vec<(DecisionId, BTreeSet<String>)>, StoreError> {
     let mut found = Vec::new();
-    for mut after in entries::underived(backend)? {
+    for (mut after, _) in entries::underived(backend)? {
         loop {
             let page = entries::page(backend, after, PAGE)?;
             let Some(last) = page.last() else { break };

@@ -65,7 +65,7 @@ pub(super) struct Writer {
     derived_to: Option<DecisionId>,
     /// Up to that one it was done before.
     derived_from: i64,
-    /// Something could not be derived.
+    /// Something could not be derived, or not before others' entries are: it is made again from the entries.
     is_behind: bool,
     /// Since when something has happened that may want to be derived.
     underived_since: Option<Instant>,
@@ -280,6 +280,7 @@ impl Writer {
 
     fn written(&mut self, group: Vec<Waiting>, mut plan: Plan, changed: &[u64]) {
         self.derived.append(&mut plan.derived);
+        self.is_behind |= plan.refers_abroad;
         if let Some((id, _)) = &plan.last {
             self.told.send_replace(id.seq);
         }
