@@ -61,7 +61,7 @@ fn table(found: &[Request], now: i64) -> Markup {
             tbody {
                 @for request in found {
                     tr {
-                        th scope="row" data-of="Statement" { a href={ "/approvals/" (short(&request.fingerprint)) } { (short(&request.fingerprint)) } }
+                        th.token scope="row" data-of="Statement" { a href={ "/approvals/" (short(&request.fingerprint)) } { (short(&request.fingerprint)) } }
                         td data-of="State" { (standing(request, now)) }
                         td.narrow data-of="Refused" { (parts::time(request.at_unix_micros)) @if request.times > 1 { br; span.small { (request.times) " times" } } }
                         td data-of="Rules" { (request.rules) }
