@@ -1,4 +1,4 @@
-//! `config/pgairlock.toml` is the documentation of the config: it must be complete, and true.
+//! `config/pgairlock.toml` is the documentation of the config: it must be complete, and true. So must be what one copies from the README.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -137,4 +137,18 @@ fn every_key_has_a_comment_of_its_own() {
             _ => assert!(std::mem::take(&mut explained), "no comment above: {line}"),
         }
     }
+}
+
+/// What somebody copies from there must not fail on the names of columns.
+#[tokio::test]
+async fn the_question_in_the_readme_can_be_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let store = pgairlock::store::Store::open(&pgairlock::store::Place::File(path.clone())).unwrap();
+    store.ready().await.unwrap();
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let questions: Vec<&str> = readme.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let asked: Vec<&&str> = questions.iter().filter(|sql| sql.contains("outcome_tag")).collect();
+    assert_eq!(asked.len(), 1, "{questions:?}");
+    rusqlite::Connection::open(&path).unwrap().prepare(asked[0]).unwrap();
 }
